@@ -1,0 +1,44 @@
+package world
+
+import (
+	"slices"
+	"strings"
+)
+
+// CleanEnv is the environment for a child process: of the caller's, the variables
+// that programs need to find themselves, their configuration and the network,
+// and those named in pass; sorted, as KEY=value. Everything else stays behind,
+// so that a variable that happens to be set in the caller's shell can't redirect
+// a command to something else.
+func CleanEnv(w World, pass ...string) []string {
+	values := map[string]string{} // of a name that stands twice, the first counts, as for getenv(3)
+	for _, entry := range w.Environ() {
+		name, value, ok := strings.Cut(entry, "=")
+		if _, seen := values[name]; !ok || seen {
+			continue
+		}
+		if childNeeds(name) || slices.Contains(pass, name) {
+			values[name] = value
+		}
+	}
+	env := make([]string, 0, len(values))
+	for name, value := range values {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return env
+}
+
+// childNeeds tells whether every child process gets this variable.
+func childNeeds(name string) bool {
+	switch name {
+	case "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", // who and where
+		"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", // where its files are
+		"SSH_AUTH_SOCK",                         // git and docker over SSH
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", // the network
+		"http_proxy", "https_proxy", "no_proxy", // (both spellings are in use)
+		"LANG", "TZ": // what it prints
+		return true
+	}
+	return strings.HasPrefix(name, "DOCKER_") || strings.HasPrefix(name, "LC_")
+}

@@ -1,0 +1,35 @@
+package world_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func TestCleanEnv(t *testing.T) {
+	w := world.NewFake()
+	w.Env = map[string]string{
+		"PATH": "/bin", "HOME": "/home/user", "LC_ALL": "C", "DOCKER_HOST": "tcp://x=y", "https_proxy": "p", "NO_PROXY": "",
+		"COMPOSE_PROJECT_NAME": "other", "KTRDR_API_PORT": "1", "KTRDR_BACKEND_IMAGE": "image", "LD_PRELOAD": "x",
+		"MY_DOCKER_HOST": "x", "XDG_CACHE_HOME": "x", "PATHS": "x",
+	}
+	got := world.CleanEnv(w, "KTRDR_BACKEND_IMAGE", "UNSET")
+	want := []string{"DOCKER_HOST=tcp://x=y", "HOME=/home/user", "KTRDR_BACKEND_IMAGE=image", "LC_ALL=C", "NO_PROXY=", "PATH=/bin", "https_proxy=p"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// oddEnviron is a world whose environment a careless program has put together.
+type oddEnviron struct{ world.World }
+
+func (oddEnviron) Environ() []string {
+	return []string{"TZ=first", "HOME", "=PATH", "TZ=second", ""}
+}
+
+func TestCleanEnvOfOddEntries(t *testing.T) {
+	if got := world.CleanEnv(oddEnviron{world.NewFake()}); !slices.Equal(got, []string{"TZ=first"}) {
+		t.Errorf("got %q", got)
+	}
+}

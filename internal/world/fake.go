@@ -1,0 +1,189 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Fake is a machine in memory, for tests. Its fields are to be set before it is
+// used; its methods may be called by several goroutines at once.
+type Fake struct {
+	Env  map[string]string // the caller's environment
+	User int               // the number of the effective user
+	Dir  string            // the working directory
+	Exe  string            // the path of the running program
+
+	// Handle plays the processes. Without it no program is found.
+	Handle func(ctx context.Context, cmd Command) (Output, error)
+
+	// Listeners are the addresses that accept connections.
+	Listeners map[string]bool
+
+	tree *tree
+
+	mu       sync.Mutex // guards what follows
+	now      time.Time
+	random   *rand.ChaCha8
+	commands []Command
+}
+
+// NewFake returns a machine with an ordinary user in an empty home directory,
+// and a clock that stands still until it is moved or slept by.
+func NewFake() *Fake {
+	f := &Fake{
+		Env:    map[string]string{"HOME": "/home/user", "PATH": "/usr/bin", "USER": "user"},
+		User:   1000,
+		Dir:    "/home/user",
+		Exe:    "/usr/bin/kinfra",
+		now:    time.Date(2026, 2, 2, 10, 11, 12, 131415000, time.UTC),
+		random: rand.NewChaCha8([32]byte{}),
+	}
+	f.tree = &tree{now: f.Now, user: f.UserID, lockFiles: true}
+	// Everybody may write at the top, so that User can be anybody.
+	f.tree.top = &node{info: Info{Mode: fs.ModeDir | 0o777, ModTime: f.now}}
+	for _, dir := range []string{"/home", "/home/user", "/tmp"} {
+		f.Host().Mkdir(dir, 0o777)
+	}
+	return f
+}
+
+// Write puts a file at an absolute path as another program would: with the
+// directories above it, and in place if there is one already. It panics where
+// that is impossible.
+func (f *Fake) Write(path string, data []byte) {
+	if err := f.Host().MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		panic(err)
+	}
+	err := (&treeFiles{tree: f.tree}).visit("write", path, true, func(at spot) error {
+		file := at.node
+		if file == nil {
+			file = f.tree.fresh(0o644)
+			f.tree.add(at.dir, at.name, file)
+		}
+		if !file.info.Mode.IsRegular() {
+			return ErrNotRegular
+		}
+		file.data = bytes.Clone(data)
+		file.info.Size, file.info.ModTime = int64(len(data)), f.Now()
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Alter changes what is known of the file at an absolute path: its permissions,
+// owner, time or type. It panics if there is none.
+func (f *Fake) Alter(path string, change func(*Info)) {
+	err := (&treeFiles{tree: f.tree}).visit("alter", path, false, func(at spot) error {
+		if at.node == nil {
+			return syscall.ENOENT
+		}
+		change(&at.node.info)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Advance moves the clock by d, which may be negative.
+func (f *Fake) Advance(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+}
+
+// Commands are the commands that were run so far, in order.
+func (f *Fake) Commands() []Command {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.commands)
+}
+
+// Host implements World.
+func (f *Fake) Host() Files { return &treeFiles{tree: f.tree} }
+
+// Root implements World.
+func (f *Fake) Root(dir string) Files { return &treeFiles{tree: f.tree, rooted: true, dir: dir} }
+
+// Run records the command and has Handle play it.
+func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
+	if err := cmd.check(); err != nil {
+		return Output{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Output{}, cmd.fault(err)
+	}
+	f.mu.Lock()
+	f.commands = append(f.commands, cmd)
+	f.mu.Unlock()
+	if f.Handle == nil {
+		return Output{}, cmd.fault(exec.ErrNotFound)
+	}
+	out, err := f.Handle(ctx, cmd)
+	return out, cmd.fault(err)
+}
+
+// Listening implements World.
+func (f *Fake) Listening(_ context.Context, address string) bool { return f.Listeners[address] }
+
+// Getenv implements World.
+func (f *Fake) Getenv(name string) (string, bool) {
+	value, ok := f.Env[name]
+	return value, ok
+}
+
+// Environ implements World.
+func (f *Fake) Environ() []string {
+	env := make([]string, 0, len(f.Env))
+	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
+		env = append(env, fmt.Sprintf("%s=%s", name, f.Env[name]))
+	}
+	return env
+}
+
+// WorkDir implements World.
+func (f *Fake) WorkDir() (string, error) { return f.Dir, nil }
+
+// Executable implements World.
+func (f *Fake) Executable() (string, error) { return f.Exe, nil }
+
+// UserID implements World.
+func (f *Fake) UserID() int { return f.User }
+
+// Now implements World.
+func (f *Fake) Now() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+// Sleep moves the clock and returns at once.
+func (f *Fake) Sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f.Advance(max(d, 0))
+	return nil
+}
+
+// Random gives the same bytes in every run.
+func (f *Fake) Random(b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.random.Read(b)
+}
+
+// Planned implements World.
+func (f *Fake) Planned() bool { return false }

@@ -1,0 +1,62 @@
+package world
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"os"
+	"time"
+)
+
+// Real is this machine. What lockHolder says of this process ("pid 4711: kinfra
+// sandbox claim") is written into the lock files that it holds. Nothing is
+// opened or read before it is asked for.
+func Real(lockHolder string) World { return &realWorld{holder: cleanHolder(lockHolder)} }
+
+type realWorld struct {
+	holder   string   // what this process writes into its lock files
+	handover handover // of locks between goroutines
+}
+
+func (w *realWorld) Host() Files { return &realFiles{world: w} }
+
+func (w *realWorld) Root(dir string) Files { return &realFiles{world: w, rooted: true, dir: dir} }
+
+func (w *realWorld) Run(ctx context.Context, cmd Command) (Output, error) { return run(ctx, cmd) }
+
+// dialTimeout is how long Listening waits: on the local machine a connection is
+// accepted or refused at once, and a remote one isn't worth a longer wait.
+const dialTimeout = 250 * time.Millisecond
+
+func (w *realWorld) Listening(ctx context.Context, address string) bool {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+func (w *realWorld) Getenv(name string) (string, bool) { return os.LookupEnv(name) }
+func (w *realWorld) Environ() []string                 { return os.Environ() }
+func (w *realWorld) WorkDir() (string, error)          { return os.Getwd() }
+func (w *realWorld) Executable() (string, error)       { return os.Executable() }
+func (w *realWorld) UserID() int                       { return os.Geteuid() }
+func (w *realWorld) Now() time.Time                    { return time.Now() }
+func (w *realWorld) Planned() bool                     { return false }
+
+func (w *realWorld) Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Random never fails: crypto/rand ends the program where the system has no
+// randomness.
+func (w *realWorld) Random(b []byte) { rand.Read(b) }

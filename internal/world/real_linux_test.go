@@ -1,0 +1,19 @@
+package world_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// TestReadFileOfUnknownSize reads a regular file that claims to be empty.
+func TestReadFileOfUnknownSize(t *testing.T) {
+	host := world.Real("test").Host()
+	data, err := host.ReadFile("/proc/self/status", 1<<20)
+	if err != nil || !strings.Contains(string(data), "Threads:") {
+		t.Errorf("got %q, %v", data, err)
+	}
+	_, err = host.ReadFile("/proc/self/status", 10)
+	wantErr(t, err, world.ErrTooLarge)
+}

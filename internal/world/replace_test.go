@@ -1,0 +1,97 @@
+package world_test
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func TestReplace(t *testing.T) {
+	inAll(t, func(t *testing.T, s stage) {
+		root := s.world.Root(s.dir)
+		must(t, root.Mkdir("dir", 0o700))
+		must(t, root.Symlink("elsewhere", "dir/link"))
+		for _, name := range []string{"dir/new", "dir/new", "top", "dir/link"} {
+			must(t, world.Replace(root, s.world, name, []byte(name), 0o640))
+			wantRead(t, root, name, name)
+			wantInfo(t, root, name, 0o640, int64(len(name)))
+		}
+		wantNames(t, root, "dir", "link", "new")
+		wantErr(t, world.Replace(root, s.world, "dir", nil, 0o600), fs.ErrExist)
+		wantErr(t, world.Replace(root, s.world, "missing/x", nil, 0o600), fs.ErrNotExist)
+		wantNames(t, root, ".", "dir", "top")
+		must(t, world.Replace(s.world.Host(), s.world, s.dir+"/top", []byte("host"), 0o600))
+		wantRead(t, root, "top", "host")
+	})
+}
+
+// TestReplaceOrder holds the order on which durability rests.
+func TestReplaceOrder(t *testing.T) {
+	var ops []string
+	w := world.Faulty(world.NewFake(), func(op, name string) error {
+		ops = append(ops, op)
+		return nil
+	})
+	must(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600))
+	if want := []string{"create", "sync", "rename", "sync"}; !slices.Equal(ops, want) {
+		t.Errorf("the operations are %v, want %v", ops, want)
+	}
+}
+
+// TestReplaceFails has each operation fail, once and from then on.
+func TestReplaceFails(t *testing.T) {
+	const operations = 4
+	for _, forGood := range []bool{false, true} {
+		for n := range operations {
+			fake, count := world.NewFake(), 0
+			fake.Write("/tmp/file", []byte("old"))
+			w := world.Faulty(fake, func(op, name string) error {
+				count++
+				if count == n+1 || forGood && count > n {
+					return syscall.EIO
+				}
+				return nil
+			})
+			wantErr(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600), syscall.EIO)
+			sound := fake.Root("/tmp")
+			if n == operations-1 {
+				wantRead(t, sound, "file", "new") // in place, though perhaps not for ever
+			} else {
+				wantRead(t, sound, "file", "old")
+			}
+			if forGood {
+				must(t, world.RemoveLeftovers(sound, "."))
+			}
+			wantNames(t, sound, ".", "file")
+		}
+	}
+}
+
+func TestRemoveLeftovers(t *testing.T) {
+	inAll(t, func(t *testing.T, s stage) {
+		root := s.world.Root(s.dir)
+		must(t, world.RemoveLeftovers(root, "missing"))
+		temp := world.TempName(s.world, "dir/slot")
+		if again := world.TempName(s.world, "dir/slot"); temp == again || !strings.HasPrefix(temp, "dir/.slot.tmp-") {
+			t.Errorf("temporary names %q and %q", temp, again)
+		}
+		must(t, root.MkdirAll(temp+"/sub", 0o700))
+		must(t, root.CreateFile(temp+"/sub/file", nil, 0o600))
+		must(t, root.CreateFile(world.TempName(s.world, "dir/.env"), nil, 0o600))
+		keep := []string{
+			".slot.tmp-0123456789abcde", ".slot.tmp-0123456789ABCDEF", ".slot.tmp-0123456789abcdefg",
+			".tmp-0123456789abcdef", "slot.tmp-0123456789abcdef", ".slot.tmp-0123456789abcdex",
+		}
+		slices.Sort(keep)
+		for _, name := range keep {
+			must(t, root.CreateFile("dir/"+name, nil, 0o600))
+		}
+		must(t, world.RemoveLeftovers(root, "dir"))
+		wantNames(t, root, "dir", keep...)
+		wantErr(t, world.RemoveLeftovers(root, "dir/"+keep[0]), syscall.ENOTDIR)
+	})
+}
