@@ -1,0 +1,45 @@
+package slot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/registry"
+)
+
+// Available is the slot that a claim gets: of the slots that nobody holds and
+// whose profile is least or a heavier one, the lightest, and of these the one of
+// the lowest number. ok is false where there is none. order has all profiles,
+// lightest first; a profile that isn't in it, asked for or of a slot that would
+// have to be judged, is ErrUnknownProfile.
+func Available(reg *registry.Registry, order []string, least string) (id int, ok bool, err error) {
+	from := slices.Index(order, least)
+	if from < 0 {
+		err := fmt.Errorf("%w %q", ErrUnknownProfile, least)
+		return 0, false, hint.Wrap(err, "%s", knownProfiles(order))
+	}
+	lightest := len(order)
+	for _, s := range reg.Slots() {
+		if s.ClaimedBy != "" {
+			continue
+		}
+		weight := slices.Index(order, s.Profile)
+		if weight < 0 {
+			err := fmt.Errorf("%w %q of slot %d in the registry", ErrUnknownProfile, s.Profile, s.ID)
+			return 0, false, hint.Wrap(err, "%s; provision with --refresh to bring the slot into line", knownProfiles(order))
+		}
+		if weight >= from && weight < lightest {
+			lightest, id, ok = weight, s.ID, true
+		}
+	}
+	return id, ok, nil
+}
+
+func knownProfiles(order []string) string {
+	if len(order) == 0 {
+		return "there are no profiles"
+	}
+	return "the profiles are, lightest first, " + strings.Join(order, ", ")
+}

@@ -1,0 +1,185 @@
+package slot
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+func TestRemove(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(4), Options{})
+	w.Write(Dir(root, 2)+"/docker-compose.override.yml", []byte("x"))
+	store := registry.Open(w, root)
+	var reported []Result
+	results, err := Remove(t.Context(), w, store, []int{4, 2}, RemoveOptions{Report: func(r Result) { reported = append(reported, r) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTold(t, results, "2 removed\n4 removed\n")
+	wantTold(t, reported, told(results))
+	if results[0].Profile != "small" || results[0].Dir != Dir(root, 2) || results[0].Ports[0].Number != 8002 {
+		t.Errorf("slot 2 is told as %+v", results[0])
+	}
+	for id, want := range map[int]bool{1: true, 2: false, 3: true, 4: false} {
+		_, registered := load(t, w).Slot(id)
+		_, err := w.Host().Lstat(Dir(root, id))
+		if registered != want || (err == nil) != want {
+			t.Errorf("slot %d: registered %v, directory %v", id, registered, err)
+		}
+	}
+	if results, err = Remove(t.Context(), w, store, nil, RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	wantTold(t, results, "1 removed\n3 removed\n")
+	wantWhole(t, w, nil)
+}
+
+func TestRemoveTwice(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(2), Options{})
+	before := snapshot(t, w, "/")
+	_, err := Remove(t.Context(), w, registry.Open(w, root), []int{2, 1, 2}, RemoveOptions{})
+	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "slot 2 is given twice") {
+		t.Errorf("got %v", err)
+	}
+	wantSame(t, before, snapshot(t, w, "/"))
+}
+
+func TestRemoveOfNothing(t *testing.T) {
+	w := world.NewFake()
+	before := snapshot(t, w, "/")
+	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{})
+	if err != nil || len(results) != 0 {
+		t.Errorf("got %v, %v", results, err)
+	}
+	wantSame(t, before, snapshot(t, w, "/"))
+}
+
+// What an interrupted run has left is removed, and nothing else that lies there.
+func TestRemoveOfUnregistered(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(1), Options{})
+	for _, name := range []string{"slot-7/x", "slot-07/x", "slot-x/x", "slot-/x", "slot-70000/x", "other/x"} {
+		w.Write(root+"/sandboxes/"+name, nil)
+	}
+	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTold(t, results, "1 removed\n7 removed; no registry entry named it\n")
+	var left []string
+	entries, _ := w.Host().ReadDir(root + "/sandboxes")
+	for _, e := range entries {
+		left = append(left, e.Name)
+	}
+	if got := strings.Join(left, " "); got != "other slot- slot-07 slot-70000 slot-x" {
+		t.Errorf("left are %s", got)
+	}
+}
+
+// What a killed process was building goes, too, even where there is no slot yet.
+func TestRemoveOfLeftovers(t *testing.T) {
+	for _, n := range []int{0, 2} {
+		w := world.NewFake()
+		ensure(t, w, specs(n), Options{})
+		w.Write(world.TempName(w, Dir(root, 1))+"/.env.sandbox", []byte("x"))
+		if _, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, w, nil)
+	}
+}
+
+func TestRemoveRefuses(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		ids   []int
+		force bool
+		is    error
+		want  string
+		hint  string
+	}{
+		{"held", nil, false, ErrClaimed, "slot 2 is held by /w since then", "release it first, or remove it all the same with --force"},
+		{"held, by number", []int{1, 2}, false, ErrClaimed, "slot 2 is held by /w since then", "release it first, or remove it all the same with --force"},
+		{"not there", []int{1, 9}, false, ErrUnknownSlot, "no such slot: 9", "there are 1, 2, 3"},
+		{"not there, forced", []int{0, 1}, true, ErrUnknownSlot, "no such slot: 0", "there are 1, 2, 3"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := world.NewFake()
+			ensure(t, w, specs(3), Options{})
+			alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy, s.ClaimedAt = "/w", "then" })
+			before := snapshot(t, w, root)
+			_, err := Remove(t.Context(), w, registry.Open(w, root), test.ids, RemoveOptions{Force: test.force})
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || hintOf(err) != test.hint {
+				t.Errorf("got %v (%s)", err, hintOf(err))
+			}
+			wantSame(t, before, snapshot(t, w, root))
+		})
+	}
+}
+
+func TestRemoveForced(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(2), Options{})
+	alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
+	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTold(t, results, "1 removed\n2 removed (held by /w)\n")
+	wantWhole(t, w, nil)
+}
+
+// A link in a slot's place, or in a slot, leads nothing astray.
+func TestRemoveFollowsNoLink(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(2), Options{})
+	w.Write("/home/user/precious/file", []byte("x"))
+	if err := w.Host().Symlink("/home/user/precious", Dir(root, 1)+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	store := registry.Open(w, root)
+	// Nor does what the registry says of the path.
+	alter(t, w, 1, func(s *registry.Slot) { s.Path = "/home/user/precious" })
+	if _, err := Remove(t.Context(), w, store, []int{1}, RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Host().Lstat(Dir(root, 1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory: %v", err)
+	}
+	w.Host().RemoveAll(Dir(root, 2))
+	if err := w.Host().Symlink("/home/user/precious", Dir(root, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Remove(t.Context(), w, store, nil, RemoveOptions{Force: true}); !errors.Is(err, ErrBroken) {
+		t.Errorf("the error is %v", err)
+	}
+	read(t, w, "/home/user/precious/file")
+}
+
+func TestPlannedRemove(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(2), Options{})
+	before := snapshot(t, w, root)
+	planned := world.Planned(w)
+	results, err := Remove(t.Context(), planned, registry.Open(planned, root), nil, RemoveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTold(t, results, "1 removed\n2 removed\n")
+	wantWhole(t, planned, nil)
+	wantSame(t, before, snapshot(t, w, root))
+}
