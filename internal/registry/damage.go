@@ -19,6 +19,10 @@ var ErrForeign = errors.New("state of another user")
 // ErrRoot is what the errors about a root that can't be one are: a file, say.
 var ErrRoot = errors.New("unusable root")
 
+// ErrChanged is returned for a transaction during which another tool wrote to the
+// registry. It can be tried again.
+var ErrChanged = errors.New("the registry has changed meanwhile")
+
 const tooLarge = "larger than 32 MiB"
 
 // DamagedError says what is wrong with a registry, and where.

@@ -58,28 +58,44 @@ func (s *Store) generations() ([]Generation, error) {
 // at that moment, damaged or not, is kept as a generation before. A number that
 // there isn't is ErrNoGeneration; a copy that isn't good, ErrDamaged.
 func (s *Store) Restore(ctx context.Context, number int) (Generation, error) {
+	// Once without the lock, for which a missing root would be made.
+	if chosen, _, err := s.choose(number); err != nil {
+		return chosen, err
+	}
 	unlock, above, err := s.lock(ctx)
 	if err != nil {
 		return Generation{}, err
 	}
 	defer unlock()
-	g, err := s.listGenerations()
+	chosen, data, err := s.choose(number)
 	if err != nil {
-		return Generation{}, err
-	}
-	at := slices.IndexFunc(g.copies, func(c copied) bool { return c.number == number })
-	if at < 0 {
-		err := fmt.Errorf("%w: %d", ErrNoGeneration, number)
-		return Generation{}, hint.Wrap(err, "%s", g.numbers())
-	}
-	chosen, data := g.inspect(g.copies[at])
-	if chosen.Err != nil {
-		return chosen, fmt.Errorf("generation %d (%s) is not good: %w", number, chosen.Path, chosen.Err)
+		return chosen, err
 	}
 	if err := s.restore(number, data, above); err != nil {
 		return chosen, fmt.Errorf("restoring generation %d: %w", number, err)
 	}
 	return chosen, nil
+}
+
+// choose finds a good generation by its number, and reads it.
+func (s *Store) choose(number int) (Generation, []byte, error) {
+	if _, err := s.checkRoot(); err != nil {
+		return Generation{}, nil, err
+	}
+	g, err := s.listGenerations()
+	if err != nil {
+		return Generation{}, nil, err
+	}
+	at := slices.IndexFunc(g.copies, func(c copied) bool { return c.number == number })
+	if at < 0 {
+		err := fmt.Errorf("%w: %d", ErrNoGeneration, number)
+		return Generation{}, nil, hint.Wrap(err, "%s", g.numbers())
+	}
+	chosen, data := g.inspect(g.copies[at])
+	if chosen.Err != nil {
+		return chosen, nil, fmt.Errorf("generation %d (%s) is not good: %w", number, chosen.Path, chosen.Err)
+	}
+	return chosen, data, nil
 }
 
 // restore makes data the registry, and a generation of what it was.
@@ -99,7 +115,7 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if err := g.keep(old); err != nil {
 		return err
 	}
-	return s.replace(old, data, above)
+	return s.replace(old, above, []world.Replacement{old.replacedBy(data)})
 }
 
 const (

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,16 +113,40 @@ func (s *Store) Transact(ctx context.Context, do func(*Transaction) error) error
 //
 // An error leaves the file as it was, except where its directory can't be synced
 // after it was replaced: then a reader sees the new one already.
-func (t *Transaction) Publish() error {
-	if !t.Registry.changed {
+//
+// Where another tool has written the file since it was loaded, nothing is
+// written and the error is ErrChanged. Such a tool takes no lock, so between this
+// look and the replacement there stay some microseconds in which what it writes
+// is overwritten.
+func (t *Transaction) Publish() error { return t.PublishWith(nil) }
+
+// PublishWith is Publish that replaces a file beside the registry in the same step
+// (see world.ReplaceAll): a file below the root, and before the registry, which
+// may be unchanged. Where it isn't there yet its Old is nil.
+func (t *Transaction) PublishWith(beside *world.Replacement) error {
+	if err := t.publish(beside); err != nil {
+		return fmt.Errorf("publishing the registry %s: %w", t.store.Path(), err)
+	}
+	return nil
+}
+
+func (t *Transaction) publish(beside *world.Replacement) error {
+	var first []world.Replacement
+	if beside != nil {
+		first = append(first, *beside)
+	}
+	if len(first) == 0 && !t.Registry.changed {
 		return nil
 	}
 	if err := t.ctx.Err(); err != nil {
-		return fmt.Errorf("publishing the registry %s: %w", t.store.Path(), err)
+		return err
+	}
+	if !t.Registry.changed {
+		return t.store.replace(t.file, t.above, first)
 	}
 	data := t.Registry.JSON()
-	if err := t.store.publish(t.file, data, t.above); err != nil {
-		return fmt.Errorf("publishing the registry %s: %w", t.store.Path(), err)
+	if err := t.store.publish(t.file, data, t.above, first); err != nil {
+		return err
 	}
 	t.file = content{exists: true, data: data, mode: t.file.newMode()}
 	t.Registry.version = 2
@@ -132,7 +157,7 @@ func (t *Transaction) Publish() error {
 // publish replaces the registry, which holds old, by data. It costs one durable
 // replacement: the copies made before are not synced where they need not be (see
 // generations.add).
-func (s *Store) publish(old content, data []byte, above []string) error {
+func (s *Store) publish(old content, data []byte, above []string, first []world.Replacement) error {
 	if len(data) > MaxSize {
 		return errors.New("it would be " + tooLarge + ", which nothing would read again")
 	}
@@ -149,7 +174,7 @@ func (s *Store) publish(old content, data []byte, above []string) error {
 	}
 	err = g.prune()
 	if err == nil {
-		err = s.replace(old, data, above)
+		err = s.replace(old, above, append(first, old.replacedBy(data)))
 	}
 	if err != nil {
 		// Where this fails, too, a generation stays that was never in force.
@@ -158,23 +183,40 @@ func (s *Store) publish(old content, data []byte, above []string) error {
 	return nil
 }
 
-// replace puts data in the place of old. A first registry is durable only with
-// the entries of the directories that were made for it; above are those that got
-// one outside the root.
-func (s *Store) replace(old content, data []byte, above []string) error {
-	if old.exists {
-		return world.Replace(s.files, s.w, File, data, old.newMode())
+// replace puts files in place, provided that the registry still is old. A first
+// one is durable only with the entries of the directories that were made for it;
+// above are those that got one outside the root.
+func (s *Store) replace(old content, above []string, files []world.Replacement) error {
+	fresh := false
+	for _, file := range files {
+		if file.Old != nil {
+			continue
+		}
+		fresh = true
+		if err := s.files.MkdirAll(path.Dir(file.Name), dirMode); err != nil {
+			return err
+		}
 	}
-	if err := s.files.MkdirAll(path.Dir(File), dirMode); err != nil {
-		return err
-	}
-	if err := world.Replace(s.files, s.w, File, data, old.newMode()); err != nil {
+	err := world.ReplaceAll(s.files, s.w, func() error { return s.checkSame(old) }, files...)
+	if err != nil || !fresh {
 		return err
 	}
 	if err := s.files.Sync("."); err != nil {
 		return err
 	}
 	return s.syncAbove(above)
+}
+
+// checkSame is ErrChanged where the registry's file isn't what it was.
+func (s *Store) checkSame(old content) error {
+	now, err := s.readFile(MaxSize)
+	if err != nil {
+		return err
+	}
+	if now.exists != old.exists || !bytes.Equal(now.data, old.data) {
+		return hint.Wrap(fmt.Errorf("%w: another tool wrote to it", ErrChanged), "try again")
+	}
+	return nil
 }
 
 // lock takes the registry's lock and clears away what killed processes left. above
@@ -211,6 +253,11 @@ type content struct {
 	exists bool // whether there is a file; an empty one is not a missing one
 	data   []byte
 	mode   fs.FileMode
+}
+
+// replacedBy is the registry's replacement by data.
+func (c content) replacedBy(data []byte) world.Replacement {
+	return world.Replacement{Name: File, Data: data, Old: c.data, Mode: c.newMode()}
 }
 
 // newMode is the mode of the file that replaces it: private, except that those

@@ -15,13 +15,18 @@ import (
 // lightest first; a profile that isn't in it, asked for or of a slot that would
 // have to be judged, is ErrUnknownProfile.
 func Available(reg *registry.Registry, order []string, least string) (id int, ok bool, err error) {
+	return Choose(reg.Slots(), order, least)
+}
+
+// Choose is Available among the given slots, which ascend by number.
+func Choose(slots []registry.Slot, order []string, least string) (id int, ok bool, err error) {
 	from := slices.Index(order, least)
 	if from < 0 {
 		err := fmt.Errorf("%w %q", ErrUnknownProfile, least)
 		return 0, false, hint.Wrap(err, "%s", knownProfiles(order))
 	}
 	lightest := len(order)
-	for _, s := range reg.Slots() {
+	for _, s := range slots {
 		if s.ClaimedBy != "" {
 			continue
 		}

@@ -33,6 +33,10 @@ const (
 	composeName = "docker-compose.yml"
 )
 
+// EnvName is the name of the file with a slot's variables: in the slot's directory,
+// and of its copy in the worktree that holds the slot.
+const EnvName = envName
+
 const (
 	dirMode  fs.FileMode = 0o700
 	fileMode fs.FileMode = 0o600

@@ -1,0 +1,79 @@
+// Package engine runs workflows: Starlark files that declare commands with flags
+// and arguments, work in steps and checks, and change the outside only through the
+// world they are given. What scripts can do beyond that, the binary hands in as
+// modules of builtins; the engine knows none of them.
+//
+// A file is loaded from the layers (package layer), evaluated once per run and
+// frozen. Loading only reads: what changes something belongs into the function
+// that the workflow runs. Two values of the thread, and nothing in package
+// variables, connect a builtin to its run: see [Run] and [Context].
+package engine
+
+import (
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Config is what a binary sets up for a run.
+type Config struct {
+	World   world.World
+	Layers  *layer.Stack
+	Modules []table.Module // what scripts can call beside the engine's own builtins
+
+	// Reserved names flags that scripts can't declare, since the binary has
+	// them: their long names and their one-letter ones.
+	Reserved []string
+
+	// Classify gives the code of an error of the modules', Failed for one that
+	// it doesn't know.
+	Classify func(error) Code
+
+	Version string // of the binary, for reports
+	Limits  Limits
+	Timeout time.Duration // wall time of a run; 0: none
+	Output  Output
+	Log     hclog.Logger
+}
+
+// Limits guard against mistakes in scripts.
+type Limits struct {
+	Steps  uint64 // of execution, over all loads and branches of a run
+	Result int    // bytes of a step's result, as JSON
+	Value  int    // bytes of a piece of evidence; more is cut
+}
+
+// DefaultLimits is what a run may use unless it is told otherwise.
+func DefaultLimits() Limits {
+	return Limits{Steps: 10_000_000_000, Result: 16 << 20, Value: 1 << 20}
+}
+
+// Format is how a run prints its result.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text" // what show prints; announcements on stdout, too
+	JSON Format = "json" // one object; announcements on stderr
+)
+
+// Output is where a run prints, and how.
+type Output struct {
+	Format Format
+	Stdout io.Writer
+	Stderr io.Writer
+	Color  bool // stdout takes escape codes for colours
+}
+
+// Modules is the engine's own builtins, for the reference.
+func Modules() []table.Module {
+	return []table.Module{
+		universal(), flagModule(), argModule(), expectModule(), logModule(),
+		jsonModule(), yamlModule(), timeModule(), mathModule(),
+	}
+}

@@ -1,0 +1,136 @@
+package layer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Project is the scripts that a directory tree brings along: whoever may write
+// to it, such as a pulled branch, decides what they do. So they are read once, and
+// used only if the user has allowed that very content.
+type Project struct {
+	Dir    string // the directory of the scripts, absolute
+	Digest string // of the names and contents of all its files
+	files  snapshot
+	layer  *Layer
+}
+
+// Files is the names of the project's files, sorted.
+func (p *Project) Files() []string { return slices.Sorted(maps.Keys(p.files)) }
+
+// Read is one of Files as it was when the project was found.
+func (p *Project) Read(name string) []byte { return p.files[name] }
+
+// Layer is the project's files as a layer.
+func (p *Project) Layer() *Layer { return p.layer }
+
+// FindProject looks for a directory of a name (".kinfra") in dir and upwards, and
+// reads it. It returns nil where there is none; a symbolic link of that name is an
+// error.
+func FindProject(w world.World, dir, name string) (*Project, error) {
+	for {
+		at := filepath.Join(dir, name)
+		info, err := w.Host().Lstat(at)
+		switch {
+		case err == nil && info.Mode.IsDir():
+			return readProject(w, at)
+		case err == nil && info.Mode&fs.ModeSymlink != 0: // nothing says that what it leads to belongs to the tree
+			return nil, fmt.Errorf("looking for the project's scripts: %s is a symbolic link, not a directory", at)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("looking for the project's scripts: %w", err)
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return nil, nil
+		}
+		dir = above
+	}
+}
+
+func readProject(w world.World, dir string) (*Project, error) {
+	l := Directory(w, "project", dir)
+	files, err := takeSnapshot(l)
+	if err != nil {
+		return nil, fmt.Errorf("reading the project's scripts: %w", err)
+	}
+	l.source = files
+	return &Project{Dir: dir, Digest: files.digest(), files: files, layer: l}, nil
+}
+
+// digest is a hash over all names and contents, each with its length, so that no
+// two different trees have the same.
+func (s snapshot) digest() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		fmt.Fprintf(h, "%d:%s%d:", len(name), name, len(s[name]))
+		h.Write(s[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+type tooMuch struct{ files, bytes int }
+
+func (e *tooMuch) Error() string {
+	return fmt.Sprintf("more than %d files or %d MiB: not a directory of scripts", e.files, e.bytes>>20)
+}
+
+// Trust remembers which contents the user has allowed, as one small file for each
+// digest: another worktree with the same files needs no second word, changed files
+// do.
+type Trust struct {
+	w     world.World
+	dir   string
+	files world.Files
+}
+
+// OpenTrust is the memory in a directory, which need not exist.
+func OpenTrust(w world.World, dir string) *Trust {
+	return &Trust{w, dir, w.Root(dir)}
+}
+
+// Allowed tells whether the user has allowed a project's content.
+func (t *Trust) Allowed(p *Project) (bool, error) {
+	info, err := t.files.Lstat(p.Digest)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("looking up what is trusted: %w", err)
+	case !info.Mode.IsRegular() || info.UserID != t.w.UserID():
+		return false, fmt.Errorf("the record of trust %s is not a file of yours: remove it", filepath.Join(t.dir, p.Digest))
+	}
+	return true, nil
+}
+
+// Allow remembers a project's content as allowed.
+func (t *Trust) Allow(p *Project) error {
+	err := t.files.MkdirAll(".", 0o700)
+	if err == nil {
+		err = world.Replace(t.files, t.w, p.Digest, []byte(p.Dir+"\n"), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("remembering that %s is trusted: %w", p.Dir, err)
+	}
+	return nil
+}
+
+// UntrustedError says that a project's scripts can't be used, since the user hasn't
+// allowed them.
+type UntrustedError struct{ Dir string }
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("the scripts in %s are not trusted, or have changed since", e.Dir)
+}
+
+// Hint says how to allow them.
+func (e *UntrustedError) Hint() string {
+	return "kinfra trust shows what they contain and allows them"
+}

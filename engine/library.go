@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+
+	starjson "go.starlark.net/lib/json"
+	starmath "go.starlark.net/lib/math"
+	startime "go.starlark.net/lib/time"
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/ktrdr/kinfra/engine/table"
+)
+
+// delegate declares a function of one of Starlark's own libraries.
+func delegate(library *starlarkstruct.Module, name, doc, result string, params ...table.Param) table.Builtin {
+	return table.Builtin{
+		Name: library.Name + "." + name, Doc: doc, Params: params, Result: result,
+		Run: func(c *table.Call) (starlark.Value, error) {
+			var args starlark.Tuple
+			var named []starlark.Tuple
+			for _, p := range params {
+				switch v := c.Value(p.Name); {
+				case v == nil:
+				case p.Optional:
+					named = append(named, starlark.Tuple{starlark.String(p.Name), v})
+				default:
+					args = append(args, v)
+				}
+			}
+			f := library.Members[name].(*starlark.Builtin)
+			return f.CallInternal(c.Thread, args, named)
+		},
+	}
+}
+
+func jsonModule() table.Module {
+	value := table.Param{Name: "x", Type: table.Any(), Help: "the value: dicts need keys that are strings"}
+	text := table.Param{Name: "x", Type: table.String(), Help: "the JSON text"}
+	indent := []table.Param{
+		{Name: "prefix", Type: table.String(), Named: true, Optional: true, Help: "begins each line but the first"},
+		{Name: "indent", Type: table.String(), Named: true, Optional: true, Help: "a level's indentation; a tab if left out"},
+	}
+	return table.Module{
+		Name: "json", Doc: "Reads and writes JSON.",
+		Builtins: []table.Builtin{
+			delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted.", "a string", value),
+			delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", text,
+				table.Param{Name: "default", Type: table.Any(), Optional: true, Help: "what to give for a text that isn't JSON, instead of failing"}),
+			delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...),
+		},
+	}
+}
+
+func timeModule() table.Module {
+	m := table.Module{
+		Name: "time", Doc: "Times and durations. The clock is the run's, so that a replay sees the same.",
+		Builtins: []table.Builtin{
+			delegate(startime.Module, "now", "Gives the time.", "a time, with attributes such as `year` and `unix`, and methods `format(layout)` and `in_location(name)`"),
+			delegate(startime.Module, "parse_duration", "Gives the duration of a text such as \"1h30m\".", "a duration, with attributes such as `seconds`",
+				table.Param{Name: "d", Type: table.String(), Help: "the text"}),
+			delegate(startime.Module, "parse_time", "Gives the time of a text.", "a time",
+				table.Param{Name: "x", Type: table.String(), Help: "the text"},
+				table.Param{Name: "format", Type: table.String(), Optional: true, Help: "its layout, as Go writes it; RFC 3339 if left out"},
+				table.Param{Name: "location", Type: table.String(), Optional: true, Help: "the zone of a text without one; UTC if left out"}),
+			delegate(startime.Module, "from_timestamp", "Gives the time of a Unix timestamp.", "a time",
+				table.Param{Name: "sec", Type: table.Int(), Help: "seconds since 1970"}),
+		},
+	}
+	for _, unit := range []string{"nanosecond", "microsecond", "millisecond", "second", "minute", "hour"} {
+		m.Values = append(m.Values, constant(startime.Module, unit, "One "+unit+", as a duration."))
+	}
+	return m
+}
+
+func constant(library *starlarkstruct.Module, name, doc string) table.Value {
+	return table.Value{Name: library.Name + "." + name, Doc: doc, Value: library.Members[name]}
+}
+
+func mathModule() table.Module {
+	x := table.Param{Name: "x", Type: number(), Help: "a number"}
+	y := table.Param{Name: "y", Type: number(), Help: "a number"}
+	one := func(name, doc, result string) table.Builtin {
+		return delegate(starmath.Module, name, doc, result, x)
+	}
+	two := func(name, doc string) table.Builtin {
+		return delegate(starmath.Module, name, doc, "a float", x, y)
+	}
+	return table.Module{
+		Name: "math", Doc: "Numbers.",
+		Builtins: []table.Builtin{
+			one("ceil", "Rounds up.", "an int"),
+			one("floor", "Rounds down.", "an int"),
+			one("round", "Rounds to the nearest whole number, halves away from zero.", "a float"),
+			one("fabs", "Gives the absolute value.", "a float"),
+			one("sqrt", "Gives the square root.", "a float"),
+			one("exp", "Gives e to the power of x.", "a float"),
+			delegate(starmath.Module, "log", "Gives the logarithm of x, to the base e unless another is given.", "a float", x,
+				table.Param{Name: "base", Type: number(), Optional: true, Help: "the base"}),
+			two("pow", "Gives x to the power of y."),
+			two("mod", "Gives the remainder of x divided by y, with the sign of x."),
+		},
+		Values: []table.Value{
+			constant(starmath.Module, "pi", "The ratio of a circle's circumference to its diameter."),
+			constant(starmath.Module, "e", "The base of the natural logarithm."),
+		},
+	}
+}
+
+func number() table.Type {
+	t := table.OneOf(table.Of[starlark.Int]("an int"), table.Of[starlark.Float]("a float"))
+	t.Name = "a number"
+	return t
+}
+
+func yamlModule() table.Module {
+	return table.Module{
+		Name: "yaml", Doc: "Reads and writes YAML.",
+		Builtins: []table.Builtin{
+			{
+				Name: "yaml.decode", Doc: "Gives the value of a YAML text of one document, with the keys of mappings in their order.",
+				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the YAML text"}},
+				Result: "a value of dicts, lists, strings, ints, floats, bools and None",
+				Errors: "A text that isn't YAML; a key that isn't a string.",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					var document yaml.Node
+					if err := yaml.Unmarshal([]byte(c.String("text")), &document); err != nil {
+						return nil, fmt.Errorf("yaml.decode: %w", err)
+					}
+					return fromYAML(&document)
+				},
+			},
+			{
+				Name: "yaml.encode", Doc: "Gives the YAML text of a value.",
+				Params: []table.Param{{Name: "value", Type: table.Any(), Help: "the value: what has a JSON form"}},
+				Result: "a string that ends in a newline",
+				Errors: "A value that has no JSON form.",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					data, err := ToJSON(c.Value("value"))
+					if err != nil {
+						return nil, fmt.Errorf("yaml.encode: %w", err)
+					}
+					out, err := blockYAML(data)
+					return starlark.String(out), err
+				},
+			},
+		},
+	}
+}
+
+// blockYAML writes JSON, which is YAML, in YAML's block style, in its order.
+func blockYAML(data []byte) (string, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return "", err
+	}
+	var plain func(*yaml.Node)
+	plain = func(n *yaml.Node) {
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+			n.Style = 0
+		}
+		for _, child := range n.Content {
+			plain(child)
+		}
+	}
+	plain(&document)
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return "", err
+	}
+	return out.String(), encoder.Close()
+}
+
+// fromYAML is the Starlark form of a YAML node. Aliases share what they stand for,
+// so that a small text can't become a large value.
+func fromYAML(n *yaml.Node) (starlark.Value, error) {
+	return yamlReader{}.value(n)
+}
+
+type yamlReader map[*yaml.Node]starlark.Value
+
+func (r yamlReader) value(n *yaml.Node) (starlark.Value, error) {
+	if v, done := r[n]; done {
+		if v == nil {
+			return nil, fmt.Errorf("yaml.decode: line %d: the anchor %q contains itself", n.Line, n.Anchor)
+		}
+		return v, nil
+	}
+	r[n] = nil
+	v, err := r.make(n)
+	r[n] = v
+	return v, err
+}
+
+func (r yamlReader) make(n *yaml.Node) (starlark.Value, error) {
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return r.value(n.Content[0])
+	case yaml.AliasNode:
+		return r.value(n.Alias)
+	case yaml.SequenceNode:
+		all := make([]starlark.Value, len(n.Content))
+		for i, child := range n.Content {
+			var err error
+			if all[i], err = r.value(child); err != nil {
+				return nil, err
+			}
+		}
+		return starlark.NewList(all), nil
+	case yaml.MappingNode:
+		dict := starlark.NewDict(len(n.Content) / 2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode {
+				return nil, fmt.Errorf("yaml.decode: line %d: a key that is not a string", key.Line)
+			}
+			v, err := r.value(n.Content[i+1])
+			if err != nil {
+				return nil, err
+			}
+			if err := dict.SetKey(starlark.String(key.Value), v); err != nil {
+				return nil, err
+			}
+		}
+		return dict, nil
+	case yaml.ScalarNode:
+		return scalar(n)
+	}
+	return starlark.None, nil // an empty document
+}
+
+func scalar(n *yaml.Node) (starlark.Value, error) {
+	switch n.ShortTag() {
+	case "!!null":
+		return starlark.None, nil
+	case "!!bool":
+		var b bool
+		err := n.Decode(&b)
+		return starlark.Bool(b), err
+	case "!!int":
+		var i int64
+		err := n.Decode(&i)
+		return starlark.MakeInt64(i), err
+	case "!!float":
+		var f float64
+		err := n.Decode(&f)
+		return starlark.Float(f), err
+	}
+	return starlark.String(n.Value), nil
+}

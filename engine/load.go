@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/nearest"
+)
+
+// dialect is Starlark with sets: no recursion, no while, no reassigned globals.
+func dialect() *syntax.FileOptions { return &syntax.FileOptions{Set: true} }
+
+// loader evaluates files, each once per run. It does so on the thread that asks, so
+// that limits, cancellation and backtraces go through loads.
+type loader struct {
+	run       *Run
+	main      string // the ID of the file that is run
+	workflows []*Workflow
+	effects   bool // the top level of the file that is run may change something
+
+	mu      sync.Mutex // guards all below
+	modules map[string]*module
+	files   map[string]layer.File // by the name that positions carry
+}
+
+type module struct {
+	globals starlark.StringDict
+	err     error
+	done    bool
+}
+
+// Load evaluates the file that is run and returns the workflows that it declares.
+// A file without one is a script whose top level is all it does: only with
+// effects is it then allowed to change something.
+func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
+	r.loader.main, r.loader.effects = file.ID(), effects
+	err := r.guarded(r.ctx, func(t *starlark.Thread) error {
+		_, err := r.loader.evaluate(t, file)
+		return err
+	})
+	return r.loader.workflows, err
+}
+
+// load is the load statement.
+func (l *loader) load(t *starlark.Thread, label string) (starlark.StringDict, error) {
+	from, err := l.caller(t)
+	if err != nil {
+		return nil, err
+	}
+	file, err := l.run.config.Layers.Resolve(label, from)
+	if err != nil {
+		return nil, &Error{Code: Usage, Message: err.Error(), Err: err, Next: loadHint(label, err)}
+	}
+	return l.evaluate(t, file)
+}
+
+// loadHint is what may have been meant by a label that names no file.
+func loadHint(label string, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) || strings.HasPrefix(label, "@") {
+		return ""
+	}
+	if strings.HasPrefix(label, "./") {
+		return fmt.Sprintf("%q is looked for beside the file that loads it, %q in the layers", label, label[2:])
+	}
+	return fmt.Sprintf("kinfra scripts list shows what the layers have; %q would be beside the file that loads it", "./"+label)
+}
+
+// evaluate gives the globals of a file, frozen.
+func (l *loader) evaluate(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
+	s := stateOf(t)
+	s.loading = append(s.loading, file)
+	defer func() { s.loading = s.loading[:len(s.loading)-1] }()
+
+	m, known := l.module(file)
+	if !known {
+		m.globals, m.err = l.execute(t, file)
+		m.globals.Freeze()
+		m.done = true
+	} else if !m.done {
+		return nil, &Error{Code: Usage, Message: "load cycle: " + chain(s.loading)}
+	}
+	return m.globals, m.err
+}
+
+func chain(files []layer.File) string {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path()
+	}
+	return strings.Join(paths, " -> ")
+}
+
+// module is what is known of a file, and whether that is anything yet.
+func (l *loader) module(file layer.File) (m *module, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.modules == nil {
+		l.modules, l.files = map[string]*module{}, map[string]layer.File{}
+	}
+	if m, known = l.modules[file.ID()]; !known {
+		m = &module{}
+		l.modules[file.ID()] = m
+		l.files[file.Path()] = file
+	}
+	return m, known
+}
+
+func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
+	_, program, err := starlark.SourceProgramOptions(dialect(), file.Path(), file.Data, l.run.names.Has)
+	if err != nil {
+		return nil, l.suggest(err)
+	}
+	return program.Init(t, l.run.names)
+}
+
+// suggest adds to errors about unknown names which of the builtins may have been
+// meant: the resolver only looks at the names of the file.
+func (l *loader) suggest(err error) error {
+	var list resolve.ErrorList
+	if !errors.As(err, &list) {
+		return err
+	}
+	known := slices.Concat(l.run.names.Keys(), starlark.Universe.Keys())
+	for i, e := range list {
+		if name, ok := strings.CutPrefix(e.Msg, "undefined: "); ok && !strings.Contains(name, " ") {
+			list[i].Msg += nearest.Suggest(name, known)
+		}
+	}
+	return list
+}
+
+// caller is the file of the innermost script function that is executing.
+func (l *loader) caller(t *starlark.Thread) (layer.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range t.CallStackDepth() {
+		if file, ok := l.files[t.CallFrame(i).Pos.Filename()]; ok {
+			return file, nil
+		}
+	}
+	return layer.File{}, errors.New("no script is calling")
+}
+
+func (l *loader) source(path string) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.files[path].Data
+}

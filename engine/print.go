@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/diag"
+)
+
+// outputVersion is that of the object that --output json prints. A field more does
+// not change it.
+const outputVersion = 1
+
+// object is what --output json prints: one object, with the result, the error, or
+// both where checks failed.
+type object struct {
+	Version int             `json:"version"`
+	Command string          `json:"command,omitempty"`
+	DryRun  bool            `json:"dry_run,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   *errorObject    `json:"error,omitempty"`
+}
+
+// errorObject is an error as programs read it.
+type errorObject struct {
+	Message  string       `json:"message"`
+	Code     string       `json:"code"`
+	Exit     int          `json:"exit"`
+	Position *diag.Place  `json:"position,omitempty"`
+	Also     []diag.Place `json:"also,omitempty"`
+	Hint     string       `json:"hint,omitempty"`
+}
+
+func newErrorObject(err error, code Code, sources diag.Sources) *errorObject {
+	d := diag.Of(err, sources)[0]
+	return &errorObject{d.Message, code.String(), int(code), d.Place, d.Also, d.Hint}
+}
+
+// ErrorJSON is an error as --output json prints it where no workflow has run.
+func ErrorJSON(err error, code Code, sources diag.Sources) []byte {
+	return encode(object{Version: outputVersion, Error: newErrorObject(err, code, sources)})
+}
+
+// ResultJSON is a result as --output json prints it for commands that aren't
+// scripts.
+func ResultJSON(command string, result any) ([]byte, error) {
+	data, err := json.Marshal(result)
+	if err != nil {
+		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, err)
+	}
+	return encode(object{Version: outputVersion, Command: command, Result: data}), nil
+}
+
+func encode(o object) []byte {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(o); err != nil {
+		panic(err) // all fields are of types that have a JSON form
+	}
+	return out.Bytes()
+}
+
+// show calls the workflow's function that prints the result.
+func (r *Run) show(w *Workflow, result starlark.Value) error {
+	if w.show == nil || result == starlark.None {
+		return nil
+	}
+	return r.guarded(r.ctx, func(t *starlark.Thread) error {
+		_, err := starlark.Call(t, w.show, starlark.Tuple{result}, nil)
+		return err
+	})
+}
+
+// printJSON prints the result, nil if there is none, and why the run failed if it did.
+// It returns the latter, or why it couldn't print.
+func (r *Run) printJSON(result starlark.Value, err error) error {
+	var data []byte
+	if result != nil {
+		var encodeErr error
+		if data, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
+			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.report.Command, encodeErr)
+		}
+	}
+	o := object{Version: outputVersion, Command: r.report.Command, DryRun: r.report.DryRun, Result: data}
+	if err != nil {
+		o.Error = newErrorObject(err, r.config.CodeOf(err), r.Source)
+	}
+	r.write(r.config.Output.Stdout, string(encode(o)))
+	return err
+}

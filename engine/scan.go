@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine/layer"
+)
+
+// Command is a command that a file of the layers declares, as far as it is known
+// without running the file.
+type Command struct {
+	Words string // "sandbox provision"
+	Help  string // the file's docstring
+	File  layer.File
+}
+
+// Summary is the first line of the help.
+func (c Command) Summary() string { return summary(c.Help) }
+
+// Commands finds the commands that the layers declare, in the order of the layers,
+// and what keeps files from being read. Of two files of one name, and of two
+// commands of the same words, the first layer's counts.
+func Commands(layers *layer.Stack) (commands []Command, problems []error) {
+	seen, words := map[string]bool{}, map[string]Command{}
+	for _, l := range layers.Layers {
+		names, err := l.Scripts()
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		for _, name := range names {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			file, err := l.Read(name)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			found := scan(file.Data)
+			if found.computed {
+				problems = append(problems, fmt.Errorf("%s: the command of a workflow is not a string literal, so it can't be found", file.Path()))
+			}
+			for _, w := range found.commands {
+				if err := checkWords(w); err != nil {
+					problems = append(problems, fmt.Errorf("%s: %w", file.Path(), err))
+					continue
+				}
+				if first, twice := words[w]; twice {
+					if first.File.Layer == l {
+						problems = append(problems, fmt.Errorf("%s: the command %q is declared by %s, too", file.Path(), w, first.File.Path()))
+					}
+					continue
+				}
+				words[w] = Command{w, found.doc, file}
+				commands = append(commands, words[w])
+			}
+		}
+	}
+	return commands, problems
+}
+
+// Declared is the commands that a file declares, found without running it.
+func Declared(file layer.File) []string { return scan(file.Data).commands }
+
+// scanned is what a file declares.
+type scanned struct {
+	doc      string
+	commands []string
+	computed bool // a workflow's command isn't a string literal
+}
+
+// scan finds the docstring and the workflows of a file by its tokens alone, which
+// takes microseconds where parsing takes a fraction of a millisecond.
+func scan(src []byte) scanned {
+	var found scanned
+	s := scanner{src: string(src)}
+	first := true
+	for tok := s.next(); tok.kind != endToken; tok = s.next() {
+		if first && tok.kind == stringToken {
+			found.doc = dedent(tok.value())
+		}
+		first = false
+		if tok.kind == wordToken && tok.text == "workflow" && tok.column == 0 && s.opens() {
+			if command, literal := s.command(); literal {
+				found.commands = append(found.commands, command)
+			} else {
+				found.computed = true
+			}
+		}
+	}
+	return found
+}
+
+type tokenKind int
+
+const (
+	endToken tokenKind = iota
+	wordToken
+	stringToken
+	otherToken // one byte
+)
+
+type token struct {
+	kind   tokenKind
+	text   string
+	column int
+	source string // of a string: with its quotes
+}
+
+// value is what a string stands for. Escapes and the like, which few texts have, are
+// left to the parser.
+func (t token) value() string {
+	if strings.ContainsAny(t.text, "\\\r") || !utf8.ValidString(t.text) {
+		if e, err := dialect().ParseExpr("", t.source, 0); err == nil {
+			if literal, ok := e.(*syntax.Literal); ok {
+				return literal.Value.(string)
+			}
+		}
+	}
+	return t.text
+}
+
+type scanner struct {
+	src       string
+	pos       int
+	lineStart int
+}
+
+// opens tells whether a call's parenthesis follows.
+func (s *scanner) opens() bool {
+	return strings.HasPrefix(strings.TrimLeft(s.src[s.pos:], " \t"), "(")
+}
+
+// command reads a call's arguments up to its closing parenthesis, and gives the one
+// named command.
+func (s *scanner) command() (value string, literal bool) {
+	depth := 0
+	for tok := s.next(); tok.kind != endToken; tok = s.next() {
+		switch {
+		case tok.kind == otherToken && strings.Contains("([{", tok.text):
+			depth++
+		case tok.kind == otherToken && strings.Contains(")]}", tok.text):
+			if depth--; depth == 0 {
+				return "", false
+			}
+		case depth == 1 && tok.kind == wordToken && tok.text == "command":
+			if tok = s.next(); tok.text != "=" {
+				continue
+			}
+			text := s.next()
+			end := s.next()
+			return text.value(), text.kind == stringToken && (end.text == "," || end.text == ")")
+		}
+	}
+	return "", false
+}
+
+func (s *scanner) next() token {
+	for s.pos < len(s.src) {
+		c := s.src[s.pos]
+		switch {
+		case c == '\n' || c == '\r':
+			s.pos++
+			s.lineStart = s.pos
+		case c == ' ' || c == '\t':
+			s.pos++
+		case c == '#':
+			for s.pos < len(s.src) && s.src[s.pos] != '\n' && s.src[s.pos] != '\r' {
+				s.pos++
+			}
+		case c == '"' || c == '\'':
+			return s.quoted(stringToken, s.pos)
+		case isLetter(c):
+			start, column := s.pos, s.pos-s.lineStart
+			for s.pos < len(s.src) && (isLetter(s.src[s.pos]) || '0' <= s.src[s.pos] && s.src[s.pos] <= '9') {
+				s.pos++
+			}
+			word := s.src[start:s.pos]
+			if s.pos < len(s.src) && (s.src[s.pos] == '"' || s.src[s.pos] == '\'') {
+				switch word {
+				case "r":
+					return s.quoted(stringToken, start)
+				case "b", "rb": // bytes
+					return s.quoted(otherToken, start)
+				}
+			}
+			return token{kind: wordToken, text: word, column: column}
+		default:
+			s.pos++
+			return token{kind: otherToken, text: s.src[s.pos-1 : s.pos], column: s.pos - 1 - s.lineStart}
+		}
+	}
+	return token{kind: endToken}
+}
+
+// quoted reads a string, or bytes, whose prefix begins at start. Escapes matter only
+// for where it ends.
+func (s *scanner) quoted(kind tokenKind, start int) token {
+	column := start - s.lineStart
+	quote := s.src[s.pos : s.pos+1]
+	if long := strings.Repeat(quote, 3); strings.HasPrefix(s.src[s.pos:], long) {
+		quote = long
+	}
+	s.pos += len(quote)
+	inside := s.pos
+	for s.pos < len(s.src) && !strings.HasPrefix(s.src[s.pos:], quote) {
+		if s.src[s.pos] == '\\' {
+			s.pos++
+		}
+		if s.pos < len(s.src) && s.src[s.pos] == '\n' {
+			s.lineStart = s.pos + 1
+		}
+		s.pos++
+	}
+	end := min(s.pos, len(s.src))
+	s.pos = min(end+len(quote), len(s.src))
+	return token{kind, s.src[inside:end], column, s.src[start:s.pos]}
+}
+
+func isLetter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c >= 0x80
+}
+
+// dedent takes from a docstring the indentation that its lines share.
+func dedent(doc string) string {
+	lines := strings.Split(strings.TrimSpace(doc), "\n")
+	shared := -1
+	for _, line := range lines[1:] {
+		if text := strings.TrimLeft(line, " \t"); text != "" && (shared < 0 || len(line)-len(text) < shared) {
+			shared = len(line) - len(text)
+		}
+	}
+	for i, line := range lines {
+		if i > 0 {
+			lines[i] = strings.TrimRight(line[min(max(shared, 0), len(line)):], " \t\r")
+		}
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,132 @@
+// Package table declares the builtins that scripts can call. A builtin is
+// declared once, as a [Builtin]: its name, parameters, result and errors with a
+// line of help each, and the function behind it. Argument parsing, the messages
+// for wrong calls and the reference page all come from that declaration, so that
+// none can drift from the others.
+package table
+
+import (
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/nearest"
+)
+
+// Module is a named group of builtins: slot, registry, fs. The module without a
+// name holds the universal ones: step, check, print.
+type Module struct {
+	Name     string
+	Doc      string // what the module is for: one sentence, then the edges
+	Type     bool   // the builtins are methods of values, and the module has no name in scripts
+	Builtins []Builtin
+	Values   []Value
+}
+
+// Value is a module's attribute that isn't called.
+type Value struct {
+	Name  string // in full: "math.pi"
+	Doc   string
+	Value starlark.Value
+}
+
+// Builtin is a function that scripts can call.
+type Builtin struct {
+	Name   string // in full, as it appears in a backtrace: "slot.ensure"
+	Doc    string // the first sentence starts with a verb and stands in lists; then the edges
+	Params []Param
+	Result string // the shape of what it returns; empty for None
+	Errors string // when it fails; empty if only wrong arguments make it fail
+	Run    func(*Call) (starlark.Value, error)
+}
+
+// Param is a parameter of a builtin.
+type Param struct {
+	Name     string
+	Type     Type
+	Optional bool           // may be left out; Default is then its value
+	Default  starlark.Value // None if nil
+	Named    bool           // can only be given by name
+	Rest     bool           // takes all remaining positional arguments, each of Type
+	Keywords bool           // takes all keyword arguments of other names, each of Type
+	Help     string         // one line
+}
+
+// Predeclare returns the modules as the names that scripts see.
+func Predeclare(modules []Module) starlark.StringDict {
+	names := make(starlark.StringDict, len(modules)+16)
+	for i := range modules {
+		switch m := &modules[i]; {
+		case m.Type:
+		case m.Name == "":
+			for j := range m.Builtins {
+				names[m.Builtins[j].Name] = m.Builtins[j].function(nil)
+			}
+		default:
+			names[m.Name] = newModule(m)
+		}
+	}
+	return names
+}
+
+// module is the value of a module's name in a script.
+type module struct {
+	declared *Module
+	members  starlark.StringDict
+}
+
+func newModule(m *Module) *module {
+	members := make(starlark.StringDict, len(m.Builtins))
+	for i := range m.Builtins {
+		members[m.Builtins[i].Name[len(m.Name)+1:]] = m.Builtins[i].function(nil)
+	}
+	return &module{m, members}
+}
+
+func (m *module) String() string        { return "<module " + m.declared.Name + ">" }
+func (m *module) Type() string          { return "module" }
+func (m *module) Freeze()               {}
+func (m *module) Truth() starlark.Bool  { return true }
+func (m *module) Hash() (uint32, error) { return starlark.String(m.declared.Name).Hash() }
+
+// Attr gives a member. The error for an unknown one is no NoSuchAttrError, to which
+// starlark would add a suggestion of its own.
+func (m *module) Attr(name string) (starlark.Value, error) {
+	if v, ok := m.members[name]; ok {
+		return v, nil
+	}
+	for _, v := range m.declared.Values {
+		if v.Name == m.declared.Name+"."+name {
+			return v.Value, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no %q%s", m.declared.Name, name, nearest.Suggest(name, m.AttrNames()))
+}
+
+func (m *module) AttrNames() []string {
+	names := m.members.Keys()
+	for _, v := range m.declared.Values {
+		names = append(names, v.Name[len(m.declared.Name)+1:])
+	}
+	return names
+}
+
+// Method is the builtin as a method of a value.
+func (b *Builtin) Method(receiver starlark.Value) starlark.Value {
+	return b.function(receiver).BindReceiver(receiver)
+}
+
+// function is the callable of a builtin.
+func (b *Builtin) function(receiver starlark.Value) *starlark.Builtin {
+	return starlark.NewBuiltin(b.Name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		call := &Call{Thread: thread, Builtin: b, Receiver: receiver}
+		if err := call.bind(args, kwargs); err != nil {
+			return nil, err
+		}
+		v, err := b.Run(call)
+		if v == nil && err == nil {
+			v = starlark.None
+		}
+		return v, err
+	})
+}

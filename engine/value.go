@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	startime "go.starlark.net/lib/time"
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func structBuiltin() table.Builtin {
+	return table.Builtin{
+		Name:   "struct",
+		Doc:    "Makes a value with named attributes: `struct(x = 1).x`.",
+		Params: []table.Param{{Name: "attributes", Type: table.Any(), Keywords: true, Help: "the attributes"}},
+		Result: "a struct",
+		Run: func(c *table.Call) (starlark.Value, error) {
+			return starlarkstruct.FromKeywords(starlarkstruct.Default, c.Keywords()), nil
+		},
+	}
+}
+
+// Struct makes a struct of names and values, which are Starlark values or Go bools,
+// ints and strings.
+func Struct(pairs ...any) *starlarkstruct.Struct {
+	fields := make(starlark.StringDict, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		fields[pairs[i].(string)] = toValue(pairs[i+1])
+	}
+	return starlarkstruct.FromStringDict(starlarkstruct.Default, fields)
+}
+
+func toValue(v any) starlark.Value {
+	switch v := v.(type) {
+	case starlark.Value:
+		return v
+	case bool:
+		return starlark.Bool(v)
+	case int:
+		return starlark.MakeInt(v)
+	case string:
+		return starlark.String(v)
+	}
+	panic(fmt.Sprintf("no Starlark form of %T", v))
+}
+
+// List makes a list from Go values, each made a Starlark value by convert.
+func List[T any](all []T, convert func(T) starlark.Value) *starlark.List {
+	values := make([]starlark.Value, len(all))
+	for i, v := range all {
+		values[i] = convert(v)
+	}
+	return starlark.NewList(values)
+}
+
+// unknown is a value that only a real run can know. All that is asked of it raises
+// that, but for what Starlark does not let fail: its truth, its text and comparing it.
+type unknown struct{ what string }
+
+func (u unknown) String() string                      { return "<known only when it runs>" }
+func (u unknown) Type() string                        { return "unknown" }
+func (u unknown) Freeze()                             {}
+func (u unknown) Truth() starlark.Bool                { return true }
+func (u unknown) Hash() (uint32, error)               { return 0, u.err() }
+func (u unknown) Attr(string) (starlark.Value, error) { return nil, u.err() }
+func (u unknown) AttrNames() []string                 { return nil }
+func (u unknown) Name() string                        { return u.what }
+
+// Get is u[key].
+func (u unknown) Get(starlark.Value) (starlark.Value, bool, error) { return nil, false, u.err() }
+
+// Binary is u + y, y in u, and so on.
+func (u unknown) Binary(syntax.Token, starlark.Value, starlark.Side) (starlark.Value, error) {
+	return nil, u.err()
+}
+
+// Unary is -u.
+func (u unknown) Unary(syntax.Token) (starlark.Value, error) { return nil, u.err() }
+
+// CallInternal is u().
+func (u unknown) CallInternal(*starlark.Thread, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
+	return nil, u.err()
+}
+func (u unknown) err() error { return fmt.Errorf("the result of %s is %w", u.what, world.ErrPlanned) }
+
+// Unknown is the result of a call that a dry run does not make. Asking for its
+// attributes raises "known only when it runs".
+func Unknown(what string) starlark.Value { return unknown{what} }
+
+// recorded is a value as a record would give it back: copied, frozen, and made of
+// nothing but JSON's types and structs.
+func recorded(v starlark.Value, limit int) (starlark.Value, error) {
+	size := 0
+	out, err := copyJSONable(v, &size, limit, 0)
+	if err != nil {
+		return nil, fmt.Errorf("a step's result must be JSON-able: %w", err)
+	}
+	out.Freeze()
+	return out, nil
+}
+
+// mostDepth is how deep values may nest that become JSON.
+const mostDepth = 100
+
+func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value, error) {
+	if depth > mostDepth {
+		return nil, fmt.Errorf("it nests deeper than %d", mostDepth)
+	}
+	if *size += 2; *size > limit {
+		return nil, fmt.Errorf("it has more than %d bytes", limit)
+	}
+	sequence := func(all starlark.Iterable) (starlark.Value, error) {
+		var copied []starlark.Value
+		for e := range starlark.Elements(all) {
+			c, err := copyJSONable(e, size, limit, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			copied = append(copied, c)
+		}
+		return starlark.NewList(copied), nil
+	}
+	switch v := v.(type) {
+	case starlark.NoneType, starlark.Bool:
+		return v, nil
+	case starlark.Int:
+		if _, small := v.Int64(); !small {
+			if *size += v.BigInt().BitLen() / 3; *size > limit {
+				return nil, fmt.Errorf("it has more than %d bytes", limit)
+			}
+		}
+		return v, nil
+	case starlark.Float:
+		if math.IsInf(float64(v), 0) || math.IsNaN(float64(v)) {
+			return nil, fmt.Errorf("the number %s has no JSON form", v)
+		}
+		return v, nil
+	case unknown:
+		return nil, v.err()
+	case starlark.String:
+		if *size += len(v); *size > limit {
+			return nil, fmt.Errorf("it has more than %d bytes", limit)
+		}
+		return v, nil
+	case *starlark.List:
+		return sequence(v)
+	case starlark.Tuple:
+		return sequence(v)
+	case starlark.IterableMapping:
+		out := starlark.NewDict(0)
+		for _, kv := range v.Items() {
+			key, ok := kv[0].(starlark.String)
+			if !ok {
+				return nil, fmt.Errorf("a dict has the key %s, which is not a string", kv[0])
+			}
+			*size += len(key)
+			c, err := copyJSONable(kv[1], size, limit, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			if err := out.SetKey(key, c); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case *starlarkstruct.Struct:
+		fields := starlark.StringDict{}
+		for name, field := range v.Entries() {
+			c, err := copyJSONable(field, size, limit, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			fields[name] = c
+		}
+		return starlarkstruct.FromStringDict(starlarkstruct.Default, fields), nil
+	}
+	return nil, fmt.Errorf("%s has no JSON form", table.Describe(v))
+}
+
+// mostJSON is the most bytes that a value has as JSON. A value of a few lists that
+// contain each other's elements twice could fill the memory.
+const mostJSON = 16 << 20
+
+// ToJSON is the JSON form of a value: dicts in their order, structs by name.
+func ToJSON(v starlark.Value) ([]byte, error) { return appendJSON(nil, v, 0) }
+
+func appendJSON(b []byte, v starlark.Value, depth int) ([]byte, error) {
+	if depth > mostDepth {
+		return nil, fmt.Errorf("a value nests deeper than %d", mostDepth)
+	}
+	if len(b) > mostJSON {
+		return nil, fmt.Errorf("a value has more than %d MiB as JSON", mostJSON>>20)
+	}
+	switch v := v.(type) {
+	case starlark.NoneType:
+		return append(b, "null"...), nil
+	case starlark.Bool:
+		return strconv.AppendBool(b, bool(v)), nil
+	case starlark.Int:
+		return append(b, v.String()...), nil
+	case starlark.Float:
+		if math.IsInf(float64(v), 0) || math.IsNaN(float64(v)) {
+			return nil, fmt.Errorf("the number %s has no JSON form", v)
+		}
+		return append(b, v.String()...), nil
+	case starlark.String:
+		return appendString(b, string(v)), nil
+	case startime.Duration:
+		return appendString(b, v.String()), nil
+	case startime.Time:
+		return appendString(b, time.Time(v).Format(time.RFC3339Nano)), nil
+	case unknown:
+		return appendString(b, v.String()), nil
+	case starlark.IterableMapping:
+		items := v.Items()
+		return appendObject(b, len(items), depth, func(i int) (string, starlark.Value, error) {
+			key, ok := starlark.AsString(items[i][0])
+			if !ok {
+				key = items[i][0].String()
+			}
+			return key, items[i][1], nil
+		})
+	case starlark.Iterable:
+		b = append(b, '[')
+		n := 0
+		for e := range starlark.Elements(v) {
+			if n++; n > 1 {
+				b = append(b, ',')
+			}
+			var err error
+			if b, err = appendJSON(b, e, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	case starlark.HasAttrs:
+		names := v.AttrNames()
+		return appendObject(b, len(names), depth, func(i int) (string, starlark.Value, error) {
+			field, err := v.Attr(names[i])
+			return names[i], field, err
+		})
+	}
+	return nil, fmt.Errorf("%s has no JSON form", table.Describe(v))
+}
+
+func appendObject(b []byte, n, depth int, field func(int) (string, starlark.Value, error)) ([]byte, error) {
+	b = append(b, '{')
+	for i := range n {
+		name, v, err := field(i)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, name), ':')
+		if b, err = appendJSON(b, v, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// appendString quotes a string, replacing bytes that aren't UTF-8.
+func appendString(b []byte, s string) []byte {
+	var quoted bytes.Buffer
+	e := json.NewEncoder(&quoted)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s) // can't fail for a string
+	return append(b, bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
+}
