@@ -1,0 +1,42 @@
+// Package builtins is what kinfra's scripts can call beside the engine's own: the
+// pool, its slots, its registry, compose files, and the machine around them. Each
+// module stands in a file of its own and is declared as a table, from which its
+// reference comes; a function here unpacks its arguments, calls one plain function
+// of the domain and converts what that returns.
+package builtins
+
+import (
+	"sync"
+
+	"github.com/ktrdr/kinfra/engine/table"
+)
+
+// Options is what the command line decides about the builtins.
+type Options struct {
+	// Root is the pool's root directory, absolute; empty for what the pool says.
+	Root     string
+	RootFlag string // the root of --root alone, absolute; empty if it wasn't given
+
+	// Globals are the global flags that a kinfra started by a script gets, so
+	// that it sees the same layers.
+	Globals []string
+
+	Version string // of the binary
+}
+
+// Modules is the tables of all builtins, for one run.
+func Modules(o Options) []table.Module {
+	d := &domain{options: o}
+	return []table.Module{
+		ruleModule(), d.slotModule(), poolMethods(), d.registryModule(), d.portsModule(), composeModule(),
+		fsModule(), pathModule(), envModule(), procModule(), d.kinfraModule(), textModule(),
+	}
+}
+
+// domain is what the modules of one run share.
+type domain struct {
+	options Options
+
+	mu   sync.Mutex
+	pool *Pool // that of pool.star, once something has asked for it
+}

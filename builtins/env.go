@@ -1,0 +1,62 @@
+package builtins
+
+import (
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/envfile"
+)
+
+// envModule is the caller's environment, and env files.
+func envModule() table.Module {
+	return table.Module{
+		Name: "env", Doc: "The caller's environment, and env files.",
+		Builtins: []table.Builtin{
+			{
+				Name: "env.get", Doc: "Gives a variable of the caller's environment.",
+				Params: []table.Param{
+					{Name: "name", Type: table.String(), Help: "its name"},
+					{Name: "default", Type: table.Any(), Optional: true, Help: "what to give if it isn't set; None if left out"},
+				},
+				Result: "a string, or the default",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					if value, ok := engine.World(c.Thread).Getenv(c.String("name")); ok {
+						return starlark.String(value), nil
+					}
+					return c.Value("default"), nil
+				},
+			},
+			{
+				Name: "env.decode", Doc: "Gives the variables of an env file, as Compose reads it.",
+				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the file's text"}},
+				Result: "a dict of strings, sorted by name", Errors: "A text that isn't an env file.",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					vars, err := envfile.Decode([]byte(c.String("text")))
+					if err != nil {
+						return nil, fmt.Errorf("env.decode: %w", err)
+					}
+					return stringDict(vars), nil
+				},
+			},
+			{
+				Name: "env.encode", Doc: "Gives the text of an env file that Compose and a shell both read back as it was meant.",
+				Params: []table.Param{{Name: "vars", Type: table.Dict(), Help: "names, with strings or ints as values"}},
+				Result: "a string: a line for each variable, sorted", Errors: "A name that isn't one; a value that can't be written so that both read it back.",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					vars, err := stringMap(c.Dict("vars"))
+					if err != nil {
+						return nil, fmt.Errorf("env.encode: %w", err)
+					}
+					text, err := envfile.Encode(vars)
+					if err != nil {
+						return nil, fmt.Errorf("env.encode: %w", err)
+					}
+					return starlark.String(text), nil
+				},
+			},
+		},
+	}
+}

@@ -1,0 +1,240 @@
+package builtins
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// mostRead is the most bytes that a script reads of a file.
+const mostRead = 64 << 20
+
+// fsModule is files. In a dry run, writes are seen by later reads and by nobody else.
+func fsModule() table.Module {
+	path := table.Param{Name: "path", Type: table.String(), Help: "its path; a relative one is below the working directory"}
+	const info = "`struct(path, kind, size, mode, mtime, target)`: kind is file, dir, link or other; size is in bytes, mode like \"0644\", mtime in nanoseconds since 1970, target where a link points (or \"\")"
+	return table.Module{
+		Name: "fs", Doc: "Files. Parts of them never show: a write replaces the file as a whole.",
+		Builtins: []table.Builtin{
+			{
+				Name: "fs.read", Doc: "Gives the content of a file.", Params: []table.Param{path}, Run: fsRead,
+				Result: "a string", Errors: "A file that isn't there, isn't UTF-8, or has more than 64 MiB.",
+			},
+			{
+				Name: "fs.write", Doc: "Writes a file, durably; its directory must be there.", Run: fsWrite,
+				Params: []table.Param{
+					path, {Name: "content", Type: table.String(), Help: "what is to be in it"},
+					{Name: "private", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "only the user may read it"},
+				},
+			},
+			{
+				Name: "fs.exists", Doc: "Tells whether there is something at a path; a link counts, wherever it points.",
+				Params: []table.Param{path}, Result: "a bool", Run: fsExists,
+			},
+			{
+				Name: "fs.stat", Doc: "Describes what is at a path, without following a link.",
+				Params: []table.Param{path}, Result: info + "; None if nothing is there", Run: fsStat,
+			},
+			{
+				Name: "fs.list", Doc: "Gives the names in a directory, sorted.", Params: []table.Param{path},
+				Result: "a list of strings", Errors: "A directory that isn't there.", Run: fsList,
+			},
+			{
+				Name: "fs.walk", Doc: "Describes all that is below a directory, sorted by path, without following links.", Run: fsWalk,
+				Params: []table.Param{path}, Result: "a list of " + info + ", paths relative to the directory; empty if it isn't there",
+			},
+			{
+				Name: "fs.mkdir", Doc: "Makes a directory and those above it, for the user alone.", Params: []table.Param{path}, Run: fsMkdir,
+			},
+			{
+				Name: "fs.remove", Doc: "Removes a file, a link, or a directory with all that is in it. What isn't there is no error.",
+				Params: []table.Param{path}, Run: fsRemove,
+			},
+			{
+				Name: "fs.temp_dir", Doc: "Makes a new directory for temporary files, for the user alone. Nothing removes it: do so with on_exit.",
+				Params: []table.Param{{Name: "prefix", Type: table.String(), Help: "how its name begins"}},
+				Result: "its path", Run: fsTempDir,
+			},
+		},
+	}
+}
+
+// pathOf makes a path argument absolute.
+func pathOf(c *table.Call, name string) (string, error) {
+	path := c.String(name)
+	if path == "" || strings.ContainsRune(path, 0) {
+		return "", fmt.Errorf("%s: %q is not a path", c.Builtin.Name, path)
+	}
+	path, err := absolute(engine.World(c.Thread), path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", c.Builtin.Name, err)
+	}
+	return path, nil
+}
+
+// absolute is a path as one that begins with a slash: a relative one is below the
+// working directory.
+func absolute(w world.World, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path), nil
+	}
+	work, err := w.WorkDir()
+	if err != nil {
+		return "", fmt.Errorf("%q is relative to the working directory: %w", path, err)
+	}
+	return filepath.Join(work, path), nil
+}
+
+// withPath calls f with the files of the machine and the absolute path.
+func withPath(c *table.Call, f func(world.Files, string) (starlark.Value, error)) (starlark.Value, error) {
+	path, err := pathOf(c, "path")
+	if err != nil {
+		return nil, err
+	}
+	v, err := f(engine.World(c.Thread).Host(), path)
+	if errors.Is(err, engine.ErrLoading) {
+		err = fmt.Errorf("%s: %w", path, engine.ErrLoading) // how far it came doesn't matter
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
+	}
+	return v, nil
+}
+
+func fsRead(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		data, err := files.ReadFile(path, mostRead)
+		if err == nil && !utf8.Valid(data) {
+			err = fmt.Errorf("%s is not UTF-8", path)
+		}
+		return starlark.String(data), err
+	})
+}
+
+func fsWrite(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		mode := fs.FileMode(0o644)
+		if c.Bool("private") {
+			mode = 0o600
+		}
+		return starlark.None, world.Replace(files, engine.World(c.Thread), path, []byte(c.String("content")), mode)
+	})
+}
+
+func fsExists(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		_, err := files.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return starlark.False, nil
+		}
+		return starlark.True, err
+	})
+}
+
+func fsStat(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		info, err := files.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return starlark.None, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return infoValue(files, path, path, info)
+	})
+}
+
+func infoValue(files world.Files, path, shown string, info world.Info) (starlark.Value, error) {
+	kind, target := "other", ""
+	switch info.Mode.Type() {
+	case 0:
+		kind = "file"
+	case fs.ModeDir:
+		kind = "dir"
+	case fs.ModeSymlink:
+		kind = "link"
+		var err error
+		if target, err = files.ReadLink(path); err != nil {
+			return nil, err
+		}
+	}
+	return engine.Struct("path", shown, "kind", kind, "size", starlark.MakeInt64(info.Size),
+		"mode", fmt.Sprintf("%04o", info.Mode.Perm()), "mtime", starlark.MakeInt64(info.ModTime.UnixNano()), "target", target), nil
+}
+
+func fsList(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		entries, err := files.ReadDir(path)
+		return engine.List(entries, func(e world.Info) starlark.Value { return starlark.String(e.Name) }), err
+	})
+}
+
+func fsWalk(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, root string) (starlark.Value, error) {
+		var all []starlark.Value
+		var walk func(dir, shown string) error
+		walk = func(dir, shown string) error {
+			entries, err := files.ReadDir(dir)
+			if shown == "" && errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			for _, e := range entries {
+				path, name := filepath.Join(dir, e.Name), filepath.Join(shown, e.Name)
+				v, err := infoValue(files, path, name, e)
+				if err != nil {
+					return err
+				}
+				all = append(all, v)
+				if e.Mode.IsDir() {
+					if err := walk(path, name); err != nil {
+						return err
+					}
+				}
+			}
+			return err
+		}
+		err := walk(root, "")
+		return starlark.NewList(all), err
+	})
+}
+
+func fsMkdir(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		return starlark.None, files.MkdirAll(path, 0o700)
+	})
+}
+
+func fsRemove(c *table.Call) (starlark.Value, error) {
+	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
+		return starlark.None, files.RemoveAll(path)
+	})
+}
+
+func fsTempDir(c *table.Call) (starlark.Value, error) {
+	w := engine.World(c.Thread)
+	prefix := c.String("prefix")
+	if prefix == "" || strings.ContainsAny(prefix, "/\x00") {
+		return nil, fmt.Errorf("fs.temp_dir: the prefix %q is not the beginning of a name", prefix)
+	}
+	parent, ok := w.Getenv("TMPDIR")
+	if !ok || parent == "" {
+		parent = "/tmp"
+	}
+	var random [8]byte
+	w.Random(random[:])
+	path := filepath.Join(parent, prefix+hex.EncodeToString(random[:]))
+	if err := w.Host().Mkdir(path, 0o700); err != nil {
+		return nil, fmt.Errorf("fs.temp_dir: %w", err)
+	}
+	return starlark.String(path), nil
+}

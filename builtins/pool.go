@@ -1,0 +1,272 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Pool is a pool as scripts define it: the value of slot.pool.
+type Pool struct {
+	name        string
+	root        string // absolute
+	project     string // "slot-%d"
+	mainPort    string
+	template    string
+	profiles    []*profile     // lightest first
+	slots       []int          // ascending
+	profileOf   map[int]string // by slot
+	portNames   []string       // in the script's order
+	portRules   []starlark.Value
+	environment starlark.Callable
+
+	mu     sync.Mutex
+	specs  map[int]*specValue // made so far
+	parsed *compose.File      // the template, once it was asked for
+}
+
+func poolBuiltin(d *domain) table.Builtin {
+	return table.Builtin{
+		Name: "slot.pool",
+		Doc:  "Defines a pool: its slots, what each may run, and on which ports. `pool.star` exports one as `pool`, and that is the pool of every command.",
+		Params: []table.Param{
+			{Name: "name", Type: table.String(), Named: true, Help: "its name"},
+			{Name: "root", Type: table.String(), Named: true, Help: "its root directory: absolute, or below the home directory with a leading ~/; --root goes before it"},
+			{Name: "profiles", Type: table.ListOf("a list of profiles", table.Of[*profile]("a profile")), Named: true, Help: "its profiles, lightest first"},
+			{Name: "slots", Type: table.Dict(), Named: true, Help: "the profile's name for each slot's number: `{1: \"light\"}`"},
+			{Name: "ports", Type: table.Dict(), Named: true, Help: "a rule for each port's name: port(…), or a function of the slot's number"},
+			{Name: "main_port", Type: table.String(), Named: true, Help: "the port that lists show"},
+			{Name: "project", Type: table.String(), Named: true, Help: "the Compose project of slot %d: \"slot-%d\""},
+			{Name: "environment", Type: table.Function(), Named: true, Help: "gives the variables of a slot as a dict; called with a struct of id, profile, workers, ports, project, dir and root"},
+			{Name: "template", Type: table.String(), Named: true, Help: "the text of the compose file, the same for all slots"},
+		},
+		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project` and `template`, and the methods `specs` and `at`",
+		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d.",
+		Run:    d.newPool,
+	}
+}
+
+func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
+	p := &Pool{
+		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
+		template: c.String("template"), environment: c.Callable("environment"),
+		profileOf: map[int]string{}, specs: map[int]*specValue{},
+	}
+	for _, set := range []func() error{
+		func() error { return p.setRoot(engine.World(c.Thread), d.options.Root, c.String("root")) },
+		func() error { return p.setProfiles(c.List("profiles")) },
+		func() error { return p.setSlots(c.Dict("slots")) },
+		func() error { return p.setPorts(c.Dict("ports")) },
+		p.checkProject,
+	} {
+		if err := set(); err != nil {
+			return nil, fmt.Errorf("slot.pool: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// at is the same pool below another root.
+func (p *Pool) at(root string) *Pool {
+	return &Pool{
+		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template,
+		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
+		portNames: p.portNames, portRules: p.portRules, environment: p.environment, specs: map[int]*specValue{},
+	}
+}
+
+func (p *Pool) setRoot(w world.World, given, declared string) error {
+	if p.root = given; given != "" {
+		return nil
+	}
+	p.root = declared
+	if below, ok := strings.CutPrefix(declared, "~/"); ok {
+		home, _ := w.Getenv("HOME")
+		if home == "" {
+			return fmt.Errorf("root is %q, but HOME is not set: set it, or give --root", declared)
+		}
+		p.root = filepath.Join(home, below)
+	}
+	if !filepath.IsAbs(p.root) {
+		return fmt.Errorf("root is %q: want an absolute path, or one that begins with ~/", declared)
+	}
+	p.root = filepath.Clean(p.root)
+	return nil
+}
+
+func (p *Pool) setProfiles(all []starlark.Value) error {
+	for _, v := range all {
+		one := v.(*profile)
+		if slices.Contains(p.order(), one.name) {
+			return fmt.Errorf("the profile %q stands twice in profiles", one.name)
+		}
+		p.profiles = append(p.profiles, one)
+	}
+	return nil
+}
+
+// order is the names of the profiles, lightest first.
+func (p *Pool) order() []string {
+	names := make([]string, len(p.profiles))
+	for i, one := range p.profiles {
+		names[i] = one.name
+	}
+	return names
+}
+
+func (p *Pool) setSlots(slots starlark.IterableMapping) error {
+	order := p.order()
+	for _, kv := range slots.Items() {
+		id, err := starlark.AsInt32(kv[0])
+		if _, isInt := kv[0].(starlark.Int); !isInt || err != nil || id < 1 || id > registry.MaxSlot {
+			return fmt.Errorf("slots has the key %s: want a slot number from 1 to %d", kv[0], registry.MaxSlot)
+		}
+		name, ok := starlark.AsString(kv[1])
+		if !ok || !slices.Contains(order, name) {
+			return fmt.Errorf("slot %d has the profile %s: want one of %s", id, kv[1], quoted(order))
+		}
+		p.slots = append(p.slots, id)
+		p.profileOf[id] = name
+	}
+	slices.Sort(p.slots)
+	return nil
+}
+
+func (p *Pool) setPorts(ports starlark.IterableMapping) error {
+	for _, kv := range ports.Items() {
+		name, ok := starlark.AsString(kv[0])
+		if !ok || name == "" {
+			return fmt.Errorf("ports has the key %s: want a name", kv[0])
+		}
+		switch kv[1].(type) {
+		case *portRule, starlark.Callable:
+		default:
+			return fmt.Errorf("the port %q is %s: want port(base = …) or a function of the slot's number", name, table.Describe(kv[1]))
+		}
+		p.portNames = append(p.portNames, name)
+		p.portRules = append(p.portRules, kv[1])
+	}
+	if !slices.Contains(p.portNames, p.mainPort) {
+		return fmt.Errorf("main_port is %q: want one of %s", p.mainPort, quoted(p.portNames))
+	}
+	return nil
+}
+
+// checkProject holds the project to what Compose takes for a name: it begins with a
+// letter or digit.
+func (p *Pool) checkProject() error {
+	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+	before, after, found := strings.Cut(p.project, "%d")
+	name := before + "0" + after
+	if !found || strings.Trim(name, allowed) != "" || strings.Trim(name[:1], "_-") == "" {
+		return fmt.Errorf(`project is %q: want lower-case letters, digits, "-" and "_", with one %%d for the slot's number, such as "slot-%%d"`, p.project)
+	}
+	return nil
+}
+
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = fmt.Sprintf("%q", n)
+	}
+	return strings.Join(all, ", ")
+}
+
+// errTemplate begins the errors about a template that can't be read: it is part of
+// the scripts, as a file that doesn't parse is.
+var errTemplate = errors.New("the template")
+
+// compose is the template, parsed.
+func (p *Pool) compose() (*compose.File, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.parsed == nil {
+		file, err := compose.Parse([]byte(p.template))
+		if err != nil {
+			return nil, fmt.Errorf("%w of pool %q: %w", errTemplate, p.name, err)
+		}
+		p.parsed = file
+	}
+	return p.parsed, nil
+}
+
+func (p *Pool) String() string        { return fmt.Sprintf("<pool %q>", p.name) }
+func (p *Pool) Type() string          { return "pool" }
+func (p *Pool) Freeze()               {}
+func (p *Pool) Truth() starlark.Bool  { return true }
+func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
+func (p *Pool) AttrNames() []string {
+	return []string{"at", "main_port", "name", "ports", "profiles", "project", "root", "slots", "specs", "template"}
+}
+
+// Attr gives what the table of slot.pool documents.
+func (p *Pool) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "name":
+		return starlark.String(p.name), nil
+	case "root":
+		return starlark.String(p.root), nil
+	case "project":
+		return starlark.String(p.project), nil
+	case "main_port":
+		return starlark.String(p.mainPort), nil
+	case "template":
+		return starlark.String(p.template), nil
+	case "ports":
+		return engine.List(p.portNames, stringValue), nil
+	case "slots":
+		return engine.List(p.slots, intValue), nil
+	case "profiles":
+		return engine.List(p.profiles, func(one *profile) starlark.Value { return one }), nil
+	case "specs":
+		specs := specsMethod()
+		return specs.Method(p), nil
+	case "at":
+		at := atMethod()
+		return at.Method(p), nil
+	}
+	return nil, nil
+}
+
+func stringValue(s string) starlark.Value { return starlark.String(s) }
+func intValue(n int) starlark.Value       { return starlark.MakeInt(n) }
+
+// current is the pool of pool.star.
+func (d *domain) current(t *starlark.Thread) (*Pool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pool != nil {
+		return d.pool, nil
+	}
+	names, err := engine.Load(t, "pool.star")
+	if err != nil {
+		return nil, err
+	}
+	p, ok := names["pool"].(*Pool)
+	if !ok {
+		return nil, &engine.Error{Code: engine.Usage, Message: "pool.star does not define pool = slot.pool(…)",
+			Next: "kinfra scripts list shows which pool.star is used"}
+	}
+	d.pool = p
+	return p, nil
+}
+
+// store is the registry of the pool.
+func (d *domain) store(t *starlark.Thread) (*registry.Store, error) {
+	p, err := d.current(t)
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(engine.World(t), p.root), nil
+}

@@ -1,0 +1,100 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const outputResult = "`struct(code, stdout, stderr)`; in a dry run, a value known only when it runs, unless it is read_only"
+
+// procModule is processes. They get a clean environment, and end with the run.
+func procModule() table.Module {
+	return table.Module{
+		Name: "proc", Doc: "Processes. A command is a list of arguments, never a shell's line; it gets a clean environment, and is ended with the run.",
+		Builtins: []table.Builtin{{
+			Name: "proc.run", Doc: "Runs a command and waits for it.", Result: outputResult, Run: procRun,
+			Params: append([]table.Param{
+				{Name: "args", Type: table.Strings(), Help: "the program, which is looked for in PATH, and its arguments"},
+				{Name: "cwd", Type: table.String(), Named: true, Optional: true, Help: "its working directory; kinfra's own if left out"},
+				{Name: "env", Type: table.Dict(), Named: true, Optional: true, Help: "variables that it gets beside PATH, HOME, the locale and what docker needs"},
+				{Name: "stdin", Type: table.String(), Named: true, Optional: true, Default: starlark.String(""), Help: "what it reads"},
+			}, outputParams()...),
+			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0.",
+		}},
+	}
+}
+
+// outputParams are what all calls that start a process have in common.
+func outputParams() []table.Param {
+	return []table.Param{
+		{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("1m"), Help: "how long it may take"},
+		{Name: "read_only", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "it changes nothing: run it in a dry run, too"},
+		{Name: "check", Type: table.Bool(), Named: true, Optional: true, Default: starlark.True, Help: "fail if its exit code isn't 0"},
+	}
+}
+
+func procRun(c *table.Call) (starlark.Value, error) {
+	w := engine.World(c.Thread)
+	extra, err := stringMap(c.Dict("env"))
+	if err != nil {
+		return nil, fmt.Errorf("proc.run: env: %w", err)
+	}
+	cwd := "."
+	if c.Has("cwd") {
+		cwd = c.String("cwd")
+	}
+	dir, err := absolute(w, cwd)
+	if err != nil {
+		return nil, fmt.Errorf("proc.run: %w", err)
+	}
+	env := world.CleanEnv(w)
+	for name, value := range extra {
+		if strings.ContainsAny(name, "=\x00") || name == "" {
+			return nil, fmt.Errorf("proc.run: env: %q is not a variable's name", name)
+		}
+		env = append(env, name+"="+value)
+	}
+	return runProcess(c, world.Command{Args: c.Strings("args"), Dir: dir, Env: env, Stdin: []byte(c.String("stdin"))})
+}
+
+// runProcess runs a command with what outputParams say, and converts its output.
+func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
+	cmd.Timeout, cmd.ReadOnly = c.Duration("timeout"), c.Bool("read_only")
+	if len(cmd.Args) == 0 {
+		return nil, fmt.Errorf("%s: the command is empty", c.Builtin.Name)
+	}
+	line := strings.Join(cmd.Args, " ")
+	out, err := engine.World(c.Thread).Run(engine.Context(c.Thread), cmd)
+	switch {
+	case errors.Is(err, world.ErrPlanned):
+		engine.Current(c.Thread).Announce("Would run " + line)
+		return engine.Unknown(c.Builtin.Name), nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
+	case c.Bool("check") && out.Code != 0:
+		return nil, fmt.Errorf("%s: %s ended with code %d%s", c.Builtin.Name, line, out.Code, lastLines(out))
+	}
+	return engine.Struct("code", out.Code, "stdout", utf8Text(out.Stdout), "stderr", utf8Text(out.Stderr)), nil
+}
+
+func utf8Text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
+
+// lastLines is the end of what a failed command printed, for its error.
+func lastLines(out world.Output) string {
+	text := strings.TrimSpace(utf8Text(out.Stderr))
+	if text == "" {
+		text = strings.TrimSpace(utf8Text(out.Stdout))
+	}
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	return ":\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
+}

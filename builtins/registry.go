@@ -1,0 +1,146 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/registry"
+)
+
+func (d *domain) registryModule() table.Module {
+	return table.Module{
+		Name: "registry", Doc: "The file that says which slots there are, what each may run, and who holds it.",
+		Builtins: []table.Builtin{
+			{
+				Name: "registry.path", Doc: "Gives the path of the registry.", Result: "a string",
+				Run: func(c *table.Call) (starlark.Value, error) {
+					store, err := d.store(c.Thread)
+					if err != nil {
+						return nil, err
+					}
+					return starlark.String(store.Path()), nil
+				},
+			},
+			{
+				Name: "registry.slots", Doc: "Gives the slots of the registry, ascending by number.",
+				Result: "a list of `struct(id, path, profile, workers, ports, claimed_by, claimed_at, status)`; who claimed it and when are None for a free one, `status` is the one last recorded",
+				Errors: "A registry that can't be read.",
+				Run:    d.registrySlots,
+			},
+			{
+				Name: "registry.query", Doc: "Gives what a gjson path finds in the registry's JSON: `slots.1.ports.api`, `slots.@values.#.profile`.",
+				Params: []table.Param{{Name: "path", Type: table.String(), Help: "a path in gjson's syntax"}},
+				Result: "the value, or None if there is none",
+				Errors: "A registry that can't be read.",
+				Run:    d.query,
+			},
+			{
+				Name: "registry.generations", Doc: "Lists the copies that are kept of the registry, oldest first.",
+				Result: "a list of `struct(number, time, version, slots, claimed, path, problem)`; `problem` says why a copy can't be put back, and is None for a good one",
+				Run:    d.generations,
+			},
+			{
+				Name: "registry.restore", Doc: "Puts a kept copy of the registry back. What it replaces, damaged or not, is kept as well.",
+				Params: []table.Param{{Name: "generation", Type: table.Int(), Help: "the copy's number"}},
+				Result: "the copy, as registry.generations gives it",
+				Errors: "A number that no copy has; a copy that is damaged.",
+				Run:    d.restore,
+			},
+		},
+	}
+}
+
+func (d *domain) registrySlots(c *table.Call) (starlark.Value, error) {
+	reg, err := d.load(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return engine.List(reg.Slots(), func(s registry.Slot) starlark.Value {
+		return engine.Struct("id", s.ID, "path", s.Path, "profile", s.Profile, "workers", counts(s.Workers), "ports", counts(s.Ports),
+			"claimed_by", orNone(s.ClaimedBy), "claimed_at", orNone(s.ClaimedAt), "status", s.Status)
+	}), nil
+}
+
+func (d *domain) load(t *starlark.Thread) (*registry.Registry, error) {
+	store, err := d.store(t)
+	if err != nil {
+		return nil, err
+	}
+	return store.Load(engine.Context(t))
+}
+
+func orNone(s string) starlark.Value {
+	if s == "" {
+		return starlark.None
+	}
+	return starlark.String(s)
+}
+
+func (d *domain) query(c *table.Call) (starlark.Value, error) {
+	reg, err := d.load(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return fromJSON(gjson.GetBytes(reg.JSON(), c.String("path"))), nil
+}
+
+// fromJSON is the value of a result of gjson, with the keys of objects in their order.
+func fromJSON(r gjson.Result) starlark.Value {
+	switch {
+	case r.Type == gjson.True || r.Type == gjson.False:
+		return starlark.Bool(r.Bool())
+	case r.Type == gjson.String:
+		return starlark.String(r.Str)
+	case r.Type == gjson.Number && strings.ContainsAny(r.Raw, ".eE"):
+		return starlark.Float(r.Num)
+	case r.Type == gjson.Number:
+		return starlark.MakeInt64(r.Int())
+	case r.IsArray():
+		return engine.List(r.Array(), fromJSON)
+	case r.IsObject():
+		d := starlark.NewDict(0)
+		r.ForEach(func(key, value gjson.Result) bool {
+			return d.SetKey(starlark.String(key.Str), fromJSON(value)) == nil
+		})
+		return d
+	}
+	return starlark.None
+}
+
+func (d *domain) generations(c *table.Call) (starlark.Value, error) {
+	store, err := d.store(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	all, err := store.Generations(engine.Context(c.Thread))
+	if err != nil {
+		return nil, fmt.Errorf("registry.generations: %w", err)
+	}
+	return engine.List(all, generationValue), nil
+}
+
+func (d *domain) restore(c *table.Call) (starlark.Value, error) {
+	store, err := d.store(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	g, err := store.Restore(engine.Context(c.Thread), c.Int("generation"))
+	if err != nil {
+		return nil, fmt.Errorf("registry.restore: %w", err)
+	}
+	return generationValue(g), nil
+}
+
+func generationValue(g registry.Generation) starlark.Value {
+	var problem starlark.Value = starlark.None
+	if g.Err != nil {
+		problem = starlark.String(g.Err.Error())
+	}
+	return engine.Struct("number", g.Number, "time", g.Time.Format("2006-01-02 15:04:05"), "version", g.Version,
+		"slots", g.Slots, "claimed", g.Claimed, "path", g.Path, "problem", problem)
+}

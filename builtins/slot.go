@@ -1,0 +1,185 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/slot"
+)
+
+func (d *domain) slotModule() table.Module {
+	const result = "`struct(slot, profile, action, dir, reasons, drift, claimed_by, workers, ports)`"
+	return table.Module{
+		Name: "slot", Doc: "The slots of the pool: their definition, their directories, and which is free.",
+		Builtins: []table.Builtin{
+			poolBuiltin(d),
+			{
+				Name: "slot.ensure",
+				Doc: "Makes slots what their specs say, and announces what became of each: created, repaired, refreshed or skipped. " +
+					"One that differs is left alone unless it is refreshed; one that is claimed is never touched.",
+				Params: []table.Param{
+					{Name: "specs", Type: table.ListOf("a list of specs", table.Of[*specValue]("a spec")), Help: "the slots as they should be: pool.specs()"},
+					{Name: "refresh", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "bring slots that differ into line"},
+				},
+				Result: "a list of " + result + " in the order of the specs; `action` is created, skipped, repaired, refreshed or drifted, `drift` a list of `struct(field, have, want)`",
+				Errors: "A registry that can't be read, a slot that can't be repaired, a disk that is full: then no slot is half there.",
+				Run:    d.ensure,
+			},
+			{
+				Name: "slot.remove",
+				Doc:  "Removes slots, their directories and their registry entries, and announces each.",
+				Params: []table.Param{
+					{Name: "only", Type: table.Ints(), Named: true, Optional: true, Help: "only these slots; all of the registry if empty"},
+					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds"},
+				},
+				Result: "a list of " + result + "; `action` is removed",
+				Errors: "A slot that isn't there, or that somebody holds: then none is removed.",
+				Run:    d.remove,
+			},
+			{
+				Name: "slot.available",
+				Doc:  "Gives the slot that a claim would get: the lightest unclaimed one whose profile is at least the one asked for, and of these the lowest number.",
+				Params: []table.Param{
+					{Name: "least_profile", Type: table.String(), Optional: true, Help: "the least profile; the lightest if left out"},
+				},
+				Result: "the slot's number, or None if there is none",
+				Errors: "A profile that the pool doesn't have, asked for or in the registry.",
+				Run:    d.available,
+			},
+		},
+	}
+}
+
+func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
+	store, err := d.store(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	var specs []slot.Spec
+	for _, v := range c.List("specs") {
+		specs = append(specs, v.(*specValue).spec)
+	}
+	run, w := engine.Current(c.Thread), engine.World(c.Thread)
+	results, err := slot.Ensure(engine.Context(c.Thread), w, store, specs, slot.Options{
+		Refresh: c.Bool("refresh"),
+		Report:  func(r slot.Result) { run.Announce(describe(r, w.Planned())) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("slot.ensure: %w", err)
+	}
+	return engine.List(results, resultValue), nil
+}
+
+func (d *domain) remove(c *table.Call) (starlark.Value, error) {
+	store, err := d.store(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	run, w := engine.Current(c.Thread), engine.World(c.Thread)
+	results, err := slot.Remove(engine.Context(c.Thread), w, store, c.Ints("only"), slot.RemoveOptions{
+		Force:  c.Bool("force"),
+		Report: func(r slot.Result) { run.Announce(describe(r, w.Planned())) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("slot.remove: %w", err)
+	}
+	return engine.List(results, resultValue), nil
+}
+
+func (d *domain) available(c *table.Call) (starlark.Value, error) {
+	p, err := d.current(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	reg, err := registry.Open(engine.World(c.Thread), p.root).Load(engine.Context(c.Thread))
+	if err != nil {
+		return nil, err
+	}
+	order := p.order()
+	least := c.String("least_profile")
+	if !c.Has("least_profile") && len(order) > 0 {
+		least = order[0]
+	}
+	id, ok, err := slot.Available(reg, order, least)
+	if err != nil {
+		return nil, fmt.Errorf("slot.available: %w", err)
+	}
+	if !ok {
+		return starlark.None, nil
+	}
+	return starlark.MakeInt(id), nil
+}
+
+// describe says what became of a slot, or would in a dry run. Scripts and agents
+// look for these words.
+func describe(r slot.Result, planned bool) string {
+	switch r.Action {
+	case slot.Created:
+		if planned {
+			return fmt.Sprintf("Would create slot %d (%s) at %s\n    Ports: %s\n    Workers: %s\n",
+				r.ID, r.Profile, r.Dir, assignments(r.Ports, strings.ToUpper), assignments(r.Workers, strings.Clone))
+		}
+		return fmt.Sprintf("Created slot %d (%s)", r.ID, r.Profile)
+	case slot.Repaired:
+		return fmt.Sprintf("Slot %d: %s (%s)", r.ID, either(planned, "would be repaired", "repaired"), strings.Join(r.Reasons, ", "))
+	case slot.Refreshed:
+		return fmt.Sprintf("Slot %d: %s%s", r.ID, either(planned, "would be refreshed", "refreshed"), differences(r.Drift, "was"))
+	case slot.Drifted:
+		claim := ""
+		if r.ClaimedBy != "" {
+			claim = ", and is claimed by " + r.ClaimedBy
+		}
+		return fmt.Sprintf("Slot %d: differs from the scripts%s, left alone%s", r.ID, claim, differences(r.Drift, "is"))
+	case slot.Removed:
+		return fmt.Sprintf("%s slot %d", either(planned, "Would remove", "Removed"), r.ID)
+	}
+	return fmt.Sprintf("Slot %d: already exists, skipping", r.ID)
+}
+
+func either(which bool, yes, no string) string {
+	if which {
+		return yes
+	}
+	return no
+}
+
+func assignments(all []registry.Count, name func(string) string) string {
+	parts := make([]string, len(all))
+	for i, c := range all {
+		parts[i] = fmt.Sprintf("%s=%d", name(c.Name), c.Number)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func differences(all []slot.Difference, verb string) string {
+	text := ""
+	for _, diff := range all {
+		text += fmt.Sprintf("\n    %s %s %s, the scripts say %s", diff.Field, verb, orNothing(diff.Have), orNothing(diff.Want))
+	}
+	return text
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "missing"
+	}
+	return s
+}
+
+func resultValue(r slot.Result) starlark.Value {
+	var claimed starlark.Value = starlark.None
+	if r.ClaimedBy != "" {
+		claimed = starlark.String(r.ClaimedBy)
+	}
+	return engine.Struct("slot", r.ID, "profile", r.Profile, "action", string(r.Action), "dir", r.Dir,
+		"reasons", engine.List(r.Reasons, stringValue), "claimed_by", claimed,
+		"workers", counts(r.Workers), "ports", counts(r.Ports),
+		"drift", engine.List(r.Drift, func(diff slot.Difference) starlark.Value {
+			return engine.Struct("field", diff.Field, "have", diff.Have, "want", diff.Want)
+		}))
+}

@@ -1,0 +1,81 @@
+package builtins
+
+import (
+	"fmt"
+
+	prettytable "github.com/jedib0t/go-pretty/v6/table"
+	prettytext "github.com/jedib0t/go-pretty/v6/text"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+)
+
+// textModule lays out what a workflow shows.
+func textModule() table.Module {
+	return table.Module{
+		Name: "text", Doc: "The layout of what a workflow shows.",
+		Builtins: []table.Builtin{
+			{
+				Name: "text.table", Doc: "Gives a table with a line for the header and one for each row, its columns aligned.",
+				Params: []table.Param{
+					{Name: "header", Type: table.Strings(), Help: "the columns' names"},
+					{Name: "rows", Type: table.ListOf("a list of rows", table.List()), Help: "the rows: a list of values each, as many as there are columns"},
+				},
+				Result: "a string without a final newline",
+				Errors: "A row of another length than the header.",
+				Run:    textTable,
+			},
+			{
+				Name: "text.style", Doc: "Colours a text where colours are shown; elsewhere it stays as it is.",
+				Params: []table.Param{
+					{Name: "text", Type: table.String(), Help: "the text"},
+					{Name: "color", Type: table.String(), Help: "green, yellow, red, dim or bold"},
+				},
+				Result: "a string", Errors: "An unknown colour.", Run: textStyle,
+			},
+		},
+	}
+}
+
+func textTable(c *table.Call) (starlark.Value, error) {
+	header := c.Strings("header")
+	w := prettytable.NewWriter()
+	style := prettytable.StyleDefault
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Options = prettytable.OptionsNoBordersAndSeparators
+	style.Format = prettytable.FormatOptions{}
+	w.SetStyle(style)
+	w.SuppressTrailingSpaces()
+	names := make(prettytable.Row, len(header))
+	for i, name := range header {
+		names[i] = name
+	}
+	w.AppendHeader(names)
+	for n, v := range c.List("rows") {
+		row := make(prettytable.Row, 0, len(header))
+		for cell := range starlark.Elements(v.(starlark.Iterable)) {
+			row = append(row, engine.TextOf(cell))
+		}
+		if len(row) != len(header) {
+			return nil, fmt.Errorf("text.table: row %d has %d cells, the header %d", n+1, len(row), len(header))
+		}
+		w.AppendRow(row)
+	}
+	return starlark.String(w.Render()), nil
+}
+
+func textStyle(c *table.Call) (starlark.Value, error) {
+	colors := map[string]prettytext.Color{
+		"green": prettytext.FgGreen, "yellow": prettytext.FgYellow, "red": prettytext.FgRed,
+		"dim": prettytext.Faint, "bold": prettytext.Bold,
+	}
+	color, known := colors[c.String("color")]
+	if !known {
+		return nil, fmt.Errorf("text.style: color is %q: want green, yellow, red, dim or bold", c.String("color"))
+	}
+	if !engine.Current(c.Thread).Color() {
+		return c.Value("text"), nil
+	}
+	return starlark.String(color.EscapeSeq() + c.String("text") + prettytext.Reset.EscapeSeq()), nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrdr/kinfra/builtins"
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// app is one execution of the command line.
+type app struct {
+	args           []string
+	stdout, stderr io.Writer
+	globals        globals
+	real           world.World // this machine
+	world          world.World // the same, or a plan of it in a dry run
+
+	layers    *layer.Stack
+	layersErr error // why not all layers can be used; commands that need none work all the same
+	commands  []engine.Command
+	problems  []error // files that commands could not be found in
+
+	run      *engine.Run // once a script is loaded
+	bound    map[*cobra.Command]*engine.Workflow
+	reported bool // the error has been printed
+}
+
+func newApp(args []string, stdout, stderr io.Writer) *app {
+	holder := fmt.Sprintf("pid %d: kinfra %s", os.Getpid(), strings.Join(args, " "))
+	a := &app{args: args, stdout: stdout, stderr: stderr, real: world.Real(holder)}
+	a.globals.early(args)
+	return a
+}
+
+// main runs the command that the arguments name.
+func (a *app) main(ctx context.Context) error {
+	root, err := a.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if a.run != nil {
+		defer a.run.Close()
+	}
+	root.SetArgs(a.args)
+	a.globals.reports = nil // the command reads its flags once more
+	return root.ExecuteContext(ctx)
+}
+
+// prepare finds the commands and loads the script of the one that the arguments name.
+// Where that has flags of its own, the global ones may turn out to be others than a
+// first look at the arguments said: then it is done again with those.
+func (a *app) prepare(ctx context.Context) (*cobra.Command, error) {
+	args, guess := a.args, a.globals
+	root, err := a.load(ctx)
+	if err != nil || reflect.DeepEqual(a.globals, guess) {
+		return root, err
+	}
+	a.run.Close()
+	a.args, a.run, a.bound = args, nil, nil
+	return a.load(ctx)
+}
+
+// load finds the layers, the commands, and the script of the command that the
+// arguments name.
+func (a *app) load(ctx context.Context) (*cobra.Command, error) {
+	a.world = a.real
+	if a.globals.dryRun {
+		a.world = world.Planned(a.real)
+	}
+	a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
+	if a.layers != nil {
+		a.commands, a.problems = engine.Commands(a.layers)
+	}
+	root := a.rootCommand()
+	if err := a.loadTarget(ctx, root); err != nil {
+		return nil, err
+	}
+	a.settle(root)
+	return root, nil
+}
+
+// settle reads the global flags again, now that those of the command itself are
+// known: a value of one of these, or a word that the command passes on, is no global
+// flag.
+func (a *app) settle(root *cobra.Command) {
+	_, words := helpWords(a.args)
+	c, args, err := root.Find(words)
+	w := a.bound[c]
+	if err != nil || w == nil {
+		return
+	}
+	var exact globals
+	flags := exact.flags()
+	w.AddFlags(flags)
+	if flags.Parse(args) == nil { // what is wrong with them, the command will say
+		a.globals = exact
+	}
+}
+
+// config is what a run of a script gets.
+func (a *app) config() *engine.Config {
+	return &engine.Config{
+		World: a.world, Layers: a.layers, Reserved: reserved(), Classify: classify, Version: version,
+		Modules: builtins.Modules(a.builtinOptions()),
+		Limits:  engine.DefaultLimits(), Timeout: a.globals.timeout,
+		Output: engine.Output{Format: a.globals.output, Stdout: a.stdout, Stderr: a.stderr, Color: a.globals.wantsColor(a.stdout)},
+		Log:    a.globals.log(a.stderr),
+	}
+}
+
+func (a *app) builtinOptions() builtins.Options {
+	o := builtins.Options{Version: version, RootFlag: a.path(a.globals.root)}
+	if o.Root = o.RootFlag; o.Root == "" {
+		root, _ := a.real.Getenv("KINFRA_ROOT")
+		o.Root = a.path(root)
+	}
+	if a.globals.scripts != "" {
+		o.Globals = append(o.Globals, "--scripts", a.globals.scripts)
+	}
+	return o
+}
+
+// path makes a path that the user has named absolute; "" stays as it is.
+func (a *app) path(name string) string {
+	if name == "" {
+		return ""
+	}
+	path, err := absolute(a.real, name)
+	if err != nil {
+		return filepath.Clean(name) // refused where it is used, since it is relative
+	}
+	return path
+}
+
+// classify gives the code of an error that is none of the engine's.
+func classify(err error) engine.Code {
+	var untrusted *layer.UntrustedError
+	if errors.As(err, &untrusted) || errors.Is(err, layer.ErrName) {
+		return engine.Usage
+	}
+	return builtins.Classify(err)
+}
+
+// needsLayers is for commands that can't do without scripts: why they are not all
+// there.
+func (a *app) needsLayers(*cobra.Command, []string) error { return a.layersErr }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/nearest"
+)
+
+// rootCommand is the tree of all commands: those of the scripts, of which only the
+// words are known yet, and those in Go.
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kinfra",
+		Long:          "kinfra keeps a pool of slots, each a running copy of a Docker Compose stack on ports of its own, for worktrees to claim.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          a.group,
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	given := a.globals
+	a.globals = globals{} // what they are when they are declared is what the help calls default
+	root.PersistentFlags().AddFlagSet(a.globals.flags())
+	a.globals = given
+	completeGlobals(root)
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(a.runCommand(), a.scriptsCommand(), a.trustCommand(), a.versionCommand())
+	for _, c := range a.commands {
+		a.addScript(root, c)
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(a.args...)
+	if completion := child(root, "completion"); completion != nil {
+		completion.Args, completion.RunE = cobra.ArbitraryArgs, a.group
+	}
+	a.setHelp(root)
+	if a.layersErr != nil {
+		a.acceptUnknown(root)
+	}
+	return root
+}
+
+// acceptUnknown lets the commands of scripts take any flags and words where not all
+// layers can be used: what they would take isn't known, and why is what they say.
+func (a *app) acceptUnknown(c *cobra.Command) {
+	if c.Annotations[scriptAnnotation] != "" || c.Name() == "run" || c.HasSubCommands() {
+		c.FParseErrWhitelist.UnknownFlags = true
+		c.Args = cobra.ArbitraryArgs
+	}
+	for _, sub := range c.Commands() {
+		a.acceptUnknown(sub)
+	}
+}
+
+// addScript adds the command that a script declares, and the groups above it. A
+// command in Go goes before a script's.
+func (a *app) addScript(parent *cobra.Command, c engine.Command) {
+	words := strings.Fields(c.Words)
+	for _, word := range words[:len(words)-1] {
+		group := child(parent, word)
+		if group == nil {
+			group = &cobra.Command{Use: word, Args: cobra.ArbitraryArgs, RunE: a.group}
+			parent.AddCommand(group)
+		}
+		parent = group
+	}
+	last := words[len(words)-1]
+	if child(parent, last) != nil {
+		a.problems = append(a.problems, fmt.Errorf("%s: the command %q is one of kinfra's own", c.File.Path(), c.Words))
+		return
+	}
+	parent.AddCommand(&cobra.Command{
+		Use: last, Short: c.Summary(), Long: c.Help, Args: cobra.ArbitraryArgs,
+		Annotations: map[string]string{scriptAnnotation: c.Words},
+		RunE:        func(*cobra.Command, []string) error { return a.layersErr },
+	})
+}
+
+// scriptAnnotation marks the command of a script with its words.
+const scriptAnnotation = "script"
+
+func child(parent *cobra.Command, name string) *cobra.Command {
+	for _, c := range parent.Commands() {
+		if c.Name() == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// group is what a command does that only has others below it.
+func (a *app) group(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	if a.layersErr != nil { // the word may well be a command of the layer that is missing
+		return a.layersErr
+	}
+	if child(c, args[0]) != nil { // only "--" keeps it from being found
+		return engine.UsageError(c.CommandPath()+" "+args[0]+" --help shows how", "%s: a command stands before \"--\", got %q after it", c.CommandPath(), args[0])
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	return engine.UsageError(c.CommandPath()+" --help lists the commands",
+		"%s has no command %q%s", c.CommandPath(), args[0], nearest.Suggest(args[0], names))
+}
+
+// flagError says what is wrong with a flag, and which one may have been meant.
+func flagError(c *cobra.Command, err error) error {
+	suggestion := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near, ok := nearest.Name(unknown.GetSpecifiedName(), names); ok {
+			suggestion = fmt.Sprintf(" (did you mean --%s?)", near)
+		}
+	}
+	return engine.UsageError(c.CommandPath()+" --help lists the flags", "%s: %s%s", c.CommandPath(), err, suggestion)
+}
+
+// exactly is cobra.ExactArgs with an error of our own.
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+// between refuses fewer or more arguments; what names them.
+func between(least, most int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return engine.UsageError(c.CommandPath()+" --help shows how", "%s wants %s, got %d argument(s)", c.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/scripts"
+)
+
+// Where things are that concern no single pool.
+const (
+	projectDir = ".kinfra" // a project's scripts, in a directory of its tree
+	appDir     = "kinfra"  // below the XDG directories
+)
+
+// findLayers assembles the layers. Where a project's scripts are not trusted it
+// returns the other layers and an UntrustedError.
+func findLayers(w world.World, scriptsDir string) (*layer.Stack, error) {
+	stack := &layer.Stack{Builtin: layer.Embedded("kinfra", scripts.Files)}
+	if scriptsDir != "" {
+		given, err := givenLayer(w, scriptsDir)
+		if err != nil {
+			return nil, err
+		}
+		stack.Layers = append(stack.Layers, given)
+	}
+	project, trustErr := trustedProject(w)
+	if project != nil {
+		stack.Layers = append(stack.Layers, project)
+	}
+	if dir := userScripts(w); dir != "" {
+		stack.Layers = append(stack.Layers, layer.Directory(w, "user", dir))
+	}
+	stack.Layers = append(stack.Layers, stack.Builtin)
+	return stack, trustErr
+}
+
+// givenLayer is the directory of --scripts, which must be there.
+func givenLayer(w world.World, dir string) (*layer.Layer, error) {
+	path, err := absolute(w, dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := w.Host().Lstat(path + "/.") // with the slash, through a link
+	if err == nil && !info.Mode.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, &engine.Error{Code: engine.Usage, Message: fmt.Sprintf("--scripts %s: %v", dir, err), Err: err,
+			Next: "--scripts wants a directory, such as one that kinfra scripts eject --to has filled"}
+	}
+	return layer.Directory(w, "scripts", path), nil
+}
+
+// trustedProject is the layer of the project that the working directory is in, nil
+// if there is none or the user hasn't allowed it.
+func trustedProject(w world.World) (*layer.Layer, error) {
+	project, err := findProject(w, ".")
+	if err != nil {
+		return nil, err
+	}
+	if project == nil || len(project.Files()) == 0 {
+		return nil, nil
+	}
+	trust, err := openTrust(w)
+	if err != nil {
+		return nil, err
+	}
+	switch allowed, err := trust.Allowed(project); {
+	case err != nil:
+		return nil, err
+	case !allowed:
+		return nil, &layer.UntrustedError{Dir: project.Dir}
+	}
+	return project.Layer(), nil
+}
+
+func findProject(w world.World, from string) (*layer.Project, error) {
+	dir, err := absolute(w, from)
+	if err != nil {
+		return nil, err
+	}
+	project, err := layer.FindProject(w, dir, projectDir)
+	if err != nil {
+		return nil, &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err,
+			Next: "a project's scripts are plain files: no link may lead out of their directory"}
+	}
+	return project, nil
+}
+
+func openTrust(w world.World) (*layer.Trust, error) {
+	dir := xdg(w, "XDG_STATE_HOME", ".local/state")
+	if dir == "" {
+		return nil, errors.New("neither HOME nor XDG_STATE_HOME is set, so it isn't known which scripts are trusted: set HOME")
+	}
+	return layer.OpenTrust(w, filepath.Join(dir, "trust")), nil
+}
+
+// userScripts is the directory of the user's own scripts, "" where there is no home.
+func userScripts(w world.World) string {
+	dir := xdg(w, "XDG_CONFIG_HOME", ".config")
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "scripts")
+}
+
+// xdg is kinfra's directory below one that a variable names, or that is below the
+// home directory (XDG Base Directory Specification: a relative path does not count).
+func xdg(w world.World, variable, below string) string {
+	if dir, _ := w.Getenv(variable); filepath.IsAbs(dir) {
+		return filepath.Join(dir, appDir)
+	}
+	if home, _ := w.Getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, below, appDir)
+	}
+	return ""
+}
+
+// absolute is a path as one that begins with a slash.
+func absolute(w world.World, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path), nil
+	}
+	work, err := w.WorkDir()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("the working directory has been removed")
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", path, err)
+	}
+	return filepath.Join(work, path), nil
+}

@@ -1,0 +1,75 @@
+// Command kinfra keeps a pool of slots for worktrees, by running the workflows that
+// its scripts declare. This package is the only one that knows all others: it wires
+// the engine, the builtins, the layers and the command line together.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
+)
+
+func main() { os.Exit(Main()) }
+
+// Main runs the command line and returns the exit code.
+func Main() int {
+	// compose-go warns there of every unset variable, in a form that is not ours.
+	logrus.SetOutput(io.Discard)
+
+	ctx, stop := interruptible()
+	defer stop()
+	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
+	err := a.main(ctx)
+	code := (&engine.Config{Classify: classify}).CodeOf(err)
+	if err != nil && !a.reported {
+		a.report(err, code)
+	}
+	return int(code)
+}
+
+// interruptible is a context that Ctrl-C or a request to terminate ends. A second
+// one ends the process at once.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; ok {
+			signal.Stop(signals)
+			cancel(engine.ErrInterrupted)
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// report prints why the command failed: to stderr, or as the one object of
+// --output json.
+func (a *app) report(err error, code engine.Code) {
+	if a.globals.output == engine.JSON {
+		a.stdout.Write(engine.ErrorJSON(err, code, a.sources))
+		return
+	}
+	if errors.Is(err, engine.ErrInterrupted) {
+		io.WriteString(a.stderr, "interrupted\n")
+		return
+	}
+	for _, d := range diag.Of(err, a.sources) {
+		io.WriteString(a.stderr, d.Text())
+	}
+}
+
+// sources is the text of a script that the run has loaded.
+func (a *app) sources(file string) []byte {
+	if a.run == nil {
+		return nil
+	}
+	return a.run.Source(file)
+}

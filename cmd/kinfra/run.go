@@ -1,0 +1,19 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// runCommand is `kinfra run FILE`. What the file declares is added to it as a command
+// below, once the file is known; see loadFile.
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run any workflow file",
+		Long: `Run any workflow file.
+
+With no workflow in it, its top level is what it does; with several, the next
+word chooses. load("pool.star") in it goes through the layers, load("./x.star") is
+the file beside it.`,
+		Args: exactly(1, "a file"),
+		RunE: func(*cobra.Command, []string) error { return a.layersErr },
+	}
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// loadTarget loads the script of the command that the arguments name, if it is a
+// script's, so that its flags are known before the command line is parsed. No other
+// script is evaluated. A word that is no command is an error here, with help asked for
+// or not.
+func (a *app) loadTarget(ctx context.Context, root *cobra.Command) error {
+	asked, words := helpWords(a.args)
+	target, rest, err := root.Find(words)
+	if err != nil {
+		return nil // cobra will say so
+	}
+	if len(asked) == 0 || asked[0] == "help" {
+		if err := a.refuseUnknown(target, rest); err != nil {
+			return err
+		}
+	}
+	if a.layersErr != nil {
+		return nil // what the command says
+	}
+	if words := target.Annotations[scriptAnnotation]; words != "" {
+		i := slices.IndexFunc(a.commands, func(c engine.Command) bool { return c.Words == words })
+		return a.loadScript(ctx, target, a.commands[i])
+	}
+	if target.Name() == "run" && target.Parent() == root {
+		return a.loadRun(ctx, target, asked, rest)
+	}
+	return nil
+}
+
+// loadRun loads the file that `kinfra run` names, and puts the name of its command in
+// the arguments in place of its path.
+func (a *app) loadRun(ctx context.Context, run *cobra.Command, asked, args []string) error {
+	i := firstWord(args)
+	typing := len(asked) > 0 && asked[0] != "help" && i == len(args)-1 // the path is what is to be completed
+	if i < 0 || typing {
+		return nil
+	}
+	c, err := a.loadFile(ctx, run, args[i])
+	if err != nil {
+		return err
+	}
+	before, after := args[:i], args[i+1:]
+	if i > 0 && args[i-1] == "--" {
+		before, after = args[:i-1], append([]string{"--"}, after...)
+	}
+	a.args = slices.Concat(asked, []string{"run"}, before, []string{c.Name()}, after)
+	return nil
+}
+
+// helpWords parts the arguments from what asks for help or completion before them.
+func helpWords(args []string) (asked, words []string) {
+	if len(args) > 0 && (args[0] == "help" || strings.HasPrefix(args[0], "__complete")) {
+		return args[:1], args[1:]
+	}
+	return nil, args
+}
+
+// refuseUnknown is the error of a word that isn't a command of the group before it.
+func (a *app) refuseUnknown(group *cobra.Command, args []string) error {
+	if !group.HasSubCommands() {
+		return nil
+	}
+	i := firstWord(args)
+	if i < 0 || new(globals).flags().Parse(args[:i]) != nil {
+		return nil // a wrong flag before it is for cobra to refuse: the word may be its value
+	}
+	return a.group(group, args[i:])
+}
+
+// loadScript gives a script's command its flags and its function.
+func (a *app) loadScript(ctx context.Context, c *cobra.Command, declared engine.Command) error {
+	workflows, err := a.newRun(ctx).Load(declared.File, false)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(workflows, func(w *engine.Workflow) bool { return w.Command == declared.Words })
+	if i < 0 {
+		return fmt.Errorf("%s declares the command %q, but does not make it when it is run", declared.File.Path(), declared.Words)
+	}
+	a.bind(c, workflows[i])
+	return nil
+}
+
+// loadFile gives `kinfra run FILE` what the file declares: nothing, one workflow, or
+// several, among which the next word chooses. It returns the file's command.
+func (a *app) loadFile(ctx context.Context, run *cobra.Command, name string) (*cobra.Command, error) {
+	file, err := readScript(a.real, name)
+	if err != nil {
+		return nil, err
+	}
+	c := &cobra.Command{Use: commandName(name), Args: cobra.ArbitraryArgs, RunE: a.group}
+	run.AddCommand(c)
+	declared := engine.Declared(file)
+	if len(declared) == 0 {
+		c.Args = exactly(0, "no arguments, since the file declares no workflow")
+		c.RunE = func(c *cobra.Command, _ []string) error { return a.runTopLevel(c.Context(), file) }
+		return c, nil
+	}
+	workflows, err := a.newRun(ctx).Load(file, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range workflows {
+		below := c
+		if len(workflows) > 1 {
+			a.addScript(c, engine.Command{Words: w.Command, Help: w.Help, File: file})
+			below, _, _ = c.Find(strings.Fields(w.Command))
+		} else {
+			c.Long = w.Help
+		}
+		a.bind(below, w)
+	}
+	return c, nil
+}
+
+// commandName is a file's path as the name of a command: cobra ends a name at a space,
+// and takes one that begins with a dash for a flag.
+func commandName(path string) string {
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path
+	}
+	const noBreakSpace = "\u00a0" // looks the same
+	return strings.ReplaceAll(path, " ", noBreakSpace)
+}
+
+// readScript reads a file that is run by its path. Its directory is where "./" labels
+// in it lead, but no layer: neighbours change nothing.
+func readScript(w world.World, name string) (layer.File, error) {
+	path, err := absolute(w, name)
+	if err != nil {
+		return layer.File{}, err
+	}
+	file, err := layer.Directory(w, "file", filepath.Dir(path)).Read(filepath.Base(path))
+	if err != nil {
+		e := &engine.Error{Code: engine.Usage, Message: "reading the script: " + err.Error(), Err: err}
+		if errors.Is(err, fs.ErrNotExist) {
+			e.Next = "kinfra run wants the path of a file; kinfra help lists the commands"
+		}
+		return layer.File{}, e
+	}
+	return file, nil
+}
+
+// runTopLevel evaluates a file that declares no workflow.
+func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
+	run := a.newRun(ctx)
+	_, err := run.Load(file, true)
+	if errors.Is(err, world.ErrPlanned) {
+		run.Announce("The rest is known only when it runs.")
+		err = nil
+	}
+	if err = run.Finish(err); err == nil {
+		err = a.print("run", nil, func() {})
+	}
+	return a.finish(err)
+}
+
+func (a *app) newRun(ctx context.Context) *engine.Run {
+	a.run = engine.NewRun(ctx, a.config())
+	return a.run
+}
+
+// bind makes a command run a workflow.
+func (a *app) bind(c *cobra.Command, w *engine.Workflow) {
+	if a.bound == nil {
+		a.bound = map[*cobra.Command]*engine.Workflow{}
+	}
+	a.bound[c] = w
+	w.AddFlags(c.Flags())
+	for _, p := range w.Flags {
+		if len(p.Choices) > 0 {
+			// The flag is there, so this can't fail.
+			_ = c.RegisterFlagCompletionFunc(p.Name, cobra.FixedCompletions(p.Choices, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	c.Use = c.Name() + argumentsUsage(w.Args)
+	c.Long = w.Help + argumentsHelp(w.Args)
+	c.ValidArgsFunction = cobra.NoFileCompletions
+	c.RunE = func(c *cobra.Command, words []string) error {
+		args, err := w.Arguments(c.Flags(), words)
+		if err != nil {
+			return engine.UsageError(c.CommandPath()+" --help shows the arguments", "%s", err)
+		}
+		return a.execute(w, args)
+	}
+}
+
+func argumentsUsage(args []*engine.Parameter) string {
+	usage := ""
+	for _, p := range args {
+		name := strings.ToUpper(p.Name)
+		switch {
+		case p.Rest():
+			name += "…"
+		case p.Optional:
+			name = "[" + name + "]"
+		}
+		usage += " " + name
+	}
+	return usage
+}
+
+func argumentsHelp(args []*engine.Parameter) string {
+	help := ""
+	for _, p := range args {
+		help += fmt.Sprintf("\n  %-12s %s", strings.ToUpper(p.Name), p.Help)
+	}
+	if help != "" {
+		help = "\n\nArguments:" + help
+	}
+	return help
+}
+
+func (a *app) execute(w *engine.Workflow, args starlark.Value) error {
+	err := a.run.Execute(w, args)
+	a.reported = a.globals.output == engine.JSON
+	return a.finish(err)
+}
+
+// finish writes the reports that were asked for.
+func (a *app) finish(err error) error {
+	for _, wanted := range a.globals.reports {
+		if e := a.writeReport(wanted); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+func (a *app) writeReport(wanted reportTo) error {
+	data, err := reportKinds()[wanted.kind](a.run.Report())
+	if err != nil {
+		return err
+	}
+	path, err := absolute(a.real, wanted.file)
+	if err != nil {
+		return err
+	}
+	if err := world.Replace(a.world.Host(), a.world, path, data, 0o644); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// firstWord is the index of the first argument that is no global flag nor the value
+// of one; -1 if there is none.
+func firstWord(args []string) int {
+	flags := new(globals).flags()
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			if i+1 < len(args) {
+				return i + 1
+			}
+			return -1
+		}
+		if !strings.HasPrefix(arg, "-") {
+			return i
+		}
+		name, long := strings.CutPrefix(arg, "--")
+		if f := flags.Lookup(name); long && f != nil && f.NoOptDefVal == "" {
+			i++ // its value
+		}
+	}
+	return -1
+}
