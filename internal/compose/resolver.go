@@ -45,7 +45,7 @@ func (r *resolver) interpolate(s string, line int) (string, []string, error) {
 		return s, nil, nil
 	}
 	var names []string
-	value, err := template.Substitute(s, func(name string) (string, bool) {
+	value, err := substitute(s, func(name string) (string, bool) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}

@@ -12,6 +12,7 @@ type service struct {
 	line     int
 	ports    []*node // entries, as they stand in the file
 	profiles []*node // texts
+	replicas *node   // a text; nil: one container
 	active   bool    // whether its profiles let it run
 }
 
@@ -88,6 +89,9 @@ func (r *resolver) service(f field) (*service, error) {
 	}
 	if s.profiles, err = mergeList(f, "profiles", base.profiles); err != nil {
 		return nil, err
+	}
+	if s.replicas = ownReplicas(f); s.replicas == nil {
+		s.replicas = base.replicas
 	}
 	for _, n := range s.profiles {
 		if n.kind != text {

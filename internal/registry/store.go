@@ -121,8 +121,8 @@ func (s *Store) Transact(ctx context.Context, do func(*Transaction) error) error
 func (t *Transaction) Publish() error { return t.PublishWith(nil) }
 
 // PublishWith is Publish that replaces a file beside the registry in the same step
-// (see world.ReplaceAll): a file below the root, and before the registry, which
-// may be unchanged. Where it isn't there yet its Old is nil.
+// (see world.ReplaceAll): a file in a directory just below the root, and before the
+// registry, which may be unchanged. Where it isn't there yet its Old is nil.
 func (t *Transaction) PublishWith(beside *world.Replacement) error {
 	if err := t.publish(beside); err != nil {
 		return fmt.Errorf("publishing the registry %s: %w", t.store.Path(), err)

@@ -37,6 +37,9 @@ const (
 // and of its copy in the worktree that holds the slot.
 const EnvName = envName
 
+// ComposeName is the name of a slot's compose file, in the slot's directory.
+const ComposeName = composeName
+
 const (
 	dirMode  fs.FileMode = 0o700
 	fileMode fs.FileMode = 0o600

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -26,13 +27,18 @@ type Fake struct {
 	// Handle plays the processes. Without it no program is found.
 	Handle func(ctx context.Context, cmd Command) (Output, error)
 
-	// Listeners are the addresses that accept connections.
+	// Listeners are the addresses that accept connections, and so are taken.
 	Listeners map[string]bool
+
+	// Connect plays what Dial connects to. Without it all connections are refused.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
 	tree *tree
 
 	mu       sync.Mutex // guards what follows
 	now      time.Time
+	boots    int           // how often it was started anew
+	up       time.Duration // since then
 	random   *rand.ChaCha8
 	commands []Command
 }
@@ -97,11 +103,28 @@ func (f *Fake) Alter(path string, change func(*Info)) {
 	}
 }
 
-// Advance moves the clock by d, which may be negative.
+// Advance sets the wall clock forward by d, which may be negative. The time since
+// the boot doesn't change by that.
 func (f *Fake) Advance(d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.now = f.now.Add(d)
+}
+
+// Pass lets time pass, on all clocks.
+func (f *Fake) Pass(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+	f.up += d
+}
+
+// Reboot starts the machine anew. It doesn't end what runs in the test.
+func (f *Fake) Reboot() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.boots++
+	f.up = 0
 }
 
 // Commands are the commands that were run so far, in order.
@@ -138,6 +161,32 @@ func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
 // Listening implements World.
 func (f *Fake) Listening(_ context.Context, address string) bool { return f.Listeners[address] }
 
+// TryListen implements World.
+func (f *Fake) TryListen(_ context.Context, network, address string) error {
+	if f.Listeners[address] {
+		return listenError(network, address, syscall.EADDRINUSE)
+	}
+	return nil
+}
+
+// Dial implements World.
+func (f *Fake) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if f.Connect == nil {
+		return nil, fmt.Errorf("connecting to %s: %w", address, syscall.ECONNREFUSED)
+	}
+	return f.Connect(ctx, network, address)
+}
+
+// Attach records the command and has Handle play it. What that prints is lost.
+func (f *Fake) Attach(ctx context.Context, cmd Command) (int, error) {
+	if err := cmd.checkAttached(); err != nil {
+		return 0, err
+	}
+	cmd.Timeout = attachedTimeout
+	out, err := f.Run(ctx, cmd)
+	return out.Code, err
+}
+
 // Getenv implements World.
 func (f *Fake) Getenv(name string) (string, bool) {
 	value, ok := f.Env[name]
@@ -169,12 +218,19 @@ func (f *Fake) Now() time.Time {
 	return f.now
 }
 
-// Sleep moves the clock and returns at once.
+// BootTime implements World.
+func (f *Fake) BootTime() (boot string, up time.Duration, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return fmt.Sprint("boot ", f.boots), f.up, nil
+}
+
+// Sleep lets the time pass and returns at once.
 func (f *Fake) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	f.Advance(max(d, 0))
+	f.Pass(max(d, 0))
 	return nil
 }
 

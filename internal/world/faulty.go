@@ -130,3 +130,10 @@ func (f *faultyFiles) Lock(ctx context.Context, name string) (unlock func(), err
 	}
 	return f.files.Lock(ctx, name)
 }
+
+func (f *faultyFiles) TryLock(name string) (unlock func(), err error) {
+	if err := f.ask(opLock, name); err != nil {
+		return nil, err
+	}
+	return f.files.TryLock(name)
+}

@@ -34,6 +34,7 @@ var helpers = map[string]func(path string, more ...string) error{
 	"hold":     holdLock,
 	"count":    countUnderLock,
 	"fulldisk": createOnFullDisk,
+	"attach":   attachShell,
 }
 
 // helper is this program as a process of its own.

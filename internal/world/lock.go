@@ -32,21 +32,27 @@ func lock(ctx context.Context, p place, w *realWorld) (unlock func(), err error)
 		if err := ctx.Err(); err != nil {
 			return nil, &LockedError{Path: p.path, Holder: readHolder(p), Err: err}
 		}
-		file, err := tryLock(p)
-		if err != nil {
-			return nil, p.fault(err)
-		}
-		if file != nil {
-			w.handover.pass()
-			writeHolder(file, w.holder)
-			return sync.OnceFunc(func() {
-				w.handover.pass()
-				release(file)
-			}), nil
+		unlock, err := lockOnce(p, w)
+		if unlock != nil || err != nil {
+			return unlock, err
 		}
 		sleepJittered(ctx, pause)
 		pause = min(2*pause, lockPauseMax)
 	}
+}
+
+// lockOnce takes the lock on the file at p, or returns nil if somebody has it.
+func lockOnce(p place, w *realWorld) (unlock func(), err error) {
+	file, err := tryLock(p)
+	if file == nil || err != nil {
+		return nil, p.fault(err)
+	}
+	w.handover.pass()
+	writeHolder(file, w.holder)
+	return sync.OnceFunc(func() {
+		w.handover.pass()
+		release(file)
+	}), nil
 }
 
 // A handover tells the Go memory model what it can't see in a system call: that

@@ -43,6 +43,17 @@ func (w *plannedWorld) Run(ctx context.Context, cmd Command) (Output, error) {
 	return w.World.Run(ctx, cmd)
 }
 
+// Attach starts commands as Run does.
+func (w *plannedWorld) Attach(ctx context.Context, cmd Command) (int, error) {
+	if err := cmd.checkAttached(); err != nil {
+		return 0, err
+	}
+	if !cmd.ReadOnly || w.onlyPlanned(cmd.Dir) {
+		return 0, cmd.fault(ErrPlanned)
+	}
+	return w.World.Attach(ctx, cmd)
+}
+
 func (w *plannedWorld) onlyPlanned(path string) bool {
 	_, err := w.World.Host().Lstat(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -3,9 +3,11 @@ package world
 import (
 	"context"
 	"crypto/rand"
-	"net"
+	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Real is this machine. What lockHolder says of this process ("pid 4711: kinfra
@@ -24,20 +26,6 @@ func (w *realWorld) Root(dir string) Files { return &realFiles{world: w, rooted:
 
 func (w *realWorld) Run(ctx context.Context, cmd Command) (Output, error) { return run(ctx, cmd) }
 
-// dialTimeout is how long Listening waits: on the local machine a connection is
-// accepted or refused at once, and a remote one isn't worth a longer wait.
-const dialTimeout = 250 * time.Millisecond
-
-func (w *realWorld) Listening(ctx context.Context, address string) bool {
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
-}
-
 func (w *realWorld) Getenv(name string) (string, bool) { return os.LookupEnv(name) }
 func (w *realWorld) Environ() []string                 { return os.Environ() }
 func (w *realWorld) WorkDir() (string, error)          { return os.Getwd() }
@@ -45,6 +33,17 @@ func (w *realWorld) Executable() (string, error)       { return os.Executable() 
 func (w *realWorld) UserID() int                       { return os.Geteuid() }
 func (w *realWorld) Now() time.Time                    { return time.Now() }
 func (w *realWorld) Planned() bool                     { return false }
+
+func (w *realWorld) BootTime() (boot string, up time.Duration, err error) {
+	if boot, err = bootID(); err != nil {
+		return "", 0, fmt.Errorf("asking the system for its boot: %w", err)
+	}
+	var t unix.Timespec
+	if err := unix.ClockGettime(bootClock, &t); err != nil {
+		return "", 0, fmt.Errorf("asking the system for the time since its boot: %w", err)
+	}
+	return boot, time.Duration(t.Nano()), nil
+}
 
 func (w *realWorld) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -362,6 +362,18 @@ func (f *realFiles) Lock(ctx context.Context, name string) (unlock func(), err e
 	return lock(ctx, p, f.world)
 }
 
+func (f *realFiles) TryLock(name string) (unlock func(), err error) {
+	p, err := f.at(opLock, name)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err = lockOnce(p, f.world)
+	if unlock == nil && err == nil {
+		err = &LockedError{Path: p.path, Holder: readHolder(p), Err: ErrHeld}
+	}
+	return unlock, err
+}
+
 // hostSystem is package os as a system.
 type hostSystem struct{}
 

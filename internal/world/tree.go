@@ -317,16 +317,7 @@ func (t *tree) removable(dir *node) error {
 
 // acquire takes the lock on a path, among those who share this tree.
 func (t *tree) acquire(ctx context.Context, path string) (unlock func(), err error) {
-	t.mu.Lock()
-	if t.locks == nil {
-		t.locks = map[string]chan struct{}{}
-	}
-	lock := t.locks[path]
-	if lock == nil {
-		lock = make(chan struct{}, 1)
-		t.locks[path] = lock
-	}
-	t.mu.Unlock()
+	lock := t.lockAt(path)
 	if ctx.Err() != nil {
 		return nil, &LockedError{Path: path, Err: ctx.Err()}
 	}
@@ -336,4 +327,28 @@ func (t *tree) acquire(ctx context.Context, path string) (unlock func(), err err
 	case <-ctx.Done():
 		return nil, &LockedError{Path: path, Err: ctx.Err()}
 	}
+}
+
+// tryAcquire is acquire that doesn't wait.
+func (t *tree) tryAcquire(path string) (unlock func(), err error) {
+	lock := t.lockAt(path)
+	select {
+	case lock <- struct{}{}:
+		return sync.OnceFunc(func() { <-lock }), nil
+	default:
+		return nil, &LockedError{Path: path, Err: ErrHeld}
+	}
+}
+
+// lockAt is the lock on a path: who has put something in holds it.
+func (t *tree) lockAt(path string) chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.locks == nil {
+		t.locks = map[string]chan struct{}{}
+	}
+	if t.locks[path] == nil {
+		t.locks[path] = make(chan struct{}, 1)
+	}
+	return t.locks[path]
 }

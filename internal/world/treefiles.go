@@ -334,7 +334,23 @@ func (f *treeFiles) Sync(name string) error {
 }
 
 func (f *treeFiles) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	var path string
+	path, err := f.lockFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.tree.acquire(ctx, path)
+}
+
+func (f *treeFiles) TryLock(name string) (unlock func(), err error) {
+	path, err := f.lockFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.tree.tryAcquire(path)
+}
+
+// lockFile makes the file of a lock, unless it is there, and returns its path.
+func (f *treeFiles) lockFile(name string) (path string, err error) {
 	err = f.visit(opLock, name, false, func(at spot) error {
 		switch {
 		case at.node != nil && !at.node.info.Mode.IsRegular():
@@ -350,8 +366,5 @@ func (f *treeFiles) Lock(ctx context.Context, name string) (unlock func(), err e
 		path = filepath.Join(at.dir.path(), at.name)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return f.tree.acquire(ctx, path)
+	return path, err
 }

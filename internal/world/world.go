@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"time"
 )
 
@@ -49,6 +50,22 @@ type World interface {
 	// ("127.0.0.1:8001").
 	Listening(ctx context.Context, address string) bool
 
+	// TryListen tells why a server could not listen at address now, or nil: it
+	// takes the address, of network "tcp" or "udp", and gives it up at once. One
+	// that is taken is syscall.EADDRINUSE.
+	TryListen(ctx context.Context, network, address string) error
+
+	// Dial connects to an address, of network "tcp" or "unix". In a planned world,
+	// too: what is sent there must change nothing.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Attach starts a process that has this one's terminal, streams and process
+	// group, waits for it, and returns its exit code as Output has it. The
+	// command's Stdin, Timeout and Limit don't count. When ctx ends, the process is
+	// asked to end, shortly after made to, and the error is the context's. Otherwise
+	// it is as Run.
+	Attach(ctx context.Context, cmd Command) (code int, err error)
+
 	// Getenv is a variable of the caller's environment, and whether it is set.
 	Getenv(name string) (string, bool)
 
@@ -67,6 +84,11 @@ type World interface {
 
 	// Now is the wall clock.
 	Now() time.Time
+
+	// BootTime is how long the machine has been up, time asleep included, and a
+	// text that is another one after each start of it. No setting of the wall
+	// clock changes it, so what is to end after a time is measured by it.
+	BootTime() (boot string, up time.Duration, err error)
 
 	// Sleep waits for d or until ctx ends, whose error it then returns.
 	Sleep(ctx context.Context, d time.Duration) error
@@ -135,6 +157,11 @@ type Files interface {
 	// is then a *LockedError. It ends with unlock, which may be called more
 	// than once, or with the process, however that ends.
 	Lock(ctx context.Context, name string) (unlock func(), err error)
+
+	// TryLock is Lock that doesn't wait: where somebody has the lock, the error is
+	// a *LockedError that is ErrHeld. Who has it may remove its file before the
+	// unlock.
+	TryLock(name string) (unlock func(), err error)
 }
 
 // Info describes a file.
@@ -153,7 +180,7 @@ type Command struct {
 	Env      []string      // its whole environment, as KEY=value
 	Stdin    []byte        // what it reads
 	ReadOnly bool          // it changes nothing: run in a dry run, too
-	Timeout  time.Duration // how long it may take; must be positive
+	Timeout  time.Duration // how long it may take; must be positive, but for Attach
 	Limit    int64         // the most it may print on either stream, in bytes; more is ErrTooLarge; 0 means 64 MiB
 }
 
@@ -179,6 +206,9 @@ var (
 	// absolute path, or through a symbolic link.
 	ErrEscape = errors.New("leads out of its root")
 
+	// ErrHeld is returned for a lock that somebody has and that isn't waited for.
+	ErrHeld = errors.New("it is held")
+
 	// ErrTimeout is returned for a process that took longer than it may.
 	ErrTimeout = errors.New("timed out")
 )
@@ -187,7 +217,7 @@ var (
 type LockedError struct {
 	Path   string // the lock file
 	Holder string // what the holder wrote of itself: "pid 4711: kinfra sandbox claim"; empty if unknown
-	Err    error  // why the wait ended: the context's error
+	Err    error  // why the wait ended: the context's error, or ErrHeld
 }
 
 func (e *LockedError) Error() string {
