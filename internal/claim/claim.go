@@ -1,0 +1,107 @@
+// Package claim gives slots to worktrees and takes them back.
+//
+// # What is kept where
+//
+// The registry's claimed_by and claimed_at are the view that kinfra shares with
+// older tools, which rewrite that file at any time, without a lock. What kinfra
+// knows of the claims that it gave (their tokens and leases, which were released
+// lately, whose volumes a slot has) is in a file of its own, [File], see ledger.
+// Both files change in one transaction under the registry's lock, [File] first.
+//
+// A process killed between the two leaves a claim that only [File] knows, or a
+// release that only it knows: the next transaction completes either, as it does
+// for a loss of what a stale write of another tool took from the registry. A loss
+// of power may leave the registry new and [File] old, of an operation that was not
+// acknowledged: a claim is then honoured as one of unknown origin, and a release
+// has not happened. An acknowledged operation is in both files, durably.
+//
+// # Beside the older tools
+//
+// A claim's identity is its slot, claimed_by and claimed_at, whose microseconds
+// those tools keep as they are. Each transaction, and each listing in memory,
+// begins by bringing the two files together (reconcile):
+//
+//   - a claim that the registry lacks is put back. Whether another tool wrote an
+//     old state or meant to release it can't be told; so what kinfra gave, kinfra
+//     releases;
+//   - a released claim that the registry has again is removed again;
+//   - a claim that only the registry knows is somebody else's, and is honoured;
+//   - another worktree in the place of one to which kinfra gave the slot is a
+//     conflict, which is reported with both parties by every command that meets
+//     it, and in which nothing of either is touched until one is released.
+//
+// What can't be prevented: a tool that takes no lock may overwrite what kinfra
+// writes, until the next transaction puts it back; until then the older tools see
+// the slot as free and may give it to somebody else, which is a conflict. Kinfra
+// compares the registry with what it loaded right before it replaces it, but what
+// another tool writes in the microseconds after that is lost. So two tools can
+// give one slot to two worktrees, and that is found, not prevented; two kinfra
+// processes can't.
+//
+// # Rights
+//
+// Each claim has a token. Whoever stops, removes or releases something shows the
+// token of the claim in whose name it does so; see [Target]. A former holder's is
+// no longer good.
+package claim
+
+import (
+	"time"
+
+	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// Pool gives out the slots of one root directory. It may be used by several
+// goroutines at once.
+type Pool struct {
+	w     world.World
+	store *registry.Store
+	files world.Files
+}
+
+// Open returns the pool whose registry store is. Nothing is read before it is used.
+func Open(w world.World, store *registry.Store) *Pool {
+	return &Pool{w: w, store: store, files: w.Root(store.Root())}
+}
+
+// Claim is one worktree's hold on one slot.
+type Claim struct {
+	Slot      int
+	Profile   string // of the slot
+	Worktree  string // absolute
+	ClaimedAt string // as in the registry; empty if another tool left it so
+	Token     string // 32 hexadecimal digits; it changes with the holder
+	Lease     Lease
+	Stale     Staleness
+	Foreign   bool // another tool gave it, and the worktree has not claimed with kinfra since
+	Started   bool // its stack was, or for a foreign one may have been, started under this claim
+}
+
+// Lease is for how long a claim is good.
+type Lease struct {
+	TTL  time.Duration // from when it was last claimed; 0 for a claim without a lease
+	Left time.Duration // negative once it is over
+}
+
+// Staleness says why a claim may be taken back, in words that follow its holder's
+// name; it is empty for one that stands.
+type Staleness string
+
+// Why a claim may be taken back.
+const (
+	WorktreeGone Staleness = "its worktree is gone"
+	LeaseOver    Staleness = "its lease is over"
+)
+
+// Slot is a slot with who holds it.
+type Slot struct {
+	registry.Slot        // its ClaimedBy and ClaimedAt are those of Claim, or empty
+	Claim         *Claim // nil if nobody holds it
+	Contender     *Claim // whom another tool has entered in the place of the holder; nil without a conflict
+}
