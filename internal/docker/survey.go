@@ -1,0 +1,226 @@
+package docker
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Expected is a stack as it would be if it ran.
+type Expected struct {
+	Project  string
+	Services map[string]int // how many containers of each; nil if that isn't known
+}
+
+// Status says how a stack, or one of its services, is.
+type Status string
+
+// What a stack can be. The first that applies counts.
+const (
+	Unhealthy Status = "unhealthy" // a health check fails, or a container ends again and again
+	Stopped   Status = "stopped"   // none of its containers runs
+	Starting  Status = "starting"  // a container is being started, or its health check hasn't passed yet
+	Partial   Status = "partial"   // some containers run, others don't
+	Running   Status = "running"   // all run, and those with a health check are healthy
+)
+
+// State is a stack as it is.
+type State struct {
+	Project  string
+	Status   Status
+	Up       int            // containers that run, or have ended as they should
+	Want     int            // containers that it should have
+	Services []ServiceState // sorted by name
+
+	// Containers are the stack's own. Those that `compose run` made are among them,
+	// but don't count above.
+	Containers []Container
+
+	// InTheWay are containers under the project's name that are of another root, or
+	// of no pool: never to be stopped, counted or shown as this stack's.
+	InTheWay []Container
+}
+
+// ServiceState is a service of a stack as it is.
+type ServiceState struct {
+	Service string
+	Status  Status
+	Up      int
+	Want    int
+}
+
+// Survey sorts the containers of an Engine by the stacks of the pool at root. strays
+// are those of this root whose project is none of the stacks.
+//
+// A container belongs to a stack when its labels name the stack's project, and a
+// directory or a file below root, symbolic links resolved.
+func Survey(w world.World, root string, containers []Container, stacks []Expected) (states []State, strays []Container) {
+	owner := owner{w.Host(), root, resolve(w.Host(), root)}
+	index := make(map[string]int, len(stacks))
+	states = make([]State, len(stacks))
+	for i, stack := range stacks {
+		index[stack.Project] = i
+		states[i].Project = stack.Project
+	}
+	for _, c := range containers {
+		i, known := index[c.Project]
+		switch own := c.Project != "" && owner.owns(c); {
+		case known && own:
+			states[i].Containers = append(states[i].Containers, c)
+		case known:
+			states[i].InTheWay = append(states[i].InTheWay, c)
+		case own:
+			strays = append(strays, c)
+		}
+	}
+	for i, stack := range stacks {
+		states[i].judge(stack.Services)
+	}
+	return states, strays
+}
+
+// owner tells which containers are those of a root.
+type owner struct {
+	files    world.Files
+	root     string
+	resolved string
+}
+
+func (o owner) owns(c Container) bool {
+	for _, path := range append([]string{c.Dir}, c.Files...) {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		if under(path, o.root) || under(path, o.resolved) || under(resolve(o.files, path), o.resolved) {
+			return true
+		}
+	}
+	return false
+}
+
+// under tells whether path is dir or below it.
+func under(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// resolve replaces the symbolic links in an absolute path. What isn't there, or can't
+// be read, stays as it is: the directory of a container may be long gone.
+func resolve(files world.Files, path string) string {
+	const most = 40 // links, as many as Linux follows
+	rest := strings.Split(filepath.Clean(path), "/")
+	resolved := "/"
+	for links := 0; len(rest) > 0 && links < most; {
+		name := rest[0]
+		rest = rest[1:]
+		next := filepath.Join(resolved, name)
+		target, err := files.ReadLink(next)
+		if name == "" || err != nil {
+			resolved = next
+			continue
+		}
+		links++
+		rest = slices.Concat(strings.Split(target, "/"), rest)
+		if filepath.IsAbs(target) {
+			resolved = "/"
+		}
+	}
+	return filepath.Join(append([]string{resolved}, rest...)...)
+}
+
+// judge sums up the containers. Without expected services, those that have
+// containers count as they are.
+func (s *State) judge(expected map[string]int) {
+	byService := map[string][]Container{}
+	for name, count := range expected {
+		if count > 0 {
+			byService[name] = nil
+		}
+	}
+	done := s.completed()
+	for _, c := range s.Containers {
+		if !c.OneOff {
+			byService[c.Service] = append(byService[c.Service], c)
+		}
+	}
+	counts := map[Status]int{}
+	for _, name := range slices.Sorted(maps.Keys(byService)) {
+		want := expected[name]
+		if expected == nil {
+			want = len(byService[name])
+		}
+		service := serviceState(name, byService[name], want, done[name])
+		s.Services = append(s.Services, service)
+		s.Up += service.Up
+		s.Want += service.Want
+		counts[service.Status]++
+	}
+	up := 0 // services that end by themselves keep no stack running
+	for _, service := range s.Services {
+		if !done[service.Service] {
+			up += service.Up
+		}
+	}
+	switch {
+	case counts[Unhealthy] > 0:
+		s.Status = Unhealthy
+	case up == 0 && counts[Starting] == 0:
+		s.Status = Stopped
+	case counts[Starting] > 0:
+		s.Status = Starting
+	case s.Up < s.Want:
+		s.Status = Partial
+	default:
+		s.Status = Running
+	}
+}
+
+// completed are the services that others want to have ended successfully.
+func (s *State) completed() map[string]bool {
+	done := map[string]bool{}
+	for _, c := range s.Containers {
+		for _, service := range c.After {
+			done[service] = true
+		}
+	}
+	return done
+}
+
+// serviceState sums up a service's containers. ends tells whether they are to end by
+// themselves.
+func serviceState(name string, containers []Container, want int, ends bool) ServiceState {
+	s := ServiceState{Service: name, Want: want, Status: Stopped}
+	starting, unhealthy := 0, 0
+	for _, c := range containers {
+		switch {
+		case c.State == "restarting", c.Running() && c.Health == "unhealthy":
+			unhealthy++
+		case c.State == "running" && c.Health == "starting":
+			starting++
+		case c.Running(), ends && c.Succeeded():
+			s.Up++
+		}
+	}
+	switch {
+	case unhealthy > 0:
+		s.Status = Unhealthy
+	case starting > 0:
+		s.Status = Starting
+	case s.Up > 0 && s.Up >= want:
+		s.Status = Running
+	case s.Up > 0:
+		s.Status = Partial
+	}
+	return s
+}
+
+// Running tells whether the container's process runs.
+func (c Container) Running() bool { return c.State == "running" }
+
+// Succeeded tells whether the container has ended with exit code 0.
+func (c Container) Succeeded() bool {
+	return c.State == "exited" && strings.HasPrefix(c.Status, "Exited (0)")
+}

@@ -1,0 +1,249 @@
+// Package lifecycle is what the holder of a slot does with it: start its stack, stop
+// it, and give the slot back. It puts together who holds a slot (package claim) and
+// what runs in it (package stack), and has the order that keeps both true:
+//
+//   - each operation holds the slot's guard from the look at the claim's token to the
+//     end of the last container, so that a former holder can't stop the next one's;
+//   - a slot is released once nothing of it runs any more and its volumes are gone,
+//     never before: a failure in between leaves it claimed, and the release can be
+//     tried again;
+//   - whose volumes a slot has is noted before they are first written to, and a start
+//     under another claim begins with clean ones.
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/ktrdr/kinfra/internal/claim"
+	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/envfile"
+	"github.com/ktrdr/kinfra/internal/secret"
+	"github.com/ktrdr/kinfra/internal/slot"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Definition is what the pool says about the stacks of its slots.
+type Definition struct {
+	Root    string
+	Project string                   // the Compose project of slot %d
+	Mounts  map[string][]stack.Mount // what of the worktree each service sees
+	Pass    []string                 // variables of the caller's environment that reach the stack
+	Secrets map[string]secret.Ref    // variables that reach the stack, and stand in no file
+}
+
+// Manager works on the slots of one pool.
+type Manager struct {
+	w      world.World
+	def    Definition
+	claims *claim.Pool
+}
+
+// New returns the manager of a pool.
+func New(w world.World, def Definition, claims *claim.Pool) *Manager {
+	return &Manager{w, def, claims}
+}
+
+// Project is the Compose project of a slot.
+func (m *Manager) Project(id int) string { return fmt.Sprintf(m.def.Project, id) }
+
+// Stack is the stack of a slot, with the override if there is one.
+func (m *Manager) Stack(id int) (stack.Stack, error) {
+	dir := slot.Dir(m.def.Root, id)
+	s := stack.Stack{
+		Root: m.def.Root, Project: m.Project(id), Dir: dir, EnvFile: filepath.Join(dir, slot.EnvName),
+		Files: []string{filepath.Join(dir, slot.ComposeName)}, Pass: m.def.Pass,
+		Secrets: map[string]secret.Value{},
+	}
+	for name := range m.def.Secrets {
+		s.Secrets[name] = secret.Value{}
+	}
+	_, err := m.w.Root(dir).Lstat(stack.OverrideName)
+	switch {
+	case err == nil:
+		s.Files = append(s.Files, filepath.Join(dir, stack.OverrideName))
+	case !errors.Is(err, fs.ErrNotExist):
+		return s, fmt.Errorf("slot %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// mostRead is the most bytes that a file of a slot may have.
+const mostRead = 4 << 20
+
+// template is the slot's compose file as it is on disk, with the slot's variables:
+// what runs is what it was provisioned with, whatever the scripts say today.
+func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
+	files := m.w.Root(slot.Dir(m.def.Root, id))
+	var contents [2][]byte
+	for i, name := range [...]string{slot.EnvName, slot.ComposeName} {
+		data, err := files.ReadFile(name, mostRead)
+		if err != nil {
+			return nil, nil, fmt.Errorf("slot %d: %w", id, err)
+		}
+		contents[i] = data
+	}
+	env, err := envfile.Decode(contents[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("slot %d: %s: %w", id, slot.EnvName, err)
+	}
+	for _, name := range m.def.Pass {
+		if value, ok := m.w.Getenv(name); ok {
+			env[name] = value
+		}
+	}
+	for name := range m.def.Secrets {
+		env[name] = secret.Value{}.Reveal() // set, but with nothing to show
+	}
+	file, err := compose.Parse(contents[1])
+	if err != nil {
+		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
+	}
+	return file, env, nil
+}
+
+// UpOptions say how a stack is started.
+type UpOptions struct {
+	Timeout time.Duration             // until all is healthy; 0: as package stack has it
+	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
+}
+
+// Up starts the stack of a claim's slot with the worktree's code mounted, and waits
+// until all of it is healthy. Its errors are those of claim.Pool.Guard and stack.Up.
+func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
+	return m.guarded(ctx, target(c), func() error {
+		file, env, err := m.template(c.Slot)
+		if err != nil {
+			return err
+		}
+		ports, err := file.Published(env)
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", c.Slot, err)
+		}
+		clean, err := m.claims.NeedsCleanVolumes(ctx, target(c))
+		if err != nil {
+			return err
+		}
+		if err := m.writeOverride(c); err != nil {
+			return err
+		}
+		s, err := m.Stack(c.Slot)
+		if err != nil {
+			return err
+		}
+		if clean {
+			if err := stack.Down(ctx, m.w, s, true); err != nil {
+				return fmt.Errorf("clearing what slot %d had of its last holder: %w", c.Slot, err)
+			}
+			if err := m.claims.VolumesUsed(ctx, target(c)); err != nil {
+				return err
+			}
+		}
+		if err := stack.Up(ctx, m.w, s, stack.Options{Ports: ports, Timeout: o.Timeout, Report: o.Report}); err != nil {
+			return err
+		}
+		return m.claims.SetStatus(ctx, target(c), "running")
+	})
+}
+
+// writeOverride writes the file that mounts the worktree's code, or removes it where
+// nothing is mounted.
+func (m *Manager) writeOverride(c claim.Claim) error {
+	files := m.w.Root(slot.Dir(m.def.Root, c.Slot))
+	if len(m.def.Mounts) == 0 {
+		err := files.Remove(stack.OverrideName)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("slot %d: %w", c.Slot, err)
+		}
+		return nil
+	}
+	data, err := stack.Override(c.Worktree, m.def.Mounts)
+	if err != nil {
+		return fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	if err := world.Replace(files, m.w, stack.OverrideName, data, 0o600); err != nil {
+		return fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	return nil
+}
+
+// Down stops the stack of a claim's slot; its volumes stay unless they are to go, too.
+func (m *Manager) Down(ctx context.Context, c claim.Claim, volumes bool) error {
+	return m.guarded(ctx, target(c), func() error {
+		if err := m.stop(ctx, c, volumes); err != nil {
+			return err
+		}
+		return m.claims.SetStatus(ctx, target(c), "stopped")
+	})
+}
+
+func (m *Manager) stop(ctx context.Context, c claim.Claim, volumes bool) error {
+	s, err := m.Stack(c.Slot)
+	if err != nil {
+		return err
+	}
+	return stack.Down(ctx, m.w, s, volumes)
+}
+
+// Restart restarts the stack of a claim's slot and waits until it is healthy.
+func (m *Manager) Restart(ctx context.Context, c claim.Claim, o UpOptions) error {
+	return m.guarded(ctx, target(c), func() error {
+		s, err := m.Stack(c.Slot)
+		if err != nil {
+			return err
+		}
+		if err := stack.Restart(ctx, m.w, s, stack.Options{Timeout: o.Timeout, Report: o.Report}); err != nil {
+			return err
+		}
+		return m.claims.SetStatus(ctx, target(c), "running")
+	})
+}
+
+// Release stops what runs under a claim, drops its volumes, and gives the slot back.
+// For a stack that was never started this needs no Docker.
+func (m *Manager) Release(ctx context.Context, c claim.Claim) error {
+	return m.release(ctx, c, target(c))
+}
+
+// Reclaim is Release of a claim that is stale, and only as long as it is.
+func (m *Manager) Reclaim(ctx context.Context, c claim.Claim) error {
+	t := target(c)
+	t.StaleOnly = true
+	return m.release(ctx, c, t)
+}
+
+func (m *Manager) release(ctx context.Context, c claim.Claim, t claim.Target) error {
+	return m.guarded(ctx, t, func() error {
+		if err := m.Clear(ctx, c); err != nil {
+			return err
+		}
+		return m.claims.Release(ctx, t)
+	})
+}
+
+// Clear stops what runs under a claim and drops its volumes. It is to be called under
+// the slot's guard.
+func (m *Manager) Clear(ctx context.Context, c claim.Claim) error {
+	if !c.Started {
+		return nil
+	}
+	return m.stop(ctx, c, true)
+}
+
+// guarded calls f while nobody else works on the slot, if the claim is still in force.
+func (m *Manager) guarded(ctx context.Context, t claim.Target, f func() error) error {
+	unlock, err := m.claims.Guard(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f()
+}
+
+func target(c claim.Claim) claim.Target { return claim.Target{Slot: c.Slot, Token: c.Token} }

@@ -1,0 +1,328 @@
+package stack_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// machine is a fake machine with a scripted Engine and Compose.
+type machine struct {
+	*world.Fake
+	mu      sync.Mutex
+	looks   int                                  // list requests so far
+	list    func(look int) []string              // containers at a look, as "service state status"
+	compose func(command string) (string, error) // plays Compose, and says what it prints when it fails
+	ran     []string                             // commands of docker, without what all have
+}
+
+const project = "slot-1"
+
+func newMachine() *machine {
+	m := &machine{Fake: world.NewFake(), list: func(int) []string { return nil }}
+	for _, path := range []string{"/usr/bin/docker", "/usr/lib/docker/cli-plugins/docker-compose", "/pool/sandboxes/slot-1/docker-compose.yml"} {
+		m.Write(path, nil)
+		m.Alter(path, func(i *world.Info) { i.Mode = 0o755 })
+	}
+	m.Connect = func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() {
+			there.Read(make([]byte, 1<<12))
+			io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+m.answer())
+			there.Close()
+		}()
+		return here, nil
+	}
+	m.Handle = m.handle
+	return m
+}
+
+func (m *machine) answer() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []map[string]any
+	for _, line := range m.list(m.looks) {
+		words := strings.SplitN(line, " ", 3)
+		all = append(all, map[string]any{
+			"Id": words[0], "Names": []string{"/" + words[0]}, "State": words[1], "Status": words[2],
+			"Labels": map[string]string{
+				"com.docker.compose.project": project, "com.docker.compose.service": words[0],
+				"com.docker.compose.project.working_dir": "/pool/sandboxes/slot-1",
+			},
+		})
+	}
+	m.looks++
+	data, _ := json.Marshal(all)
+	return string(data)
+}
+
+// handle plays docker. Compose is done when compose returns.
+func (m *machine) handle(_ context.Context, cmd world.Command) (world.Output, error) {
+	line := strings.TrimPrefix(strings.Join(cmd.Args, " "), "docker ")
+	common := "compose --project-name slot-1 --project-directory /pool/sandboxes/slot-1 --env-file /pool/sandboxes/slot-1/.env --file /pool/sandboxes/slot-1/docker-compose.yml "
+	rest, isCompose := strings.CutPrefix(line, common)
+	m.mu.Lock()
+	m.ran = append(m.ran, rest)
+	m.mu.Unlock()
+	if !isCompose || m.compose == nil {
+		return world.Output{}, nil
+	}
+	stderr, err := m.compose(strings.Fields(strings.TrimPrefix(rest, "--ansi never "))[0])
+	if stderr != "" {
+		return world.Output{Code: 1, Stderr: []byte(stderr)}, err
+	}
+	return world.Output{}, err
+}
+
+func (m *machine) stack() stack.Stack {
+	dir := "/pool/sandboxes/slot-1"
+	return stack.Stack{Root: "/pool", Project: project, Dir: dir, EnvFile: dir + "/.env", Files: []string{dir + "/docker-compose.yml"}}
+}
+
+// TestWatch plays the lives of containers, a look each, of which the last goes on.
+func TestWatch(t *testing.T) {
+	const run, healthy, starting = "a running Up 1 second", "a running Up 1 second (healthy)", "a running Up 1 second (health: starting)"
+	const restarting, exited = "a restarting Restarting (1) 1 second ago", "a exited Exited (1) 1 second ago"
+	tests := []struct {
+		name  string
+		lives []string
+		want  error
+	}{
+		{"gets healthy", []string{"a created Created", starting, starting, healthy}, nil},
+		{"has no check", []string{run}, nil},
+		{"has no check, and ends", []string{run, run, run, exited}, stack.ErrUnhealthy},
+		{"ends", []string{starting, exited}, stack.ErrUnhealthy},
+		{"ends well, though nobody waits for that", []string{starting, "a exited Exited (0) 1 second ago"}, stack.ErrUnhealthy},
+		{"gets unhealthy", []string{starting, "a running Up 1 second (unhealthy)"}, stack.ErrUnhealthy},
+		{"is restarted twice", []string{starting, restarting, starting, restarting, starting, healthy}, nil},
+		{"is restarted again and again", []string{starting, restarting, starting, restarting, starting, restarting, starting, healthy}, stack.ErrUnhealthy},
+		{"without a check, restarted again and again", []string{run, restarting, run, restarting, run, restarting, run}, stack.ErrUnhealthy},
+		{"never gets ready", []string{starting}, world.ErrTimeout},
+		{"is never started", []string{"a created Created"}, world.ErrTimeout},
+	}
+	for _, tt := range tests {
+		m := newMachine()
+		down := false
+		m.list = func(look int) []string {
+			if look == 0 || down {
+				return nil
+			}
+			return []string{tt.lives[min(look, len(tt.lives))-1]}
+		}
+		m.compose = func(command string) (string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = command == "down"
+			return "", nil
+		}
+		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Minute})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+		if down != (err != nil) {
+			t.Errorf("%s: taken down is %v after error %v", tt.name, down, err)
+		}
+	}
+}
+
+// TestWatchOldContainers: what has ended before is started again, not taken for a
+// failure; what still doesn't run when Compose is done is one.
+func TestWatchOldContainers(t *testing.T) {
+	for _, starts := range []bool{true, false} {
+		m := newMachine()
+		done, down := make(chan bool), false
+		m.list = func(look int) []string {
+			switch {
+			case down:
+				return nil
+			case look < 5:
+				return []string{"a exited Exited (137) 1 hour ago"}
+			case look == 5:
+				close(done)
+			}
+			if !starts {
+				return []string{"a exited Exited (137) 1 hour ago"}
+			}
+			return []string{"a running Up 1 second (healthy)"}
+		}
+		m.compose = func(command string) (string, error) {
+			if command == "up" {
+				<-done
+				return "", nil
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = true
+			return "", nil
+		}
+		err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+		if starts == (err != nil) || !starts && !errors.Is(err, stack.ErrUnhealthy) {
+			t.Errorf("starts is %v: got %v", starts, err)
+		}
+	}
+}
+
+// TestTakeDownAgain: a container that appears after the stack was taken down is
+// removed, too.
+func TestTakeDownAgain(t *testing.T) {
+	m := newMachine()
+	downs, looksAfter, removed := 0, 0, false
+	m.list = func(int) []string {
+		if downs == 0 || removed {
+			return nil
+		}
+		if looksAfter++; looksAfter < 3 {
+			return nil // what Down itself sees
+		}
+		return []string{"late created Created"}
+	}
+	m.compose = func(command string) (string, error) {
+		if command != "down" {
+			return "out of luck", nil
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		downs++
+		return "", nil
+	}
+	m.Handle = func(ctx context.Context, cmd world.Command) (world.Output, error) {
+		out, err := m.handle(ctx, cmd)
+		if slices.Contains(cmd.Args, "rm") {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			removed = strings.Join(cmd.Args, " ") == "docker rm --force --volumes -- late"
+		}
+		return out, err
+	}
+	err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+	if err == nil || !strings.Contains(err.Error(), "out of luck") || downs != 2 || !removed {
+		t.Errorf("taken down %d times, removed is %v, error %v", downs, removed, err)
+	}
+}
+
+// TestDownThatLeavesSomething says so.
+func TestDownThatLeavesSomething(t *testing.T) {
+	m := newMachine()
+	m.list = func(int) []string { return []string{"a running Up 1 second"} }
+	err := stack.Down(t.Context(), m, m.stack(), true)
+	if err == nil || !strings.Contains(err.Error(), "1 containers are left, a the first") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPlanned changes nothing in a dry run, and says so.
+func TestPlanned(t *testing.T) {
+	m := newMachine()
+	w := world.Planned(m)
+	wantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
+	m.list = func(int) []string { return []string{"a running Up 1 second"} }
+	wantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
+	wantErr(t, stack.Restart(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
+	wantErr(t, stack.Down(t.Context(), w, m.stack(), true), world.ErrPlanned)
+	for _, line := range m.ran {
+		if !strings.Contains(line, " ls ") {
+			t.Errorf("a dry run ran %q", line)
+		}
+	}
+}
+
+func TestNoEngine(t *testing.T) {
+	m := newMachine()
+	m.Connect = nil
+	wantErr(t, stack.Up(t.Context(), m, m.stack(), stack.Options{}), docker.ErrUnavailable)
+	wantErr(t, stack.Down(t.Context(), m, m.stack(), true), docker.ErrUnavailable)
+	if len(m.ran) > 0 {
+		t.Errorf("without an Engine it ran %q", m.ran)
+	}
+}
+
+// TestCheckCompose finds the plugin without a process, and says what there is instead.
+func TestCheckCompose(t *testing.T) {
+	answers := func(docker, standalone string) func(context.Context, world.Command) (world.Output, error) {
+		return func(_ context.Context, cmd world.Command) (world.Output, error) {
+			version := docker
+			if cmd.Args[0] == "docker-compose" {
+				version = standalone
+			}
+			switch version {
+			case "":
+				return world.Output{}, exec.ErrNotFound
+			case "unknown":
+				return world.Output{Code: 1, Stderr: []byte("docker: 'compose' is not a docker command.\n")}, nil
+			}
+			return world.Output{Stdout: []byte(version + "\n")}, nil
+		}
+	}
+	tests := []struct {
+		name, plugin       string
+		config             string
+		docker, standalone string
+		runs               int
+		want               error
+		text               string
+	}{
+		{"user's plugin", "/home/user/.docker/cli-plugins/docker-compose", "", "", "", 0, nil, ""},
+		{"system's plugin", "/usr/libexec/docker/cli-plugins/docker-compose", "", "", "", 0, nil, ""},
+		{"configured plugin", "/opt/p/docker-compose", `{"cliPluginsExtraDirs":["/opt/p"]}`, "", "", 0, nil, ""},
+		{"elsewhere", "", "", "v2.40.3", "", 1, nil, ""},
+		{"newer", "", "", "5.0.1", "", 1, nil, ""},
+		{"1.x as a plugin", "", "", "1.29.2", "", 1, stack.ErrNoCompose, "version 1.29.2"},
+		{"1.x on its own", "", "", "unknown", "1.29.2", 2, stack.ErrNoCompose, "only the program docker-compose, version 1.29.2"},
+		{"none", "", "", "unknown", "", 2, stack.ErrNoCompose, "'compose' is not a docker command"},
+		{"no docker", "", "", "", "", 1, stack.ErrNoCompose, "no docker command in PATH"},
+	}
+	for _, tt := range tests {
+		f := world.NewFake()
+		f.Write("/usr/bin/docker", nil)
+		f.Alter("/usr/bin/docker", func(i *world.Info) { i.Mode = 0o755 })
+		if tt.plugin != "" {
+			f.Write(tt.plugin, nil)
+			f.Alter(tt.plugin, func(i *world.Info) { i.Mode = 0o755 })
+		}
+		if tt.config != "" {
+			f.Write("/home/user/.docker/config.json", []byte(tt.config))
+		}
+		f.Handle = answers(tt.docker, tt.standalone)
+		err := stack.CheckCompose(t.Context(), f)
+		if !errors.Is(err, tt.want) || tt.text != "" && !strings.Contains(fmt.Sprint(err), tt.text) || len(f.Commands()) != tt.runs {
+			t.Errorf("%s: got %v after %d processes, want %v, %q, %d", tt.name, err, len(f.Commands()), tt.want, tt.text, tt.runs)
+		}
+	}
+}
+
+// TestIncompleteStack leaves nothing to Compose's defaults.
+func TestIncompleteStack(t *testing.T) {
+	for name, spoil := range map[string]func(*stack.Stack){
+		"no project":    func(s *stack.Stack) { s.Project = "" },
+		"no files":      func(s *stack.Stack) { s.Files = nil },
+		"no env file":   func(s *stack.Stack) { s.EnvFile = "" },
+		"relative file": func(s *stack.Stack) { s.Files = []string{"docker-compose.yml"} },
+		"relative dir":  func(s *stack.Stack) { s.Dir = "." },
+	} {
+		m := newMachine()
+		s := m.stack()
+		spoil(&s)
+		if err := stack.Up(t.Context(), m, s, stack.Options{}); err == nil {
+			t.Errorf("%s: up has no error", name)
+		}
+		if err := stack.Down(t.Context(), m, s, false); err == nil {
+			t.Errorf("%s: down has no error", name)
+		}
+		if m.looks > 0 || len(m.ran) > 0 {
+			t.Errorf("%s: it was tried", name)
+		}
+	}
+}

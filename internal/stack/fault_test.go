@@ -1,0 +1,344 @@
+package stack_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// TestOldVolume uses a slot again with another password (fault 4): the volume of the
+// holder before keeps the old one, until the start is a clean one.
+func TestOldVolume(t *testing.T) {
+	t.Parallel()
+	const database = `
+services:
+  db:
+    image: timescale/timescaledb:latest-pg16
+    environment: {POSTGRES_PASSWORD: "${KTRDR_DB_PASSWORD}"}
+    ports: ["127.0.0.1:${KTRDR_DB_PORT}:5432"]
+    volumes: ["db-data:/var/lib/postgresql/data"]
+    healthcheck: {test: ["CMD", "pg_isready"], interval: 200ms}
+volumes:
+  db-data:
+`
+	s := newSlot(t, tempRoot(t), 43, []byte(database), map[string]string{"KTRDR_DB_PASSWORD": "first"})
+	login := func(password string, want int) {
+		t.Helper()
+		if code, _ := get(t, ports(43)["DB"], "/login?password="+password); code != want {
+			t.Errorf("login with %s: code %d, want %d", password, code, want)
+		}
+	}
+	must(t, s.up(t.Context(), stack.Options{Clean: true}))
+	login("first", 200)
+	must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, false))
+
+	s.env["KTRDR_DB_PASSWORD"] = "second"
+	s.writeEnv(t)
+	must(t, s.up(t.Context(), stack.Options{}))
+	login("first", 200) // the same holder's data outlives a stop
+	must(t, s.up(t.Context(), stack.Options{Clean: true}))
+	login("second", 200)
+	login("first", 401)
+}
+
+// TestFailedStart starts stacks that can't come up (fault 5), and sees why in the
+// error, and nothing left.
+func TestFailedStart(t *testing.T) {
+	t.Parallel()
+	const backend = "KTRDR_BACKEND_IMAGE"
+	tests := []struct {
+		name, image, content string
+		timeout              time.Duration
+		want                 error
+		text                 []string
+	}{
+		{"exits at once", "kinfra-test/exit", portless, 0, stack.ErrUnhealthy,
+			[]string{"service api", "-api-1", "Exited (1)", "| ImportError: no module named ktrdr"}},
+		{"exits at once and is restarted", "kinfra-test/exit", strings.ReplaceAll(portless, "depends_on", "restart: always\n    depends_on"), 0,
+			stack.ErrUnhealthy, []string{"service api", "| ImportError: no module named ktrdr"}},
+		{"is unhealthy", "kinfra-test/unhealthy", portless, 0, stack.ErrUnhealthy,
+			[]string{"service api", "(unhealthy)", "| refusing / since the tables are missing"}},
+		{"crashes later", "kinfra-test/crash", strings.Replace(portless, "volumes:\n  data:", slow+"volumes:\n  data:", 1), 0, stack.ErrUnhealthy,
+			[]string{"service api", "Exited (3)", "| panic: out of luck"}},
+		{"without a health check", "kinfra-test/exit", plain, 0, stack.ErrUnhealthy, []string{"service api", "Exited (1)"}},
+		{"without a health check, restarted", "kinfra-test/exit", plain + "    restart: always\n", 0, stack.ErrUnhealthy, []string{"service api", "ImportError"}},
+		{"never gets ready", "kinfra-test/unhealthy", strings.ReplaceAll(portless, "retries: 3", "retries: 1000"), time.Second, world.ErrTimeout,
+			[]string{"not healthy after 1s"}},
+		{"image missing", "kinfra-test/there-is-none", portless, 0, stack.ErrImageMissing,
+			[]string{"image kinfra-test/there-is-none is not here and could not be pulled"}},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSlot(t, tempRoot(t), 60+i, []byte(tt.content), map[string]string{backend: tt.image})
+			err := s.up(t.Context(), stack.Options{Clean: true, Timeout: tt.timeout})
+			wantErr(t, err, tt.want)
+			for _, text := range tt.text {
+				if err == nil || !strings.Contains(err.Error(), text) {
+					t.Errorf("the error lacks %q: %v", text, err)
+				}
+			}
+			wantNothing(t, s.Project)
+		})
+	}
+}
+
+// slow is a service that keeps the stack of small from being up after api was healthy.
+const slow = `  slow:
+    image: kinfra-test/unhealthy
+    healthcheck: {test: ["CMD", "curl", "http://localhost/"], interval: 200ms, retries: 100000}
+    depends_on:
+      api: {condition: service_healthy}
+`
+
+// portless is small without a port.
+var portless = strings.ReplaceAll(small, `ports: ["127.0.0.1:${KTRDR_API_PORT}:80"]`, "")
+
+// plain has no health check.
+const plain = `
+services:
+  api:
+    image: ${KTRDR_BACKEND_IMAGE}
+    command: ["serve", "80"]
+`
+
+// TestFailedStartKeepsData: a start that isn't clean may fail, but then the volumes
+// hold what somebody has worked on.
+func TestFailedStartKeepsData(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 54, []byte(portless), nil)
+	must(t, s.up(t.Context(), stack.Options{}))
+	s.env["KTRDR_BACKEND_IMAGE"] = "kinfra-test/exit"
+	s.writeEnv(t)
+	wantErr(t, s.up(t.Context(), stack.Options{}), stack.ErrUnhealthy)
+	if got, want := left(t, s.Project), "volume "+s.Project+"_data"; got != want {
+		t.Errorf("left is %q, want %q", got, want)
+	}
+}
+
+// TestInterruptedStart ends the context in the middle of a start.
+func TestInterruptedStart(t *testing.T) {
+	t.Parallel()
+	for _, when := range []string{"migrate", "plain", "api"} {
+		s := newSlot(t, tempRoot(t), 53, []byte(portless), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := s.up(ctx, stack.Options{Clean: true, Report: func(s docker.ServiceState) {
+			if s.Service == when {
+				cancel()
+			}
+		}})
+		cancel()
+		wantErr(t, err, context.Canceled)
+		wantNothing(t, s.Project)
+	}
+}
+
+// TestCallersEnvironment has variables in the shell that would lead Compose elsewhere
+// (fault 8).
+func TestCallersEnvironment(t *testing.T) {
+	s := newSlot(t, tempRoot(t), 45, []byte(small), nil)
+	other := filepath.Join(t.TempDir(), "other.yml")
+	must(t, os.WriteFile(other, []byte("services: {other: {image: kinfra-test/service}}\n"), 0o600))
+	t.Setenv("COMPOSE_PROJECT_NAME", "kinfra-test-elsewhere")
+	t.Setenv("COMPOSE_FILE", other)
+	t.Setenv("COMPOSE_PROFILES", "none")
+	t.Setenv("COMPOSE_ENV_FILES", "/dev/null")
+	t.Setenv("KTRDR_API_PORT", "8049")
+	t.Setenv("SLOT_ID", "49")
+	t.Setenv("KTRDR_BACKEND_IMAGE", "kinfra-test/exit")
+	must(t, s.up(t.Context(), stack.Options{}))
+	code, a := get(t, ports(45)["API"], "/")
+	if code != 200 || a.Env["SLOT"] != "45" {
+		t.Errorf("code %d from slot %q", code, a.Env["SLOT"])
+	}
+	wantNothing(t, "kinfra-test-elsewhere")
+
+	// what the pool passes on by name does get through
+	s.Pass = []string{"KTRDR_BACKEND_IMAGE"}
+	wantErr(t, s.up(t.Context(), stack.Options{Clean: true}), stack.ErrUnhealthy)
+	wantNothing(t, s.Project)
+}
+
+// TestWorktreePaths mounts worktrees of any name (fault 9), each into a service of its
+// own.
+func TestWorktreePaths(t *testing.T) {
+	t.Parallel()
+	names := []string{"plain", "with space", "hash # hash", "$HOME ${USER:-x} $$", "a:b:ro", "quote \" ' `", "- dash", "ünï",
+		`back\slash`, "tab\tnewline\n", "{a: b}", "*x", "!tag", " edges ", strings.Repeat("long/", 150)}
+	root := tempRoot(t)
+	s := newSlot(t, root, 46, nil, nil)
+	content := "services:\n"
+	for i, name := range names {
+		service := fmt.Sprintf("s%d", i)
+		content += fmt.Sprintf("  %s: {image: kinfra-test/service}\n", service)
+		worktree := filepath.Join(root, "trees", name)
+		must(t, os.MkdirAll(filepath.Join(worktree, "src $x: #1"), 0o700))
+		must(t, os.WriteFile(filepath.Join(worktree, "src $x: #1", "code.py"), []byte("the code of "+name), 0o600))
+		override, err := stack.Override(worktree, map[string][]stack.Mount{
+			service: {{Source: "src $x: #1", Target: "/app/src"}, {Source: ".", Target: "/all: $it", ReadOnly: true}},
+		})
+		must(t, err)
+		file := filepath.Join(s.Dir, fmt.Sprintf("override-%d.yml", i))
+		must(t, os.WriteFile(file, override, 0o600))
+		s.Files = append(s.Files, file)
+	}
+	must(t, os.WriteFile(s.Files[0], []byte(content), 0o600))
+	must(t, s.up(t.Context(), stack.Options{}))
+	w := world.Real("test")
+	for i, name := range names {
+		for _, path := range []string{"/app/src/code.py", "/all: $it/src $x: #1/code.py"} {
+			cmd := s.Exec(w, fmt.Sprintf("s%d", i), false, "cat", path)
+			cmd.Timeout = time.Minute
+			out, err := w.Run(t.Context(), cmd)
+			if err != nil || string(out.Stdout) != "the code of "+name {
+				t.Errorf("%q: %s holds %q, %q, %v", name, path, out.Stdout, out.Stderr, err)
+			}
+		}
+	}
+}
+
+// TestStateIsWhatIs changes a stack behind kinfra's back (fault 10).
+func TestStateIsWhatIs(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 47, []byte(small), nil)
+	must(t, s.up(t.Context(), stack.Options{}))
+	services := map[string]int{"migrate": 1, "api": 1, "plain": 1}
+	steps := []struct {
+		command []string
+		want    docker.Status
+		up      int
+	}{
+		{nil, docker.Running, 3},
+		{[]string{"kill", s.Project + "-plain-1"}, docker.Partial, 2},
+		{[]string{"rm", s.Project + "-plain-1"}, docker.Partial, 2},
+		{[]string{"kill", s.Project + "-api-1"}, docker.Stopped, 1},
+	}
+	for _, step := range steps {
+		if step.command != nil {
+			out, err := exec.Command("docker", step.command...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		state := s.state(t, services)
+		if state.Status != step.want || state.Up != step.up || state.Want != 3 {
+			t.Errorf("after %q: %s, %d of %d, want %s, %d of 3", step.command, state.Status, state.Up, state.Want, step.want, step.up)
+		}
+	}
+}
+
+// TestForeignProject meets containers of another root under the slot's name, and
+// leaves them alone.
+func TestForeignProject(t *testing.T) {
+	t.Parallel()
+	theirs := newSlot(t, tempRoot(t), 51, []byte(plain), map[string]string{"KTRDR_BACKEND_IMAGE": "kinfra-test/service"})
+	must(t, theirs.up(t.Context(), stack.Options{}))
+	before := left(t, theirs.Project)
+	ours := theirs
+	ours.Root = tempRoot(t)
+	ours.Dir = ours.Root
+
+	for name, do := range map[string]func() error{
+		"up":       func() error { return ours.up(t.Context(), stack.Options{}) },
+		"clean up": func() error { return ours.up(t.Context(), stack.Options{Clean: true}) },
+		"restart":  func() error { return stack.Restart(t.Context(), world.Real("test"), ours.Stack, stack.Options{}) },
+	} {
+		err := do()
+		wantErr(t, err, stack.ErrInTheWay)
+		if err == nil || !strings.Contains(err.Error(), theirs.Dir) {
+			t.Errorf("%s: the error doesn't name the other's directory: %v", name, err)
+		}
+	}
+	must(t, stack.Down(t.Context(), world.Real("test"), ours.Stack, true))
+	if after := left(t, theirs.Project); after != before {
+		t.Errorf("the other's project was\n%s\nand is\n%s", before, after)
+	}
+	if state := ours.state(t, nil); len(state.InTheWay) != 1 || state.Up != 0 || state.Status != docker.Stopped {
+		t.Errorf("our state is %+v", state)
+	}
+}
+
+// TestPortTaken starts a stack whose port this process has.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 49, []byte(small), nil)
+	port := ports(49)["API"]
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	must(t, err)
+	defer listener.Close()
+
+	want := []string{fmt.Sprintf("port %d of service api is taken by", port), fmt.Sprintf("(pid %d)", os.Getpid())}
+	check := func(err error) {
+		t.Helper()
+		wantErr(t, err, stack.ErrPortTaken)
+		for _, text := range want {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("the error lacks %q: %v", text, err)
+			}
+		}
+		wantNothing(t, s.Project)
+	}
+	check(s.up(t.Context(), stack.Options{}))
+
+	// taken between the check and the start
+	blind := &blindOnce{World: world.Real("test")}
+	check(stack.Up(t.Context(), blind, s.Stack, stack.Options{Ports: s.ports}))
+	if blind.asked.Load() < 2 {
+		t.Error("the port was not looked at again")
+	}
+}
+
+// blindOnce takes every port for free the first time.
+type blindOnce struct {
+	world.World
+	asked atomic.Int32
+}
+
+func (w *blindOnce) TryListen(ctx context.Context, network, address string) error {
+	if w.asked.Add(1) == 1 {
+		return nil
+	}
+	return w.World.TryListen(ctx, network, address)
+}
+
+// TestPortOfContainer starts two stacks on one port.
+func TestPortOfContainer(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	first := newSlot(t, root, 48, []byte(small), nil)
+	second := newSlot(t, root, 50, []byte(small), map[string]string{"KTRDR_API_PORT": fmt.Sprint(ports(48)["API"])})
+	must(t, first.up(t.Context(), stack.Options{}))
+	err := second.up(t.Context(), stack.Options{})
+	taken, ok := errors.AsType[*stack.PortTakenError](err)
+	if !ok || len(taken.Ports) != 1 || taken.Ports[0].By != "container "+first.Project+"-api-1" {
+		t.Errorf("got %v", err)
+	}
+	wantNothing(t, second.Project)
+}
+
+// TestDownWithoutFiles takes a stack down whose directory was removed by hand.
+func TestDownWithoutFiles(t *testing.T) {
+	t.Parallel()
+	for _, gone := range []func(s slot) error{
+		func(s slot) error { return os.RemoveAll(s.Dir) },
+		func(s slot) error { return os.WriteFile(s.Files[0], []byte("not: [yaml"), 0o600) },
+	} {
+		s := newSlot(t, tempRoot(t), 52, []byte(portless), nil)
+		must(t, s.up(t.Context(), stack.Options{}))
+		must(t, gone(s))
+		must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+		wantNothing(t, s.Project)
+	}
+}

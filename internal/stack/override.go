@@ -1,0 +1,115 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// OverrideName is the file beside a Compose file that Compose merges into it. A plain
+// `docker compose up` in the directory finds it, too.
+const OverrideName = "docker-compose.override.yml"
+
+// ErrMount is returned for a mount that can't be what is asked for.
+var ErrMount = errors.New("invalid mount")
+
+// Mount is a part of a worktree as a service sees it.
+type Mount struct {
+	Source   string // relative to the worktree; "." is the worktree itself
+	Target   string // absolute, in the container
+	ReadOnly bool
+}
+
+// Override returns a Compose file that mounts parts of a worktree into services: the
+// same bytes for the same arguments. Any path that is UTF-8 comes out as it is. What
+// isn't in the worktree when the stack starts makes the start fail, and is not
+// created there. Without mounts there are no services in it.
+//
+// A worktree that isn't absolute, a source that leads out of it, a target that isn't
+// absolute or is used twice in a service are an ErrMount.
+func Override(worktree string, mounts map[string][]Mount) ([]byte, error) {
+	file := overrideFile{Services: map[string]overrideService{}}
+	for _, service := range slices.Sorted(maps.Keys(mounts)) {
+		var volumes []overrideVolume
+		seen := map[string]bool{}
+		for _, m := range mounts[service] {
+			if err := m.check(worktree); err != nil {
+				return nil, fmt.Errorf("mount for service %s: %w", service, err)
+			}
+			target := path.Clean(m.Target)
+			if seen[target] {
+				return nil, fmt.Errorf("mount for service %s: %w: target %q is used twice", service, ErrMount, m.Target)
+			}
+			seen[target] = true
+			volumes = append(volumes, overrideVolume{
+				Type:     "bind",
+				Source:   escape(filepath.Join(worktree, m.Source)),
+				Target:   escape(target),
+				ReadOnly: m.ReadOnly,
+			})
+		}
+		if len(volumes) > 0 {
+			file.Services[service] = overrideService{volumes}
+		}
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(file), encoder.Close()); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", OverrideName, err)
+	}
+	return out.Bytes(), nil
+}
+
+// overrideFile and what is in it are the part of the Compose specification that is
+// written. The long syntax of volumes is the one without separators, which paths
+// could contain.
+type overrideFile struct {
+	Services map[string]overrideService `yaml:"services"`
+}
+
+type overrideService struct {
+	Volumes []overrideVolume `yaml:"volumes"`
+}
+
+type overrideVolume struct {
+	Type     string       `yaml:"type"`
+	Source   string       `yaml:"source"`
+	Target   string       `yaml:"target"`
+	ReadOnly bool         `yaml:"read_only,omitempty"`
+	Bind     overrideBind `yaml:"bind"`
+}
+
+// overrideBind says no to creating what isn't there. That also makes Compose hand
+// the paths to the Engine apart from each other, not joined by colons.
+type overrideBind struct {
+	CreateHostPath bool `yaml:"create_host_path"`
+}
+
+// escape keeps Compose from taking a dollar sign for a variable.
+func escape(path string) string { return strings.ReplaceAll(path, "$", "$$") }
+
+func (m Mount) check(worktree string) error {
+	for _, p := range []string{worktree, m.Source, m.Target} {
+		if !utf8.ValidString(p) || strings.ContainsRune(p, 0) {
+			return fmt.Errorf("%w: path %q is not UTF-8, or has a NUL byte in it", ErrMount, p)
+		}
+	}
+	switch {
+	case !filepath.IsAbs(worktree):
+		return fmt.Errorf("%w: worktree %q is not absolute", ErrMount, worktree)
+	case !filepath.IsLocal(m.Source):
+		return fmt.Errorf("%w: source %q is not a path in the worktree", ErrMount, m.Source)
+	case !path.IsAbs(m.Target) || path.Clean(m.Target) == "/":
+		return fmt.Errorf("%w: target %q is not an absolute path in the container", ErrMount, m.Target)
+	}
+	return nil
+}

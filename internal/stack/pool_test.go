@@ -1,0 +1,187 @@
+package stack_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/dockertest"
+	"github.com/ktrdr/kinfra/internal/envfile"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func TestMain(m *testing.M) {
+	logrus.SetOutput(io.Discard) // where compose-go's template warns of unset variables
+	os.Exit(m.Run())
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t testing.TB, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("got error %v, want %v", got, want)
+	}
+}
+
+// shippedTemplate is the Compose file that is shipped.
+const shippedTemplate = "../../scripts/templates/docker-compose.yml"
+
+// slot is a slot of a pool of this test's own.
+type slot struct {
+	stack.Stack
+	env   map[string]string
+	ports []compose.Port
+}
+
+// ports gives the ports of slot number n, which lies beyond those of users' pools.
+func ports(n int) map[string]int {
+	return map[string]int{
+		"API": 8000 + n, "DB": 5432 + n, "GRAFANA": 3000 + n, "JAEGER_UI": 16686 + n,
+		"PROMETHEUS": 9090 + n, "OTLP_GRPC": 4317 + 10*n, "OTLP_HTTP": 4318 + 10*n,
+	}
+}
+
+// newSlot makes the directory of slot n below root, with a Compose file and what env
+// adds to the slot's environment, and takes its stack down when the test ends.
+func newSlot(t *testing.T, root string, n int, content []byte, env map[string]string) slot {
+	t.Helper()
+	dockertest.Need(t)
+	dir := filepath.Join(root, "sandboxes", fmt.Sprintf("slot-%d", n))
+	s := slot{env: map[string]string{"SLOT_ID": fmt.Sprint(n)}}
+	for name, port := range ports(n) {
+		s.env["KTRDR_"+name+"_PORT"] = fmt.Sprint(port)
+	}
+	for _, name := range []string{"DATA", "MODELS", "STRATEGIES"} {
+		shared := filepath.Join(root, "shared", strings.ToLower(name))
+		must(t, os.MkdirAll(shared, 0o700))
+		s.env["KTRDR_"+name+"_DIR"] = shared
+	}
+	for name, value := range env {
+		s.env[name] = value
+	}
+	s.Stack = stack.Stack{
+		Root:    root,
+		Project: fmt.Sprintf("kinfra-test-%d", n),
+		Dir:     dir,
+		EnvFile: filepath.Join(dir, ".env.sandbox"),
+		Files:   []string{filepath.Join(dir, "docker-compose.yml")},
+	}
+	must(t, os.MkdirAll(dir, 0o700))
+	if content == nil {
+		content = []byte("services: {}\n") // what the test replaces
+	}
+	must(t, os.WriteFile(s.Files[0], content, 0o600))
+	s.writeEnv(t)
+	t.Cleanup(func() {
+		if err := stack.Down(context.Background(), world.Real("test"), s.Stack, true); err != nil {
+			t.Errorf("taking the stack down after the test: %v", err)
+		}
+		wantNothing(t, s.Project)
+	})
+	return s
+}
+
+// writeEnv writes the slot's environment anew, and reads its ports by it.
+func (s *slot) writeEnv(t *testing.T) {
+	t.Helper()
+	data, err := envfile.Encode(s.env)
+	must(t, err)
+	must(t, os.WriteFile(s.EnvFile, data, 0o600))
+	content, err := os.ReadFile(s.Files[0])
+	must(t, err)
+	file, err := compose.Parse(content)
+	must(t, err)
+	s.ports, err = file.Published(s.env)
+	must(t, err)
+}
+
+func (s slot) up(ctx context.Context, o stack.Options) error {
+	o.Ports = s.ports
+	if o.Timeout == 0 {
+		o.Timeout = 3 * time.Minute
+	}
+	return stack.Up(ctx, world.Real("test"), s.Stack, o)
+}
+
+func shipped(t *testing.T) []byte {
+	t.Helper()
+	content, err := os.ReadFile(shippedTemplate)
+	must(t, err)
+	return content
+}
+
+// tempRoot is a pool's root.
+func tempRoot(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	return root
+}
+
+// left lists what Docker has under a project's name.
+func left(t *testing.T, project string) string {
+	t.Helper()
+	var all []string
+	for _, list := range [][]string{{"ps", "-a", "--format", "container {{.Names}}"}, {"network", "ls", "--format", "network {{.Name}}"}, {"volume", "ls", "--format", "volume {{.Name}}"}} {
+		out, err := exec.Command("docker", append(list, "--filter", "label=com.docker.compose.project="+project)...).Output()
+		must(t, err)
+		all = append(all, strings.TrimSpace(string(out)))
+	}
+	return strings.TrimSpace(strings.Join(all, "\n"))
+}
+
+func wantNothing(t *testing.T, project string) {
+	t.Helper()
+	if found := left(t, project); found != "" {
+		t.Errorf("left of project %s:\n%s", project, found)
+	}
+}
+
+// state asks the Engine how a slot is.
+func (s slot) state(t *testing.T, services map[string]int) docker.State {
+	t.Helper()
+	w := world.Real("test")
+	engine, err := docker.Open(w)
+	must(t, err)
+	containers, err := engine.Containers(t.Context())
+	must(t, err)
+	states, _ := docker.Survey(w, s.Root, containers, []docker.Expected{{Project: s.Project, Services: services}})
+	return states[0]
+}
+
+// answer is what a service of the images answers.
+type answer struct {
+	Status, Host string
+	Env          map[string]string
+}
+
+func get(t *testing.T, port int, path string) (code int, a answer) {
+	t.Helper()
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
+	must(t, err)
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == "application/json" {
+		must(t, json.NewDecoder(response.Body).Decode(&a))
+	}
+	return response.StatusCode, a
+}

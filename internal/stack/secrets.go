@@ -1,0 +1,44 @@
+package stack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ktrdr/kinfra/internal/secret"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// environment is that of a Compose command. Only a start makes containers, so only that
+// gets the values of secrets. The other commands read the same files, which may
+// require that the variables are set: to them they are ***.
+func (s Stack) environment(w world.World, start bool) []string {
+	env := world.CleanEnv(w, s.Pass...)
+	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
+		var value secret.Value
+		if start {
+			value = s.Secrets[name]
+		}
+		env = append(env, name+"="+value.Reveal())
+	}
+	return env
+}
+
+// checkSecrets refuses to start what would get *** for a secret, except in a dry run,
+// which has no secrets and starts nothing.
+func (s Stack) checkSecrets(w world.World) error {
+	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
+		if !w.Planned() && !s.Secrets[name].Known() {
+			return fmt.Errorf("starting project %s: the secret for %s was not read", s.Project, name)
+		}
+	}
+	return nil
+}
+
+// redact takes the stack's secrets out of what a program has printed.
+func (s Stack) redact(output []byte) []byte {
+	if len(s.Secrets) == 0 {
+		return output
+	}
+	return []byte(secret.Redact(string(output), slices.Collect(maps.Values(s.Secrets))...))
+}

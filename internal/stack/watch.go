@@ -1,0 +1,118 @@
+package stack
+
+import (
+	"context"
+	"time"
+
+	"github.com/ktrdr/kinfra/internal/docker"
+)
+
+const (
+	// pollEvery is the pause between two looks at the Engine.
+	pollEvery = 200 * time.Millisecond
+
+	// settleTime is how long a container without a health check has to run before it
+	// counts as up: what ends at once doesn't.
+	settleTime = 1500 * time.Millisecond
+
+	// maxRestarts is how often a container may end and be restarted: some services
+	// start before what they need, and rely on that.
+	maxRestarts = 2
+)
+
+// watch follows the containers of a stack while they start.
+type watch struct {
+	upper    *upper
+	composed bool // Compose has done its part: what doesn't run now has failed
+
+	failed  []docker.Container // ended, unhealthy, or restarted too often
+	pending []docker.Container // not up yet
+
+	reported   map[string]docker.ServiceState
+	old        map[string]bool // containers that were there before, by id
+	restarts   map[string]int
+	restarting map[string]bool
+	upSince    map[string]time.Time // of those without a health check
+}
+
+func newWatch(u *upper, before docker.State) *watch {
+	w := &watch{
+		upper:      u,
+		reported:   map[string]docker.ServiceState{},
+		old:        map[string]bool{},
+		restarts:   map[string]int{},
+		restarting: map[string]bool{},
+		upSince:    map[string]time.Time{},
+	}
+	for _, c := range before.Containers {
+		w.old[c.ID] = true
+	}
+	return w
+}
+
+// look asks the Engine, and reports the services that have changed.
+func (w *watch) look(ctx context.Context) error {
+	containers, err := w.upper.engine.Containers(ctx)
+	if err != nil {
+		return err
+	}
+	w.see(w.upper.stack.of(w.upper.world, containers))
+	return nil
+}
+
+func (w *watch) see(state docker.State) {
+	for _, service := range state.Services {
+		if w.reported[service.Service] != service {
+			w.reported[service.Service] = service
+			w.upper.options.Report(service)
+		}
+	}
+	ends := map[string]bool{} // services that are to end by themselves
+	for _, c := range state.Containers {
+		for _, service := range c.After {
+			ends[service] = true
+		}
+	}
+	w.failed, w.pending = nil, nil
+	for _, c := range state.Containers {
+		switch {
+		case c.OneOff, ends[c.Service] && c.Succeeded():
+		case w.hasFailed(c):
+			w.failed = append(w.failed, c)
+		case !w.isUp(c):
+			w.pending = append(w.pending, c)
+		}
+	}
+}
+
+// hasFailed judges a container. One that was there before may have ended long ago, or
+// be stopped and started by Compose right now, so Compose is left to finish first.
+func (w *watch) hasFailed(c docker.Container) bool {
+	restarting := c.State == "restarting"
+	if restarting && !w.restarting[c.ID] {
+		w.restarts[c.ID]++
+	}
+	w.restarting[c.ID] = restarting
+	if w.old[c.ID] && !w.composed {
+		return false
+	}
+	ended := c.State == "exited" || c.State == "dead"
+	return ended || c.Running() && c.Health == "unhealthy" || w.restarts[c.ID] > maxRestarts
+}
+
+func (w *watch) isUp(c docker.Container) bool {
+	if !c.Running() {
+		delete(w.upSince, c.ID)
+		return false
+	}
+	if c.Health != "" {
+		return c.Health == "healthy"
+	}
+	now := w.upper.world.Now()
+	since, seen := w.upSince[c.ID]
+	if !seen {
+		w.upSince[c.ID] = now
+		return false
+	}
+	return now.Sub(since) >= settleTime
+}
