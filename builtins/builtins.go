@@ -5,11 +5,7 @@
 // of the domain and converts what that returns.
 package builtins
 
-import (
-	"sync"
-
-	"github.com/ktrdr/kinfra/engine/table"
-)
+import "github.com/ktrdr/kinfra/engine/table"
 
 // Options is what the command line decides about the builtins.
 type Options struct {
@@ -28,15 +24,10 @@ type Options struct {
 func Modules(o Options) []table.Module {
 	d := &domain{options: o}
 	return []table.Module{
-		ruleModule(), d.slotModule(), poolMethods(), d.registryModule(), d.portsModule(), composeModule(),
+		ruleModule(), d.slotModule(), poolMethods(), d.registryModule(), d.claimModule(), d.stackModule(), d.portsModule(), composeModule(),
 		fsModule(), pathModule(), envModule(), procModule(), d.kinfraModule(), textModule(),
 	}
 }
 
-// domain is what the modules of one run share.
-type domain struct {
-	options Options
-
-	mu   sync.Mutex
-	pool *Pool // that of pool.star, once something has asked for it
-}
+// domain is what the modules that work on the pool share.
+type domain struct{ options Options }

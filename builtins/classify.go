@@ -2,11 +2,15 @@ package builtins
 
 import (
 	"errors"
+	"os/exec"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/internal/claim"
+	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/ports"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
+	"github.com/ktrdr/kinfra/internal/stack"
 )
 
 // Classify gives the code of an error of the domain.
@@ -20,9 +24,11 @@ func Classify(err error) engine.Code {
 		code engine.Code
 		errs []error
 	}{
-		{engine.Damaged, []error{registry.ErrDamaged, registry.ErrForeign, registry.ErrRoot, slot.ErrBroken}},
-		{engine.Conflict, []error{slot.ErrClaimed}},
-		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate}},
+		{engine.Damaged, []error{registry.ErrDamaged, registry.ErrForeign, registry.ErrRoot, slot.ErrBroken, claim.ErrDamaged, claim.ErrNotReady}},
+		{engine.Unavailable, []error{claim.ErrNoneFree}},
+		{engine.Conflict, []error{slot.ErrClaimed, registry.ErrChanged, claim.ErrConflict, claim.ErrNotHolder, claim.ErrBusy, claim.ErrNotStale, stack.ErrPortTaken, stack.ErrInTheWay}},
+		{engine.Missing, []error{exec.ErrNotFound, docker.ErrUnavailable, stack.ErrNoCompose, stack.ErrImageMissing}},
+		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount}},
 	} {
 		for _, e := range known.errs {
 			if errors.Is(err, e) {

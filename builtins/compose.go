@@ -64,14 +64,11 @@ func (r *composeReader) read(text string) (*compose.File, error) {
 func (r *composeReader) parse(c *table.Call) (*compose.File, map[string]string, error) {
 	file, err := r.read(c.String("text"))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
-	}
-	if len(c.Builtin.Params) == 1 {
-		return file, nil, nil
+		return nil, nil, err
 	}
 	env, err := stringMap(c.Dict("env"))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: env: %w", c.Builtin.Name, err)
+		return nil, nil, fmt.Errorf("env: %w", err)
 	}
 	return file, env, nil
 }
@@ -79,7 +76,7 @@ func (r *composeReader) parse(c *table.Call) (*compose.File, map[string]string, 
 func (r *composeReader) services(c *table.Call) (starlark.Value, error) {
 	file, env, err := r.parse(c)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("compose.services: %w", err)
 	}
 	names, err := file.Services(env)
 	if err != nil {
@@ -89,9 +86,9 @@ func (r *composeReader) services(c *table.Call) (starlark.Value, error) {
 }
 
 func (r *composeReader) variables(c *table.Call) (starlark.Value, error) {
-	file, _, err := r.parse(c)
+	file, err := r.read(c.String("text"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("compose.variables: %w", err)
 	}
 	return engine.List(file.Variables(), func(v compose.Variable) starlark.Value {
 		var standard starlark.Value = starlark.None
@@ -105,7 +102,7 @@ func (r *composeReader) variables(c *table.Call) (starlark.Value, error) {
 func (r *composeReader) published(c *table.Call) (starlark.Value, error) {
 	file, env, err := r.parse(c)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("compose.published: %w", err)
 	}
 	published, err := file.Published(env)
 	if err != nil {

@@ -1,6 +1,8 @@
 package builtins
 
 import (
+	"cmp"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -31,7 +33,7 @@ func fsModule() table.Module {
 				Result: "a string", Errors: "A file that isn't there, isn't UTF-8, or has more than 64 MiB.",
 			},
 			{
-				Name: "fs.write", Doc: "Writes a file, durably; its directory must be there.", Run: fsWrite,
+				Name: "fs.write", Doc: "Writes a file, durably; its directory must be there. A link at its path is replaced, not followed.", Run: fsWrite,
 				Params: []table.Param{
 					path, {Name: "content", Type: table.String(), Help: "what is to be in it"},
 					{Name: "private", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "only the user may read it"},
@@ -69,13 +71,9 @@ func fsModule() table.Module {
 	}
 }
 
-// pathOf makes a path argument absolute.
+// pathOf is a path argument, absolute.
 func pathOf(c *table.Call, name string) (string, error) {
-	path := c.String(name)
-	if path == "" || strings.ContainsRune(path, 0) {
-		return "", fmt.Errorf("%s: %q is not a path", c.Builtin.Name, path)
-	}
-	path, err := absolute(engine.World(c.Thread), path)
+	path, err := absolute(engine.World(c.Thread), c.String(name))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", c.Builtin.Name, err)
 	}
@@ -85,6 +83,9 @@ func pathOf(c *table.Call, name string) (string, error) {
 // absolute is a path as one that begins with a slash: a relative one is below the
 // working directory.
 func absolute(w world.World, path string) (string, error) {
+	if path == "" || strings.ContainsRune(path, 0) {
+		return "", fmt.Errorf("%q is not a path", path)
+	}
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path), nil
 	}
@@ -181,9 +182,13 @@ func fsList(c *table.Call) (starlark.Value, error) {
 
 func fsWalk(c *table.Call) (starlark.Value, error) {
 	return withPath(c, func(files world.Files, root string) (starlark.Value, error) {
+		ctx := engine.Context(c.Thread) // a tree may be large
 		var all []starlark.Value
 		var walk func(dir, shown string) error
 		walk = func(dir, shown string) error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			entries, err := files.ReadDir(dir)
 			if shown == "" && errors.Is(err, fs.ErrNotExist) {
 				return nil
@@ -226,9 +231,10 @@ func fsTempDir(c *table.Call) (starlark.Value, error) {
 	if prefix == "" || strings.ContainsAny(prefix, "/\x00") {
 		return nil, fmt.Errorf("fs.temp_dir: the prefix %q is not the beginning of a name", prefix)
 	}
-	parent, ok := w.Getenv("TMPDIR")
-	if !ok || parent == "" {
-		parent = "/tmp"
+	parent, _ := w.Getenv("TMPDIR")
+	parent, err := absolute(w, cmp.Or(parent, "/tmp"))
+	if err != nil {
+		return nil, fmt.Errorf("fs.temp_dir: TMPDIR: %w", err)
 	}
 	var random [8]byte
 	w.Random(random[:])

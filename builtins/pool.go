@@ -14,6 +14,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -30,6 +31,8 @@ type Pool struct {
 	portNames   []string       // in the script's order
 	portRules   []starlark.Value
 	environment starlark.Callable
+	mounts      map[string][]stack.Mount
+	passEnv     []string
 
 	mu     sync.Mutex
 	specs  map[int]*specValue // made so far
@@ -50,6 +53,8 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "project", Type: table.String(), Named: true, Help: "the Compose project of slot %d: \"slot-%d\""},
 			{Name: "environment", Type: table.Function(), Named: true, Help: "gives the variables of a slot as a dict; called with a struct of id, profile, workers, ports, project, dir and root"},
 			{Name: "template", Type: table.String(), Named: true, Help: "the text of the compose file, the same for all slots"},
+			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
+			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
 		},
 		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project` and `template`, and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d.",
@@ -60,7 +65,7 @@ func poolBuiltin(d *domain) table.Builtin {
 func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	p := &Pool{
 		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
-		template: c.String("template"), environment: c.Callable("environment"),
+		template: c.String("template"), environment: c.Callable("environment"), passEnv: c.Strings("pass_env"),
 		profileOf: map[int]string{}, specs: map[int]*specValue{},
 	}
 	for _, set := range []func() error{
@@ -68,6 +73,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		func() error { return p.setProfiles(c.List("profiles")) },
 		func() error { return p.setSlots(c.Dict("slots")) },
 		func() error { return p.setPorts(c.Dict("ports")) },
+		func() error { return p.setMounts(c.Dict("mounts")) },
 		p.checkProject,
 	} {
 		if err := set(); err != nil {
@@ -82,7 +88,8 @@ func (p *Pool) at(root string) *Pool {
 	return &Pool{
 		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template,
 		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
-		portNames: p.portNames, portRules: p.portRules, environment: p.environment, specs: map[int]*specValue{},
+		portNames: p.portNames, portRules: p.portRules, environment: p.environment,
+		mounts: p.mounts, passEnv: p.passEnv, specs: map[int]*specValue{},
 	}
 }
 
@@ -95,6 +102,9 @@ func (p *Pool) setRoot(w world.World, given, declared string) error {
 		home, _ := w.Getenv("HOME")
 		if home == "" {
 			return fmt.Errorf("root is %q, but HOME is not set: set it, or give --root", declared)
+		}
+		if !filepath.IsAbs(home) {
+			return fmt.Errorf("root is %q, but HOME is %q: want an absolute path, or give --root", declared, home)
 		}
 		p.root = filepath.Join(home, below)
 	}
@@ -134,7 +144,7 @@ func (p *Pool) setSlots(slots starlark.IterableMapping) error {
 		}
 		name, ok := starlark.AsString(kv[1])
 		if !ok || !slices.Contains(order, name) {
-			return fmt.Errorf("slot %d has the profile %s: want one of %s", id, kv[1], quoted(order))
+			return fmt.Errorf("slot %d has the profile %s%s", id, kv[1], choice("profiles", order))
 		}
 		p.slots = append(p.slots, id)
 		p.profileOf[id] = name
@@ -158,7 +168,33 @@ func (p *Pool) setPorts(ports starlark.IterableMapping) error {
 		p.portRules = append(p.portRules, kv[1])
 	}
 	if !slices.Contains(p.portNames, p.mainPort) {
-		return fmt.Errorf("main_port is %q: want one of %s", p.mainPort, quoted(p.portNames))
+		return fmt.Errorf("main_port is %q%s", p.mainPort, choice("ports", p.portNames))
+	}
+	return nil
+}
+
+func (p *Pool) setMounts(mounts starlark.IterableMapping) error {
+	if mounts == nil {
+		return nil
+	}
+	p.mounts = map[string][]stack.Mount{}
+	for _, kv := range mounts.Items() {
+		service, isText := starlark.AsString(kv[0])
+		paths, isDict := kv[1].(starlark.IterableMapping)
+		if !isText || !isDict {
+			return fmt.Errorf("mounts has %s: %s: want a service's name with a dict of paths", kv[0], table.Describe(kv[1]))
+		}
+		for _, pair := range paths.Items() {
+			source, ok := starlark.AsString(pair[0])
+			target, ok2 := starlark.AsString(pair[1])
+			if !ok || !ok2 {
+				return fmt.Errorf("mounts of %q has %s: %s: want a path in the worktree with one in the container", service, pair[0], pair[1])
+			}
+			p.mounts[service] = append(p.mounts[service], stack.Mount{Source: source, Target: target})
+		}
+	}
+	if _, err := stack.Override("/worktree", p.mounts); err != nil {
+		return fmt.Errorf("mounts: %w", err)
 	}
 	return nil
 }
@@ -173,6 +209,14 @@ func (p *Pool) checkProject() error {
 		return fmt.Errorf(`project is %q: want lower-case letters, digits, "-" and "_", with one %%d for the slot's number, such as "slot-%%d"`, p.project)
 	}
 	return nil
+}
+
+// choice ends a message about a name that isn't one of those that there are.
+func choice(kind string, names []string) string {
+	if len(names) == 0 {
+		return ", but there are no " + kind
+	}
+	return ": want one of " + quoted(names)
 }
 
 func quoted(names []string) string {
@@ -201,9 +245,16 @@ func (p *Pool) compose() (*compose.File, error) {
 	return p.parsed, nil
 }
 
+// Freeze freezes the functions of the script, which may hold on to lists and dicts.
+func (p *Pool) Freeze() {
+	p.environment.Freeze()
+	for _, rule := range p.portRules {
+		rule.Freeze()
+	}
+}
+
 func (p *Pool) String() string        { return fmt.Sprintf("<pool %q>", p.name) }
 func (p *Pool) Type() string          { return "pool" }
-func (p *Pool) Freeze()               {}
 func (p *Pool) Truth() starlark.Bool  { return true }
 func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
 func (p *Pool) AttrNames() []string {
@@ -242,13 +293,10 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 func stringValue(s string) starlark.Value { return starlark.String(s) }
 func intValue(n int) starlark.Value       { return starlark.MakeInt(n) }
 
-// current is the pool of pool.star.
+// current is the pool of pool.star. A file is evaluated once per run, so asking again
+// costs little; no lock is held meanwhile, since pool.star may itself ask for what needs
+// the pool, which is a load cycle.
 func (d *domain) current(t *starlark.Thread) (*Pool, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.pool != nil {
-		return d.pool, nil
-	}
 	names, err := engine.Load(t, "pool.star")
 	if err != nil {
 		return nil, err
@@ -258,7 +306,6 @@ func (d *domain) current(t *starlark.Thread) (*Pool, error) {
 		return nil, &engine.Error{Code: engine.Usage, Message: "pool.star does not define pool = slot.pool(…)",
 			Next: "kinfra scripts list shows which pool.star is used"}
 	}
-	d.pool = p
 	return p, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"go.starlark.net/starlark"
-	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
@@ -69,23 +68,25 @@ func verifyPorts(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims := p.claims(0, reserved)
+	claims := claimsOf(0, reserved)
 	// Slot 0 is no slot of the pool: its stack may well use port 80.
 	claims = slices.DeleteFunc(claims, func(c ports.Claim) bool { return c.Number < ports.Min || c.Number > ports.Max })
+	var specs []*specValue
 	for _, id := range p.slots {
 		s, err := p.spec(c.Thread, id)
 		if err != nil {
 			return nil, err
 		}
-		claims = append(claims, p.claims(id, s.spec.Ports)...)
+		specs = append(specs, s)
+		claims = append(claims, claimsOf(id, s.spec.Ports)...)
 	}
 	if err := ports.Verify(claims); err != nil {
 		return nil, p.pointToRules(err)
 	}
-	return starlark.None, p.verifyPublished()
+	return starlark.None, p.verifyPublished(specs)
 }
 
-func (p *Pool) claims(id int, all []registry.Count) []ports.Claim {
+func claimsOf(id int, all []registry.Count) []ports.Claim {
 	claims := make([]ports.Claim, len(all))
 	for i, port := range all {
 		claims[i] = ports.Claim{Owner: fmt.Sprintf("slot %d", id), Name: port.Name, Number: port.Number}
@@ -95,21 +96,15 @@ func (p *Pool) claims(id int, all []registry.Count) []ports.Claim {
 
 // pointToRules makes the violations of an error point to the rules of their ports.
 func (p *Pool) pointToRules(err error) error {
-	rule := func(c ports.Claim) syntax.Position {
-		return positionOf(p.portRules[slices.Index(p.portNames, c.Name)])
-	}
+	rule := func(c ports.Claim) starlark.Value { return p.portRules[slices.Index(p.portNames, c.Name)] }
 	point := func(err error) error {
 		var collision *ports.Collision
 		var out *ports.OutOfRange
 		switch {
 		case errors.As(err, &collision):
-			b, a := rule(collision.B), rule(collision.A)
-			if a == b {
-				return engine.At(err, b)
-			}
-			return engine.At(err, b, a)
+			return pointTo(err, rule(collision.B), rule(collision.A))
 		case errors.As(err, &out):
-			return engine.At(err, rule(out.Claim))
+			return pointTo(err, rule(out.Claim))
 		}
 		return err
 	}
@@ -126,17 +121,17 @@ func (p *Pool) pointToRules(err error) error {
 
 const portsHint = "kinfra ports shows the whole table"
 
-// verifyPublished checks that the template publishes no port but the slot's own.
-func (p *Pool) verifyPublished() error {
+// verifyPublished checks that the template publishes the ports of each slot under its
+// environment, and no others.
+func (p *Pool) verifyPublished(specs []*specValue) error {
 	file, err := p.compose()
 	if err != nil {
 		return err
 	}
-	for _, id := range p.slots {
-		s := p.specs[id]
+	for _, s := range specs {
 		published, err := file.Published(s.spec.Env)
 		if err != nil {
-			return fmt.Errorf("%w of pool %q under the environment of slot %d: %w", errTemplate, p.name, id, err)
+			return fmt.Errorf("%w of pool %q under the environment of slot %d: %w", errTemplate, p.name, s.spec.ID, err)
 		}
 		if err := s.checkPublished(published); err != nil {
 			return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the template of pool %q: %s", p.name, err),

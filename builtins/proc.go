@@ -3,6 +3,8 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -46,22 +48,39 @@ func procRun(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proc.run: env: %w", err)
 	}
+	env, err := withVariables(world.CleanEnv(w), extra)
+	if err != nil {
+		return nil, fmt.Errorf("proc.run: env: %w", err)
+	}
 	cwd := "."
 	if c.Has("cwd") {
 		cwd = c.String("cwd")
 	}
 	dir, err := absolute(w, cwd)
 	if err != nil {
-		return nil, fmt.Errorf("proc.run: %w", err)
-	}
-	env := world.CleanEnv(w)
-	for name, value := range extra {
-		if strings.ContainsAny(name, "=\x00") || name == "" {
-			return nil, fmt.Errorf("proc.run: env: %q is not a variable's name", name)
-		}
-		env = append(env, name+"="+value)
+		return nil, fmt.Errorf("proc.run: cwd: %w", err)
 	}
 	return runProcess(c, world.Command{Args: c.Strings("args"), Dir: dir, Env: env, Stdin: []byte(c.String("stdin"))})
+}
+
+// withVariables is an environment with further variables, which take the place of
+// those of the same name: programs don't agree on which of two counts.
+func withVariables(env []string, extra map[string]string) ([]string, error) {
+	env = slices.DeleteFunc(env, func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		_, replaced := extra[name]
+		return replaced
+	})
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if strings.ContainsAny(name, "=\x00") || name == "" {
+			return nil, fmt.Errorf("%q is not a variable's name", name)
+		}
+		if strings.ContainsRune(extra[name], 0) {
+			return nil, fmt.Errorf("%s has a NUL byte in its value", name)
+		}
+		env = append(env, name+"="+extra[name])
+	}
+	return env, nil
 }
 
 // runProcess runs a command with what outputParams say, and converts its output.
@@ -70,7 +89,7 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 	if len(cmd.Args) == 0 {
 		return nil, fmt.Errorf("%s: the command is empty", c.Builtin.Name)
 	}
-	line := strings.Join(cmd.Args, " ")
+	line := commandLine(cmd.Args)
 	out, err := engine.World(c.Thread).Run(engine.Context(c.Thread), cmd)
 	switch {
 	case errors.Is(err, world.ErrPlanned):
@@ -82,6 +101,17 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 		return nil, fmt.Errorf("%s: %s ended with code %d%s", c.Builtin.Name, line, out.Code, lastLines(out))
 	}
 	return engine.Struct("code", out.Code, "stdout", utf8Text(out.Stdout), "stderr", utf8Text(out.Stderr)), nil
+}
+
+// commandLine is a command as its user would type it.
+func commandLine(args []string) string {
+	typed := make([]string, len(args))
+	for i, arg := range args {
+		if typed[i] = arg; arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$`*?[]{}()<>|&;!~#") {
+			typed[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(typed, " ")
 }
 
 func utf8Text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }

@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -33,6 +34,13 @@ func (d *domain) registryModule() table.Module {
 				Run:    d.registrySlots,
 			},
 			{
+				Name: "registry.slot", Doc: "Gives a slot of the registry.",
+				Params: []table.Param{{Name: "id", Type: table.Int(), Help: "the slot's number"}},
+				Result: "a struct as registry.slots gives it, or None if there is none of that number",
+				Errors: "A registry that can't be read.",
+				Run:    d.registrySlot,
+			},
+			{
 				Name: "registry.query", Doc: "Gives what a gjson path finds in the registry's JSON: `slots.1.ports.api`, `slots.@values.#.profile`.",
 				Params: []table.Param{{Name: "path", Type: table.String(), Help: "a path in gjson's syntax"}},
 				Result: "the value, or None if there is none",
@@ -41,7 +49,7 @@ func (d *domain) registryModule() table.Module {
 			},
 			{
 				Name: "registry.generations", Doc: "Lists the copies that are kept of the registry, oldest first.",
-				Result: "a list of `struct(number, time, version, slots, claimed, path, problem)`; `problem` says why a copy can't be put back, and is None for a good one",
+				Result: "a list of `struct(number, time, version, slots, claimed, path, problem)`; `time` is in the zone of this machine, `problem` says why a copy can't be put back, and is None for a good one",
 				Run:    d.generations,
 			},
 			{
@@ -60,10 +68,24 @@ func (d *domain) registrySlots(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.List(reg.Slots(), func(s registry.Slot) starlark.Value {
-		return engine.Struct("id", s.ID, "path", s.Path, "profile", s.Profile, "workers", counts(s.Workers), "ports", counts(s.Ports),
-			"claimed_by", orNone(s.ClaimedBy), "claimed_at", orNone(s.ClaimedAt), "status", s.Status)
-	}), nil
+	return engine.List(reg.Slots(), slotValue), nil
+}
+
+func (d *domain) registrySlot(c *table.Call) (starlark.Value, error) {
+	reg, err := d.load(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	s, there := reg.Slot(c.Int("id"))
+	if !there {
+		return starlark.None, nil
+	}
+	return slotValue(s), nil
+}
+
+func slotValue(s registry.Slot) starlark.Value {
+	return engine.Struct("id", s.ID, "path", s.Path, "profile", s.Profile, "workers", counts(s.Workers), "ports", counts(s.Ports),
+		"claimed_by", orNone(s.ClaimedBy), "claimed_at", orNone(s.ClaimedAt), "status", s.Status)
 }
 
 func (d *domain) load(t *starlark.Thread) (*registry.Registry, error) {
@@ -99,7 +121,10 @@ func fromJSON(r gjson.Result) starlark.Value {
 	case r.Type == gjson.Number && strings.ContainsAny(r.Raw, ".eE"):
 		return starlark.Float(r.Num)
 	case r.Type == gjson.Number:
-		return starlark.MakeInt64(r.Int())
+		if n, ok := new(big.Int).SetString(r.Raw, 10); ok {
+			return starlark.MakeBigInt(n)
+		}
+		return starlark.MakeInt64(r.Int()) // one that gjson has computed
 	case r.IsArray():
 		return engine.List(r.Array(), fromJSON)
 	case r.IsObject():

@@ -3,10 +3,12 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/registry"
 )
@@ -102,12 +104,25 @@ func portOf(t *starlark.Thread, name string, rule starlark.Value, slot int) (int
 	}
 	number, err := starlark.AsInt32(v)
 	if _, isInt := v.(starlark.Int); !isInt || err != nil {
-		return 0, fmt.Errorf("the rule of port %q gives %s for slot %d: want an int", name, table.Describe(v), slot)
+		err := fmt.Errorf("the rule of port %q gives %s for slot %d: want an int", name, table.Describe(v), slot)
+		return 0, pointTo(err, rule)
 	}
 	return number, nil
 }
 
-// positionOf is where a rule was made.
+// pointTo makes an error point to where the rules or functions that it is about were
+// made, as far as that is known: a builtin was made in no script.
+func pointTo(err error, rules ...starlark.Value) error {
+	var places []syntax.Position
+	for _, rule := range rules {
+		if at := positionOf(rule); at.IsValid() && !slices.Contains(places, at) {
+			places = append(places, at)
+		}
+	}
+	return engine.At(err, places...)
+}
+
+// positionOf is where a rule or function was made.
 func positionOf(rule starlark.Value) syntax.Position {
 	switch r := rule.(type) {
 	case *portRule:

@@ -62,7 +62,12 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 	}
 	var specs []slot.Spec
 	for _, v := range c.List("specs") {
-		specs = append(specs, v.(*specValue).spec)
+		s := v.(*specValue)
+		if s.dir != slot.Dir(store.Root(), s.spec.ID) {
+			return nil, fmt.Errorf("slot.ensure: slot %d is to be in %s, but the pool is in %s: want specs of the pool of pool.star",
+				s.spec.ID, s.dir, store.Root())
+		}
+		specs = append(specs, s.spec)
 	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
 	results, err := slot.Ensure(engine.Context(c.Thread), w, store, specs, slot.Options{
@@ -128,7 +133,7 @@ func describe(r slot.Result, planned bool) string {
 	case slot.Repaired:
 		return fmt.Sprintf("Slot %d: %s (%s)", r.ID, either(planned, "would be repaired", "repaired"), strings.Join(r.Reasons, ", "))
 	case slot.Refreshed:
-		return fmt.Sprintf("Slot %d: %s%s", r.ID, either(planned, "would be refreshed", "refreshed"), differences(r.Drift, "was"))
+		return fmt.Sprintf("Slot %d: %s%s", r.ID, either(planned, "would be refreshed", "refreshed"), differences(r.Drift, either(planned, "is", "was")))
 	case slot.Drifted:
 		claim := ""
 		if r.ClaimedBy != "" {
@@ -159,14 +164,14 @@ func assignments(all []registry.Count, name func(string) string) string {
 func differences(all []slot.Difference, verb string) string {
 	text := ""
 	for _, diff := range all {
-		text += fmt.Sprintf("\n    %s %s %s, the scripts say %s", diff.Field, verb, orNothing(diff.Have), orNothing(diff.Want))
+		text += fmt.Sprintf("\n    %s %s %s, the scripts say %s", diff.Field, verb, orEmpty(diff.Have), orEmpty(diff.Want))
 	}
 	return text
 }
 
-func orNothing(s string) string {
+func orEmpty(s string) string {
 	if s == "" {
-		return "missing"
+		return "empty"
 	}
 	return s
 }

@@ -53,8 +53,8 @@ func poolSpecs(c *table.Call) (starlark.Value, error) {
 	only := c.Ints("only")
 	for i, id := range only {
 		if !slices.Contains(p.slots, id) {
-			return nil, engine.UsageError("kinfra sandbox slots shows the slots that are there",
-				"pool %q has no slot %d: its slots are %s", p.name, id, numbers(p.slots))
+			return nil, engine.UsageError("the slots of a pool are set in its pool.star",
+				"pool %q has no slot %d: %s", p.name, id, numbers(p.slots))
 		}
 		if slices.Contains(only[:i], id) {
 			return nil, engine.UsageError("name each slot once", "slot %d is given twice", id)
@@ -74,8 +74,11 @@ func poolSpecs(c *table.Call) (starlark.Value, error) {
 	return engine.List(all, func(s *specValue) starlark.Value { return s }), nil
 }
 
-// numbers lists slot numbers for a message, with neighbours as ranges: "1-4, 6".
+// numbers says which slots there are, with neighbours as ranges: "its slots are 1-4, 6".
 func numbers(ids []int) string {
+	if len(ids) == 0 {
+		return "it has none at all"
+	}
 	text := ""
 	for i := 0; i < len(ids); {
 		j := i
@@ -90,7 +93,7 @@ func numbers(ids []int) string {
 		}
 		i = j + 1
 	}
-	return text
+	return "its slots are " + text
 }
 
 // specValue is a slot as the scripts want it, in a script.
@@ -156,11 +159,12 @@ func (p *Pool) environmentOf(t *starlark.Thread, s *specValue) (map[string]strin
 	}
 	dict, ok := v.(starlark.IterableMapping)
 	if !ok {
-		return nil, fmt.Errorf("the environment of slot %d is %s: want a dict of names and values", s.spec.ID, table.Describe(v))
+		err := fmt.Errorf("the environment of slot %d is %s: want a dict of names and values", s.spec.ID, table.Describe(v))
+		return nil, pointTo(err, p.environment)
 	}
 	env, err := stringMap(dict)
 	if err != nil {
-		return nil, fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err)
+		return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)
 	}
 	return env, nil
 }

@@ -77,6 +77,12 @@ func (e *Error) Unwrap() error                { return e.Err }
 func (e *Error) Hint() string                 { return e.Next }
 func (e *Error) Positions() []syntax.Position { return e.At }
 
+// ExitError ends a command with the exit code of a process that spoke for itself: no
+// message is printed.
+type ExitError struct{ Exit int }
+
+func (e *ExitError) Error() string { return fmt.Sprintf("ended with code %d", e.Exit) }
+
 // At makes an error point to places in scripts, such as the rules that it is about.
 func At(err error, positions ...syntax.Position) error {
 	return &positionedError{err, positions}
@@ -108,6 +114,7 @@ var ErrChecksFailed = errors.New("checks failed")
 // CodeOf is the code with which err ends a command.
 func (c *Config) CodeOf(err error) Code {
 	var own *Error
+	var exit *ExitError
 	var syntaxErr syntax.Error
 	var resolveErr resolve.ErrorList
 	switch {
@@ -117,6 +124,8 @@ func (c *Config) CodeOf(err error) Code {
 		return Interrupted
 	case errors.Is(err, errTooLong), errors.Is(err, ErrTimedOut):
 		return TimedOut
+	case errors.As(err, &exit):
+		return Code(exit.Exit)
 	case errors.As(err, &own):
 		return own.Code
 	case errors.As(err, &syntaxErr), errors.As(err, &resolveErr):

@@ -81,11 +81,14 @@ func scan(src []byte) scanned {
 	var found scanned
 	s := scanner{src: string(src)}
 	first := true
+	last := strings.LastIndex(s.src, "workflow")
 	for tok := s.next(); tok.kind != endToken; tok = s.next() {
 		if first && tok.kind == stringToken {
 			found.doc = dedent(tok.value())
 		}
-		first = false
+		if first = false; s.pos > last+len("workflow") {
+			break
+		}
 		if tok.kind == wordToken && tok.text == "workflow" && tok.column == 0 && s.opens() {
 			if command, literal := s.command(); literal {
 				found.commands = append(found.commands, command)
@@ -171,9 +174,11 @@ func (s *scanner) next() token {
 		case c == ' ' || c == '\t':
 			s.pos++
 		case c == '#':
-			for s.pos < len(s.src) && s.src[s.pos] != '\n' && s.src[s.pos] != '\r' {
-				s.pos++
+			n := strings.IndexAny(s.src[s.pos:], "\r\n")
+			if n < 0 {
+				return token{kind: endToken}
 			}
+			s.pos += n
 		case c == '"' || c == '\'':
 			return s.quoted(stringToken, s.pos)
 		case isLetter(c):
@@ -209,6 +214,12 @@ func (s *scanner) quoted(kind tokenKind, start int) token {
 	}
 	s.pos += len(quote)
 	inside := s.pos
+	if n := strings.Index(s.src[inside:], quote); n >= 0 && strings.IndexByte(s.src[inside:inside+n], '\\') < 0 {
+		s.pos = inside + n // no escape, so there is no need to look at each byte
+		if line := strings.LastIndexByte(s.src[inside:s.pos], '\n'); line >= 0 {
+			s.lineStart = inside + line + 1
+		}
+	}
 	for s.pos < len(s.src) && !strings.HasPrefix(s.src[s.pos:], quote) {
 		if s.src[s.pos] == '\\' {
 			s.pos++

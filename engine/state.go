@@ -71,6 +71,9 @@ func (r *Run) Announce(text string) {
 	r.write(out, text)
 }
 
+// Progress tells how far a long call is, on a line of stderr.
+func (r *Run) Progress(text string) { r.progress("%s\n", text) }
+
 // progress tells how far the run is, on stderr.
 func (r *Run) progress(format string, args ...any) {
 	r.write(r.config.Output.Stderr, fmt.Sprintf(format, args...))

@@ -20,7 +20,7 @@ func interrupt(p *os.Process) error { return p.Signal(os.Interrupt) }
 // A run that is interrupted takes back itself what it has begun: there is nothing for
 // the next one to clear away.
 func TestInterruptedProvision(t *testing.T) {
-	for range rounds {
+	for range rounds() {
 		m := newMachine(t)
 		cmd := m.kinfra(t, "sandbox", "provision")
 		wait := rand.N(longest)

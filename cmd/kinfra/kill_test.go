@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
-// rounds is how often each command is killed. `go test -run Killed -count=20` does it
+// rounds is how often each command is killed; `go test -run Killed -count=20` does it
 // more often.
-const rounds = 15
+func rounds() int {
+	if testing.Short() {
+		return 3
+	}
+	return 15
+}
 
 // longest is the most that a killed command is given. It takes a few milliseconds more
 // where the machine is busy; some rounds then end before anything is written, which
@@ -22,7 +27,7 @@ const longest = 30 * time.Millisecond
 func killSome(t *testing.T, args []string, prepare, look func(*testing.T, machine)) {
 	t.Helper()
 	killed := 0
-	for range rounds {
+	for range rounds() {
 		m := newMachine(t)
 		prepare(t, m)
 		wait := rand.N(longest)
@@ -34,7 +39,7 @@ func killSome(t *testing.T, args []string, prepare, look func(*testing.T, machin
 			t.Fatalf("killed after %s", wait)
 		}
 	}
-	t.Logf("killed in %d of %d rounds", killed, rounds)
+	t.Logf("killed in %d of %d rounds", killed, rounds())
 }
 
 // whole tells whether the pool is what an undisturbed run makes of it.

@@ -46,7 +46,7 @@ func givenLayer(w world.World, dir string) (*layer.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := w.Host().Lstat(path + "/.") // with the slash, through a link
+	info, err := w.Root(path).Lstat(".") // through a link, if the path is one
 	if err == nil && !info.Mode.IsDir() {
 		err = errors.New("not a directory")
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine"
@@ -37,7 +38,13 @@ func (a *app) loadTarget(ctx context.Context, root *cobra.Command) error {
 	}
 	if words := target.Annotations[scriptAnnotation]; words != "" {
 		i := slices.IndexFunc(a.commands, func(c engine.Command) bool { return c.Words == words })
-		return a.loadScript(ctx, target, a.commands[i])
+		if err := a.loadScript(ctx, target, a.commands[i]); err != nil {
+			return err
+		}
+		if w := a.bound[target]; w != nil && len(w.Args) > 0 && w.Args[0].Rest() {
+			a.args = slices.Concat(asked, strings.Fields(words), endFlags(w, rest))
+		}
+		return nil
 	}
 	if target.Name() == "run" && target.Parent() == root {
 		return a.loadRun(ctx, target, asked, rest)
@@ -258,6 +265,33 @@ func (a *app) writeReport(wanted reportTo) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// endFlags puts "--" before the words that a command passes on, which may begin with
+// flags that only their receiver knows: kinfra sandbox logs --follow.
+func endFlags(w *engine.Workflow, args []string) []string {
+	flags := new(globals).flags()
+	w.AddFlags(flags)
+	for i := 0; i < len(args); i++ {
+		name, _, hasValue := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		var f *pflag.Flag
+		switch {
+		case strings.HasPrefix(args[i], "--"):
+			f = flags.Lookup(name)
+		case strings.HasPrefix(args[i], "-") && len(name) == 1:
+			f = flags.ShorthandLookup(name)
+		}
+		if f == nil {
+			if args[i] == "--" {
+				return args
+			}
+			return slices.Insert(slices.Clone(args), i, "--")
+		}
+		if !hasValue && f.NoOptDefVal == "" {
+			i++
+		}
+	}
+	return args
 }
 
 // firstWord is the index of the first argument that is no global flag nor the value

@@ -38,6 +38,9 @@ func TestStories(t *testing.T) {
 			// What no line of a story can hold.
 			e.Setenv("NEWLINE", "\n")
 			e.Setenv("NOT_UTF8", "\xff")
+			if err := startEngine(e); err != nil {
+				return err
+			}
 			return os.MkdirAll(home, 0o700)
 		},
 		Condition: func(name string) (bool, error) {
@@ -60,6 +63,7 @@ func TestStories(t *testing.T) {
 // commands are what stories need beside those of testscript.
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"asked":    askedCommand,
 		"code":     codeCommand,
 		"document": documentCommand,
 		"failed":   failedCommand,

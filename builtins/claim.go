@@ -1,0 +1,281 @@
+package builtins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/claim"
+	"github.com/ktrdr/kinfra/internal/lifecycle"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func (d *domain) claimModule() table.Module {
+	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim"}
+	const result = "a claim, with `slot`, `profile`, `worktree`, `claimed_at`, `ttl`, `left`, `stale`, `foreign` and `renewed`: ttl and left (of its lease) are durations or None, stale says why it may be taken back or is None, foreign tells that another tool gave it, renewed that the worktree had it already"
+	return table.Module{
+		Name: "claim", Doc: "Who holds which slot. A claim carries a token that every operation on its slot checks first, so that a former holder can't destroy the next one's stack.",
+		Builtins: []table.Builtin{
+			{
+				Name: "claim.worktree", Doc: "Gives the directory that claims: the one named, or the git worktree that the working directory is in, or else the working directory.",
+				Params: []table.Param{{Name: "path", Type: table.String(), Optional: true, Help: "a directory"}},
+				Result: "an absolute path", Run: claimWorktree,
+			},
+			{
+				Name: "claim.take", Doc: "Gives a worktree a slot, the lightest free one that will do. A worktree that holds one gets that one, its lease begun anew. Where none is free, a stale claim is taken back, after what runs under it was stopped.",
+				Params: []table.Param{
+					{Name: "worktree", Type: table.String(), Help: "an existing directory, absolute"},
+					{Name: "least_profile", Type: table.String(), Named: true, Optional: true, Help: "the least profile; the lightest if left out"},
+					{Name: "ttl", Type: table.Duration(), Named: true, Optional: true, Help: "for how long the claim is good; without end if left out"},
+					{Name: "wait", Type: table.Duration(), Named: true, Optional: true, Help: "how long to wait, in the order of coming, where none is free; not at all if left out"},
+				},
+				Result: result,
+				Errors: "Nothing free (exit code 3): who holds what, since when, and what would free a slot. A worktree that holds a slot of a lesser profile, or one with two holders (4).",
+				Run:    d.takeClaim,
+			},
+			{
+				Name: "claim.find", Doc: "Gives the claim of a worktree, or of a slot.",
+				Params: []table.Param{
+					{Name: "worktree", Type: table.String(), Help: "the worktree in whose name something is to be done, absolute"},
+					{Name: "slot", Type: table.Int(), Named: true, Optional: true, Help: "the slot's number; the slot that the worktree holds if left out"},
+					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also the claim of another worktree"},
+				},
+				Result: result,
+				Errors: "A worktree that holds no slot; a slot that isn't there, that nobody holds, or that is another's (4).",
+				Run:    d.findClaim,
+			},
+			{
+				Name: "claim.release", Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker.",
+				Params: []table.Param{held}, Run: d.releaseClaim,
+				Errors: "A stack that can't be stopped: then the slot stays claimed. A claim that is no longer in force (4).",
+			},
+			{
+				Name: "claim.reap", Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
+				Result: "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
+				Run:    d.reap,
+			},
+		},
+	}
+}
+
+// claimValue is a claim in a script.
+type claimValue struct {
+	claim   claim.Claim
+	renewed bool
+}
+
+func (c *claimValue) String() string {
+	return fmt.Sprintf("<claim of slot %d by %s>", c.claim.Slot, c.claim.Worktree)
+}
+func (c *claimValue) Type() string          { return "claim" }
+func (c *claimValue) Freeze()               {}
+func (c *claimValue) Truth() starlark.Bool  { return true }
+func (c *claimValue) Hash() (uint32, error) { return uint32(c.claim.Slot), nil }
+func (c *claimValue) AttrNames() []string {
+	return []string{"claimed_at", "foreign", "left", "profile", "renewed", "slot", "stale", "ttl", "worktree"}
+}
+
+// Attr gives what the table of claim.take documents.
+func (c *claimValue) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "slot":
+		return starlark.MakeInt(c.claim.Slot), nil
+	case "profile":
+		return starlark.String(c.claim.Profile), nil
+	case "worktree":
+		return starlark.String(c.claim.Worktree), nil
+	case "claimed_at":
+		return orNone(c.claim.ClaimedAt), nil
+	case "ttl":
+		return durationOrNone(c.claim.Lease.TTL > 0, c.claim.Lease.TTL), nil
+	case "left":
+		return durationOrNone(c.claim.Lease.TTL > 0, c.claim.Lease.Left), nil
+	case "stale":
+		return orNone(string(c.claim.Stale)), nil
+	case "foreign":
+		return starlark.Bool(c.claim.Foreign), nil
+	case "renewed":
+		return starlark.Bool(c.renewed), nil
+	}
+	return nil, nil
+}
+
+// claims is who holds the slots of the pool.
+func (d *domain) claims(t *starlark.Thread) (*claim.Pool, error) {
+	store, err := d.store(t)
+	if err != nil {
+		return nil, err
+	}
+	return claim.Open(engine.World(t), store), nil
+}
+
+// manager is what the holders of the pool's slots do with them.
+func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
+	p, err := d.current(t)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := d.claims(t)
+	if err != nil {
+		return nil, err
+	}
+	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv}
+	return lifecycle.New(engine.World(t), def, claims), nil
+}
+
+func claimWorktree(c *table.Call) (starlark.Value, error) {
+	w := engine.World(c.Thread)
+	if c.Has("path") {
+		path, err := pathOf(c, "path")
+		return starlark.String(path), err
+	}
+	work, err := w.WorkDir()
+	if err != nil {
+		return nil, fmt.Errorf("claim.worktree: %w", err)
+	}
+	top, err := gitTop(w, work)
+	return starlark.String(top), err
+}
+
+// gitTop is the top of the git worktree that a directory is in, or the directory
+// itself. The top has an entry .git: a directory in a repository's main worktree, a
+// file in the others.
+func gitTop(w world.World, dir string) (string, error) {
+	for at := dir; ; at = filepath.Dir(at) {
+		_, err := w.Host().Lstat(filepath.Join(at, ".git"))
+		switch {
+		case err == nil:
+			return at, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("claim.worktree: looking for the top of the git worktree: %w", err)
+		case at == filepath.Dir(at):
+			return dir, nil
+		}
+	}
+}
+
+func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
+	p, err := d.current(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	run := engine.Current(c.Thread)
+	taken, renewed, err := claims.Claim(engine.Context(c.Thread), claim.Request{
+		Worktree: c.String("worktree"), Least: c.String("least_profile"), Order: p.order(),
+		TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
+		Waiting: func(e *claim.NoneFreeError) {
+			run.Progress(fmt.Sprintf("waiting up to %s: %s", c.Duration("wait"), firstLine(e.Error())))
+		},
+		Reclaim: func(ctx context.Context, stale claim.Claim) error {
+			run.Announce(fmt.Sprintf("Taking slot %d back from %s: %s", stale.Slot, stale.Worktree, stale.Stale))
+			return m.Clear(ctx, stale)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim.take: %w", err)
+	}
+	return &claimValue{taken, renewed}, nil
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func (d *domain) findClaim(c *table.Call) (starlark.Value, error) {
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	ctx, worktree := engine.Context(c.Thread), c.String("worktree")
+	if c.Has("slot") {
+		found, err := claims.Holder(ctx, c.Int("slot"), worktree, c.Bool("force"))
+		if err != nil {
+			return nil, fmt.Errorf("claim.find: %w", err)
+		}
+		return &claimValue{claim: found}, nil
+	}
+	found, ok, err := claims.Find(ctx, worktree)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("claim.find: %w", err)
+	case !ok:
+		return nil, &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("%s holds no slot", worktree),
+			Next: "kinfra sandbox claim gives it one; kinfra sandbox slots shows who holds which"}
+	case found.Contender != nil:
+		return nil, fmt.Errorf("claim.find: %w", &claim.ConflictError{Ours: *found.Claim, Theirs: *found.Contender})
+	}
+	return &claimValue{claim: *found.Claim}, nil
+}
+
+func (d *domain) releaseClaim(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	held := c.Value("claim").(*claimValue).claim
+	if err := planned(c, fmt.Sprintf("Would release slot %d", held.Slot), m.Release(engine.Context(c.Thread), held)); err != nil {
+		return nil, fmt.Errorf("claim.release: %w", err)
+	}
+	return starlark.None, nil
+}
+
+// planned announces what a dry run doesn't do, instead of failing with it.
+func planned(c *table.Call, text string, err error) error {
+	if errors.Is(err, world.ErrPlanned) {
+		engine.Current(c.Thread).Announce(text)
+		return nil
+	}
+	return err
+}
+
+func (d *domain) reap(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	ctx, run := engine.Context(c.Thread), engine.Current(c.Thread)
+	slots, err := claims.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("claim.reap: %w", err)
+	}
+	verb := either(engine.World(c.Thread).Planned(), "Would release", "Released")
+	var results []starlark.Value
+	for _, s := range slots {
+		if s.Claim == nil || s.Claim.Stale == "" {
+			continue
+		}
+		text := fmt.Sprintf("%s slot %d, held by %s: %s", verb, s.Claim.Slot, s.Claim.Worktree, s.Claim.Stale)
+		var problem starlark.Value = starlark.None
+		switch err := m.Reclaim(ctx, *s.Claim); {
+		case errors.Is(err, claim.ErrNotStale):
+			continue // claimed again, or its worktree is back
+		case err == nil, errors.Is(err, world.ErrPlanned):
+			run.Announce(text)
+		default:
+			problem = starlark.String(err.Error())
+			run.Announce(fmt.Sprintf("Slot %d could not be released: %s", s.Claim.Slot, err))
+		}
+		results = append(results, engine.Struct("slot", s.Claim.Slot, "worktree", s.Claim.Worktree, "reason", string(s.Claim.Stale), "problem", problem))
+	}
+	return starlark.NewList(results), nil
+}

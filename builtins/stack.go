@@ -1,0 +1,204 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	startime "go.starlark.net/lib/time"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/lifecycle"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+func (d *domain) stackModule() table.Module {
+	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim in whose name it is done"}
+	timeout := table.Param{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("5m"), Help: "how long it may take until all is healthy"}
+	words := table.Param{Name: "args", Type: table.Strings(), Help: "what Compose gets behind the subcommand"}
+	const waits = "Docker or Compose that aren't there (6); a port that somebody else has (4); a service that ends or doesn't get healthy, with its last log lines."
+	return table.Module{
+		Name: "stack", Doc: "What runs in the slots, by Docker Compose.",
+		Builtins: []table.Builtin{
+			{
+				Name: "stack.up", Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes; a failure takes everything down again.",
+				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackUp,
+			},
+			{
+				Name: "stack.down", Doc: "Stops the stack of a claimed slot and removes its containers and networks.",
+				Params: []table.Param{held, {Name: "volumes", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "its volumes, too"}},
+				Errors: "Docker that can't be reached (6).", Run: d.stackDown,
+			},
+			{
+				Name: "stack.restart", Doc: "Restarts the containers of a claimed slot and waits until all are healthy.",
+				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackRestart,
+			},
+			{
+				Name: "stack.survey", Doc: "Tells how all slots are now, with one request to the Docker Engine. It changes nothing.",
+				Result: "`struct(slots, strays, engine)`: slots is a list of `struct(id, profile, path, project, ports, workers, claim, contender, status, recorded, up, want, services, in_the_way, problem)`, ascending; " +
+					"status is running, partial, starting, unhealthy or stopped, or None where the Engine can't be asked, and recorded the one of the registry; services is a list of `struct(service, status, up, want)`, in_the_way the names of containers of others under the slot's project name; " +
+					"strays is a list of `struct(name, project)` of containers of this root that belong to no slot; engine says why the Engine can't be asked, and is None otherwise",
+				Errors: "A registry that can't be read.", Run: d.survey,
+			},
+			{
+				Name: "stack.attach", Doc: "Runs logs, exec or a shell in the stack of a slot, with the terminal passed through. It ends the command with the exit code of what it ran.",
+				Params: []table.Param{
+					{Name: "slot", Type: table.Int(), Help: "the slot's number"},
+					{Name: "command", Type: table.String(), Help: "logs, exec or shell"},
+					words,
+				},
+				Errors: "Compose that isn't there (6); an unknown command.", Run: d.attach,
+			},
+		},
+	}
+}
+
+func (d *domain) upOptions(c *table.Call) lifecycle.UpOptions {
+	run := engine.Current(c.Thread)
+	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Report: func(s docker.ServiceState) {
+		run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
+	}}
+}
+
+func (d *domain) stackUp(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	held := c.Value("claim").(*claimValue).claim
+	err = m.Up(engine.Context(c.Thread), held, d.upOptions(c))
+	return starlark.None, named(c, planned(c, fmt.Sprintf("Would start the stack of slot %d", held.Slot), err))
+}
+
+func (d *domain) stackDown(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	held := c.Value("claim").(*claimValue).claim
+	err = m.Down(engine.Context(c.Thread), held, c.Bool("volumes"))
+	return starlark.None, named(c, planned(c, fmt.Sprintf("Would stop the stack of slot %d", held.Slot), err))
+}
+
+func (d *domain) stackRestart(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	held := c.Value("claim").(*claimValue).claim
+	err = m.Restart(engine.Context(c.Thread), held, d.upOptions(c))
+	return starlark.None, named(c, planned(c, fmt.Sprintf("Would restart the stack of slot %d", held.Slot), err))
+}
+
+// named puts the builtin's name before an error.
+func named(c *table.Call, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", c.Builtin.Name, err)
+}
+
+func (d *domain) survey(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	all, err := m.Survey(engine.Context(c.Thread))
+	if err != nil {
+		return nil, err
+	}
+	var unreachable starlark.Value = starlark.None
+	if all.Engine != nil {
+		unreachable = starlark.String(all.Engine.Error())
+	}
+	return engine.Struct(
+		"slots", engine.List(all.Slots, func(s lifecycle.SlotState) starlark.Value { return stateValue(m, s, all.Engine == nil) }),
+		"strays", engine.List(all.Strays, containerValue),
+		"engine", unreachable,
+	), nil
+}
+
+// stateValue is a slot as it is; known tells whether the Engine could be asked.
+func stateValue(m *lifecycle.Manager, s lifecycle.SlotState, known bool) starlark.Value {
+	claimed, contender := starlark.Value(starlark.None), starlark.Value(starlark.None)
+	if s.Slot.Claim != nil {
+		claimed = &claimValue{claim: *s.Slot.Claim}
+	}
+	if s.Slot.Contender != nil {
+		contender = &claimValue{claim: *s.Slot.Contender}
+	}
+	var status, problem starlark.Value = starlark.None, starlark.None
+	if known {
+		status = starlark.String(s.State.Status)
+	}
+	if s.Problem != nil {
+		problem = starlark.String(s.Problem.Error())
+	}
+	return engine.Struct("id", s.Slot.ID, "profile", s.Slot.Profile, "path", s.Slot.Path, "project", m.Project(s.Slot.ID),
+		"ports", counts(s.Slot.Ports), "workers", counts(s.Slot.Workers), "claim", claimed, "contender", contender,
+		"status", status, "recorded", s.Slot.Status, "up", s.State.Up, "want", s.State.Want,
+		"services", engine.List(s.State.Services, func(v docker.ServiceState) starlark.Value {
+			return engine.Struct("service", v.Service, "status", string(v.Status), "up", v.Up, "want", v.Want)
+		}),
+		"in_the_way", engine.List(s.State.InTheWay, func(v docker.Container) starlark.Value { return starlark.String(v.Name) }),
+		"problem", problem)
+}
+
+func containerValue(c docker.Container) starlark.Value {
+	return engine.Struct("name", c.Name, "project", c.Project)
+}
+
+func (d *domain) attach(c *table.Call) (starlark.Value, error) {
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.Stack(c.Int("slot"))
+	if err != nil {
+		return nil, named(c, err)
+	}
+	w, ctx := engine.World(c.Thread), engine.Context(c.Thread)
+	if err := stack.CheckCompose(ctx, w); err != nil {
+		return nil, named(c, err)
+	}
+	command, err := attached(w, s, c.String("command"), c.Strings("args"))
+	if err != nil {
+		return nil, named(c, err)
+	}
+	code, err := w.Attach(ctx, command)
+	if err = planned(c, "Would run "+strings.Join(command.Args, " "), err); err != nil {
+		return nil, named(c, err)
+	}
+	if code != 0 {
+		return nil, &engine.ExitError{Exit: code}
+	}
+	return starlark.None, nil
+}
+
+// attached is the command that a user's words mean.
+func attached(w world.World, s stack.Stack, command string, args []string) (world.Command, error) {
+	switch {
+	case command == "logs":
+		return s.Logs(w, args...), nil
+	case command == "shell" && len(args) >= 1 && len(args) <= 2:
+		return s.Shell(w, args[0], strings.Join(args[1:], "")), nil
+	case command == "shell":
+		return world.Command{}, engine.UsageError("kinfra sandbox shell 1 SERVICE", "a shell wants the name of a service, and perhaps of a shell")
+	case command == "exec" && len(args) >= 2:
+		return s.Exec(w, args[0], true, args[1:]...), nil
+	case command == "exec":
+		return world.Command{}, engine.UsageError("kinfra sandbox exec 1 SERVICE COMMAND", "exec wants the name of a service and a command")
+	}
+	return world.Command{}, fmt.Errorf("command is %q: want logs, exec or shell", command)
+}
+
+func durationOrNone(is bool, d time.Duration) starlark.Value {
+	if !is {
+		return starlark.None
+	}
+	return startime.Duration(d)
+}
