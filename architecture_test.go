@@ -1,0 +1,103 @@
+// Package kinfra_test holds the tests of the repository as a whole.
+package kinfra_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ktrdr/kinfra/"
+
+// goFiles parses all Go files of the repository but those of tests.
+func goFiles(t *testing.T) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	set := token.NewFileSet()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == ".ci" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		files[filepath.ToSlash(path)], err = parser.ParseFile(set, path, nil, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 20 {
+		t.Fatalf("only %d Go files found: the test does not see the repository", len(files))
+	}
+	return files
+}
+
+// rules says what the packages below a folder must not import. ARCHITECTURE.md
+// explains why.
+var rules = []struct {
+	folder    string
+	forbidden string // a pattern for import paths
+}{
+	{"engine", module + `(builtins|scripts|cmd|bench|internal/(?:[a-vx-z]|w[^o]))`},
+	{"engine", `docker|compose-go|gjson|cobra`},
+	{"internal", module + `(engine|builtins|scripts|cmd|bench)`},
+	{"internal", `go\.starlark\.net`},
+	{"internal/world", module},
+	{"internal/hint", module},
+	{"internal/envfile", module + `internal/(registry|slot|ports|compose)`},
+	{"internal/compose", module + `internal/(registry|slot|ports)`},
+	{"internal/ports", module + `internal/(registry|slot)`},
+	{"internal/registry", module + `internal/slot`},
+	{"builtins", module + `(scripts|cmd|bench)`},
+	{"scripts", module},
+	{"", module + `cmd/`},
+}
+
+func TestImportRules(t *testing.T) {
+	for path, file := range goFiles(t) {
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			for _, rule := range rules {
+				if strings.HasPrefix(path, rule.folder) && regexp.MustCompile(rule.forbidden).MatchString(imported) {
+					t.Errorf("%s imports %s, which packages in %q must not", path, imported, rule.folder)
+				}
+			}
+		}
+	}
+}
+
+// TestNoDomainFactsInGo: what a pool is made of is data in scripts/. No profile,
+// port, slot count or service stands in Go, so that changing them needs no compiler.
+func TestNoDomainFactsInGo(t *testing.T) {
+	names := regexp.MustCompile(`(?i)\b(backtest|training|timescale\w*|grafana|jaeger\w*|prometheus|otlp\w*|uvicorn|postgres\w*)\b|KTRDR_`)
+	words := []string{"light", "standard", "heavy", "db", "backend", "api"}
+	numbers := []string{"8000", "5432", "3000", "16686", "9090", "4317", "4318"}
+	for path, file := range goFiles(t) {
+		if strings.HasPrefix(path, "bench/") || strings.HasPrefix(path, "internal/dockertest/") || strings.HasPrefix(path, "internal/torture/") {
+			continue // no parts of the binary
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			switch text, _ := strconv.Unquote(lit.Value); {
+			case lit.Kind == token.STRING && (names.MatchString(text) || slices.Contains(words, text)),
+				lit.Kind == token.INT && slices.Contains(numbers, lit.Value):
+				t.Errorf("%s has the fact %s, which belongs in scripts/", path, lit.Value)
+			}
+			return true
+		})
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// lab is a temporary directory with the programs that are compared, and the clean
+// environment that they run in.
+type lab struct {
+	dir      string
+	env      []string
+	kinfra   string
+	empty    string // prints one word
+	starlark string // the interpreter's own command
+	resident string // runs a program and tells its memory
+	weighs   bool   // programs are run by resident
+	source   string // the directory of the scripts that are run
+}
+
+// newLab builds the programs in dir.
+func newLab(ctx context.Context, dir string) (*lab, error) {
+	module, err := goCommand(ctx, "list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{
+		dir: dir,
+		env: []string{
+			"PATH=" + os.Getenv("PATH"),
+			"HOME=" + filepath.Join(dir, "home"),
+			"TMPDIR=" + dir, // the roots of e2e stand on the same disk as the others
+			"DOCKER_HOST=unix://" + filepath.Join(dir, "no-docker.sock"),
+		},
+		kinfra:   filepath.Join(dir, "kinfra"),
+		empty:    filepath.Join(dir, "empty"),
+		starlark: filepath.Join(dir, "starlark"),
+		resident: filepath.Join(dir, "resident"),
+		source:   filepath.Join(module, "bench", "testdata"),
+	}
+	if err := os.Mkdir(filepath.Join(dir, "home"), 0o700); err != nil {
+		return nil, err
+	}
+	for program, source := range map[string]string{
+		l.kinfra:   "github.com/ktrdr/kinfra/cmd/kinfra",
+		l.empty:    "github.com/ktrdr/kinfra/bench/empty",
+		l.resident: "github.com/ktrdr/kinfra/bench/resident",
+		l.starlark: "go.starlark.net/cmd/starlark", // pinned by go.mod, as a tool
+	} {
+		// As `make build` does: a static binary.
+		if _, err := goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-o", program, source); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// goCommand runs the go tool and gives what it prints, trimmed.
+func goCommand(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// sample runs something once, measured. Each makes sure that what it measured is what
+// it says: a command that fails at once is fast, too.
+type sample func(context.Context) (process, error)
+
+// poolSize is the number of slots of the shipped pool, as the promises name it.
+const poolSize = 6
+
+func (l *lab) emptyProgram(ctx context.Context) (process, error) {
+	p, err := l.execute(ctx, l.empty)
+	return p, wants(err, p.stdout, "hello\n")
+}
+
+// onRoot runs kinfra on a pool of its own.
+func (l *lab) onRoot(ctx context.Context, root string, args ...string) (process, error) {
+	return l.execute(ctx, l.kinfra, append([]string{"--root", root}, args...)...)
+}
+
+// slotRow is a line of the list that is about a slot, not a note below it.
+var slotRow = regexp.MustCompile(`(?m)^\d+ +\w+ +\d+ `)
+
+// slots lists the n slots of a root.
+func (l *lab) slots(root string, n int) sample {
+	return func(ctx context.Context) (process, error) {
+		p, err := l.onRoot(ctx, root, "sandbox", "slots")
+		if rows := len(slotRow.FindAllString(p.stdout, -1)); err == nil && rows != n {
+			err = fmt.Errorf("sandbox slots of a pool of %d lists %d", n, rows)
+		}
+		return p, err
+	}
+}
+
+// provisionNew provisions a pool from nothing; the pool stays.
+func (l *lab) provisionNew(root string) sample {
+	return func(ctx context.Context) (process, error) {
+		if err := os.RemoveAll(root); err != nil {
+			return process{}, err
+		}
+		p, err := l.onRoot(ctx, root, "sandbox", "provision")
+		if err := wants(err, p.stdout, fmt.Sprintf("\nCreated %d slot(s)\n", poolSize)); err != nil {
+			return p, err
+		}
+		there, err := filepath.Glob(filepath.Join(root, "sandboxes", "slot-*", "docker-compose.yml"))
+		if err == nil && len(there) != poolSize {
+			err = fmt.Errorf("sandbox provision left %d slots, want %d", len(there), poolSize)
+		}
+		return p, err
+	}
+}
+
+// provisionAgain provisions a pool that is there.
+func (l *lab) provisionAgain(root string) sample {
+	return func(ctx context.Context) (process, error) {
+		p, err := l.onRoot(ctx, root, "sandbox", "provision")
+		return p, wants(err, p.stdout, fmt.Sprintf("\nSkipped %d existing slot(s)\n", poolSize))
+	}
+}
+
+func (l *lab) provisionDry(root string) sample {
+	return func(ctx context.Context) (process, error) {
+		p, err := l.onRoot(ctx, root, "sandbox", "provision", "--dry-run")
+		return p, wants(err, p.stdout, fmt.Sprintf("\nWould have created %d slot(s)\n", poolSize))
+	}
+}
+
+// computed is what cpu.star prints, whichever program runs it.
+const computed = "result: 3245 17647 24000\n"
+
+func (l *lab) scriptByKinfra(ctx context.Context) (process, error) {
+	p, err := l.execute(ctx, l.kinfra, "run", filepath.Join(l.source, "cpu.star"))
+	return p, wants(err, p.stdout, computed)
+}
+
+func (l *lab) scriptByStarlark(ctx context.Context) (process, error) {
+	p, err := l.execute(ctx, l.starlark, filepath.Join(l.source, "cpu.star"))
+	return p, wants(err, p.stderr, computed) // where its print goes
+}
+
+func (l *lab) e2e(ctx context.Context) (process, error) {
+	p, err := l.execute(ctx, l.kinfra, "e2e")
+	return p, wants(err, p.stdout, "10 of 10 steps passed\n")
+}
+
+// e2eChildren runs the commands that e2e starts, in its order and on a root in the
+// same state each, and sums their times. The times of the children themselves can't be
+// seen from outside of e2e.
+func (l *lab) e2eChildren(ctx context.Context) (process, error) {
+	root := filepath.Join(l.dir, "children")
+	defer os.RemoveAll(root)
+	var sum process
+	for _, run := range []sample{l.provisionDry(root), l.provisionNew(root), l.slots(root, poolSize), l.provisionAgain(root)} {
+		p, err := run(ctx)
+		if err != nil {
+			return sum, err
+		}
+		sum.wall += p.wall
+	}
+	return sum, nil
+}
+
+// steps runs 100 steps that do nothing. Its cost is what a step takes beyond a call of
+// its function, by the run's own clock.
+func (l *lab) steps(ctx context.Context) (p process, cost time.Duration, err error) {
+	if p, err = l.execute(ctx, l.kinfra, "--output", "json", "run", filepath.Join(l.source, "steps.star")); err != nil {
+		return p, 0, err
+	}
+	var out struct {
+		Result struct{ Count, Steps, Calls int }
+	}
+	if err := json.Unmarshal([]byte(p.stdout), &out); err != nil {
+		return p, 0, fmt.Errorf("the result of steps.star: %w", err)
+	}
+	r := out.Result
+	if done := strings.Count(p.stderr, "  ok    step "); r.Count != 100 || done != r.Count {
+		return p, 0, fmt.Errorf("steps.star: %d of %d steps done, want 100 of 100", done, r.Count)
+	}
+	return p, time.Duration((r.Steps - r.Calls) / r.Count), nil
+}
+
+// wants is err, or that what a program printed lacks a text.
+func wants(err error, printed, text string) error {
+	if err == nil && !strings.Contains(printed, text) {
+		err = fmt.Errorf("got %q, want %q in it", printed, text)
+	}
+	return err
+}
+
+// durable replaces a small file so that it survives a crash of the machine: the floor
+// below everything that is registered.
+func (l *lab) durable(context.Context) (process, error) {
+	start := time.Now()
+	name := filepath.Join(l.dir, "durable")
+	err := errors.Join(writeSynced(name+".new"), os.Rename(name+".new", name), syncFile(l.dir))
+	return process{wall: time.Since(start)}, err
+}
+
+func writeSynced(name string) error {
+	if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+		return err
+	}
+	return syncFile(name)
+}
+
+func syncFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// largeRegistry writes the registry of a pool of n slots with two ports each, and
+// gives its root. The slots' directories are not there: a list needs none.
+func (l *lab) largeRegistry(n int) (root string, err error) {
+	root = filepath.Join(l.dir, fmt.Sprint("slots-", n))
+	name := filepath.Join(root, "sandbox", "instances.json")
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return "", err
+	}
+	type slot struct {
+		ID        int            `json:"slot_id"`
+		Path      string         `json:"infrastructure_path"`
+		Profile   string         `json:"profile"`
+		Workers   map[string]int `json:"workers"`
+		Ports     map[string]int `json:"ports"`
+		ClaimedBy *string        `json:"claimed_by"`
+		ClaimedAt *string        `json:"claimed_at"`
+		Status    string         `json:"status"`
+	}
+	slots := map[int]slot{}
+	for id := 1; id <= n; id++ {
+		slots[id] = slot{
+			ID: id, Path: filepath.Join(root, "sandboxes", fmt.Sprint("slot-", id)), Profile: "light",
+			Workers: map[string]int{"backtest": 1, "training": 1}, Ports: map[string]int{"api": 20000 + id, "db": 40000 + id}, Status: "stopped",
+		}
+	}
+	data, err := json.MarshalIndent(map[string]any{"version": 2, "local_prod": nil, "instances": struct{}{}, "slots": slots}, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	return root, os.WriteFile(name, data, 0o600)
+}
