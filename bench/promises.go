@@ -59,6 +59,20 @@ func promises() []promise {
 			},
 		},
 		{
+			name: "claim", what: "sandbox claim ÷ (empty program + one durable replacement)", limit: 2.5, unit: "×", share: 2,
+			measure: func(ctx context.Context, l *lab, runs int) (figure, error) {
+				root, err := l.pool(ctx)
+				if err != nil {
+					return figure{}, err
+				}
+				return wallRatio(ctx, runs, l.claim(root), l.emptyAndDurable)
+			},
+		},
+		{
+			name: "slots-docker", what: "sandbox slots, six stacks on the Engine ÷ empty program", limit: 4, unit: "×", share: 1,
+			measure: slotsWithDocker,
+		},
+		{
 			name: "script", what: "CPU-bound script, user time ÷ starlark's own command", limit: 1.10, unit: "×", share: 10,
 			measure: scriptRatio,
 		},
@@ -77,10 +91,45 @@ func promises() []promise {
 			measure: registryGrowth,
 		},
 		{
+			name: "claim-growth", what: "sandbox claim, 10,000 slots ÷ 6 slots", limit: 25, unit: "×", share: 10,
+			measure: func(ctx context.Context, l *lab, runs int) (figure, error) {
+				large, err := l.largeRegistry(10_000)
+				if err != nil {
+					return figure{}, err
+				}
+				small, err := l.largeRegistry(poolSize)
+				if err != nil {
+					return figure{}, err
+				}
+				return wallRatio(ctx, runs, l.claim(large), l.claim(small))
+			},
+		},
+		{
 			name: "memory", what: "the most resident of all these, pool of 6", limit: 25, unit: "MiB", share: 40,
 			measure: memory,
 		},
 	}
+}
+
+// slotsWithDocker lists a pool all of whose slots run, of which an Engine tells that
+// answers at once: how long a real one thinks is not kinfra's.
+func slotsWithDocker(ctx context.Context, l *lab, runs int) (figure, error) {
+	root, err := l.pool(ctx)
+	if err != nil {
+		return figure{}, err
+	}
+	e, err := startEngine(root)
+	if err != nil {
+		return figure{}, err
+	}
+	defer e.stop()
+	asking := *l
+	asking.env = append(l.env[:len(l.env):len(l.env)], "DOCKER_HOST="+e.host)
+	f, err := wallRatio(ctx, runs, asking.slotsRunning(root, poolSize), l.emptyProgram)
+	if err == nil && e.requests.Load() != int64(runs+1) {
+		err = fmt.Errorf("%d lists made %d requests, want one each", runs+1, e.requests.Load())
+	}
+	return f, err
 }
 
 // pool is the root of a provisioned pool that samples may read.
@@ -175,6 +224,7 @@ func memory(ctx context.Context, l *lab, runs int) (figure, error) {
 		{"slots", l.slots(root, poolSize)},
 		{"provision-new", l.provisionNew(filepath.Join(l.dir, "new"))},
 		{"provision-again", l.provisionAgain(root)},
+		{"claim", l.claim(root)},
 		{"script", l.scriptByKinfra},
 		{"steps", func(ctx context.Context) (process, error) { p, _, err := l.steps(ctx); return p, err }},
 		{"e2e", l.e2e},

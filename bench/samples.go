@@ -43,6 +43,44 @@ func (l *lab) slots(root string, n int) sample {
 	}
 }
 
+// slotsRunning lists the n slots of a root, all of whose stacks run.
+func (l *lab) slotsRunning(root string, n int) sample {
+	return func(ctx context.Context) (process, error) {
+		p, err := l.slots(root, n)(ctx)
+		if running := strings.Count(p.stdout, " running\n"); err == nil && running != n {
+			err = fmt.Errorf("sandbox slots says of %d slots that they run, want %d:\n%s", running, n, p.stdout)
+		}
+		return p, err
+	}
+}
+
+// claim claims a slot for a worktree, and releases it again, which isn't measured.
+func (l *lab) claim(root string) sample {
+	return func(ctx context.Context) (process, error) {
+		worktree := filepath.Join(l.dir, "worktree")
+		if err := os.MkdirAll(worktree, 0o700); err != nil {
+			return process{}, err
+		}
+		p, err := l.onRoot(ctx, root, "sandbox", "claim", "--for", worktree)
+		if err := wants(err, p.stdout, " holds slot 1 (light)\n"); err != nil {
+			return p, err
+		}
+		released, err := l.onRoot(ctx, root, "sandbox", "release", "--for", worktree)
+		return p, wants(err, released.stdout, "Released slot 1, ")
+	}
+}
+
+// emptyAndDurable is the floor of what changes the registry once.
+func (l *lab) emptyAndDurable(ctx context.Context) (process, error) {
+	p, err := l.emptyProgram(ctx)
+	if err != nil {
+		return p, err
+	}
+	d, err := l.durable(ctx)
+	p.wall += d.wall
+	return p, err
+}
+
 // provisionNew provisions a pool from nothing; the pool stays.
 func (l *lab) provisionNew(root string) sample {
 	return func(ctx context.Context) (process, error) {
@@ -163,7 +201,8 @@ func syncFile(name string) error {
 }
 
 // largeRegistry writes the registry of a pool of n slots with two ports each, and
-// gives its root. The slots' directories are not there: a list needs none.
+// gives its root. Of the slots' directories there is just what a claim needs, that of
+// the first.
 func (l *lab) largeRegistry(n int) (root string, err error) {
 	root = filepath.Join(l.dir, fmt.Sprint("slots-", n))
 	name := filepath.Join(root, "sandbox", "instances.json")
@@ -191,5 +230,9 @@ func (l *lab) largeRegistry(n int) (root string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return root, os.WriteFile(name, data, 0o600)
+	first := filepath.Join(root, "sandboxes", "slot-1")
+	if err := os.MkdirAll(first, 0o700); err != nil {
+		return "", err
+	}
+	return root, errors.Join(os.WriteFile(name, data, 0o600), os.WriteFile(filepath.Join(first, ".env.sandbox"), []byte("SLOT_ID=1\n"), 0o600))
 }

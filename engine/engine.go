@@ -50,7 +50,7 @@ type Limits struct {
 
 // DefaultLimits is what a run may use unless it is told otherwise.
 func DefaultLimits() Limits {
-	return Limits{Steps: 10_000_000_000, Result: 16 << 20, Value: 1 << 20}
+	return Limits{Steps: 5_000_000_000, Result: 16 << 20, Value: 1 << 20}
 }
 
 // Format is how a run prints its result.

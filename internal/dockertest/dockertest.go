@@ -58,7 +58,7 @@ func missing(ctx context.Context) error {
 	}
 	version, err := docker(ctx, nil, "compose", "version", "--short")
 	if err != nil {
-		return errors.New("Compose v2 is not installed")
+		return errors.New("there is no Compose v2")
 	}
 	if v := strings.TrimPrefix(version, "v"); strings.HasPrefix(v, "1.") {
 		return fmt.Errorf("docker compose is version %s", strings.TrimSpace(v))
