@@ -126,15 +126,18 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv}
+	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets}
 	return lifecycle.New(engine.World(t), def, claims), nil
 }
 
 func claimWorktree(c *table.Call) (starlark.Value, error) {
 	w := engine.World(c.Thread)
 	if c.Has("path") {
-		path, err := pathOf(c, "path")
-		return starlark.String(path), err
+		path, err := absolute(w, c.String("path"))
+		if err != nil {
+			return nil, engine.UsageError("leave it out for the one that the working directory is in", "the worktree: %v", err)
+		}
+		return starlark.String(path), nil
 	}
 	work, err := w.WorkDir()
 	if err != nil {
@@ -174,7 +177,7 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := engine.Current(c.Thread)
+	run, dry := engine.Current(c.Thread), engine.World(c.Thread).Planned()
 	taken, renewed, err := claims.Claim(engine.Context(c.Thread), claim.Request{
 		Worktree: c.String("worktree"), Least: c.String("least_profile"), Order: p.order(),
 		TTL: c.Duration("ttl"), Wait: c.Duration("wait"),
@@ -182,8 +185,12 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 			run.Progress(fmt.Sprintf("waiting up to %s: %s", c.Duration("wait"), firstLine(e.Error())))
 		},
 		Reclaim: func(ctx context.Context, stale claim.Claim) error {
-			run.Announce(fmt.Sprintf("Taking slot %d back from %s: %s", stale.Slot, stale.Worktree, stale.Stale))
-			return m.Clear(ctx, stale)
+			verb := either(dry, "Would take", "Taking")
+			run.Announce(fmt.Sprintf("%s slot %d back from %s: %s", verb, stale.Slot, stale.Worktree, stale.Stale))
+			if err := m.Clear(ctx, stale); !dry || !errors.Is(err, world.ErrPlanned) {
+				return err
+			}
+			return nil // what is to be seen next is what comes after it
 		},
 	})
 	if err != nil {
@@ -237,7 +244,7 @@ func (d *domain) releaseClaim(c *table.Call) (starlark.Value, error) {
 
 // planned announces what a dry run doesn't do, instead of failing with it.
 func planned(c *table.Call, text string, err error) error {
-	if errors.Is(err, world.ErrPlanned) {
+	if errors.Is(err, world.ErrPlanned) || err == nil && engine.World(c.Thread).Planned() {
 		engine.Current(c.Thread).Announce(text)
 		return nil
 	}

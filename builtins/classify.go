@@ -9,6 +9,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/ports"
 	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
 )
@@ -27,8 +28,8 @@ func Classify(err error) engine.Code {
 		{engine.Damaged, []error{registry.ErrDamaged, registry.ErrForeign, registry.ErrRoot, slot.ErrBroken, claim.ErrDamaged, claim.ErrNotReady}},
 		{engine.Unavailable, []error{claim.ErrNoneFree}},
 		{engine.Conflict, []error{slot.ErrClaimed, registry.ErrChanged, claim.ErrConflict, claim.ErrNotHolder, claim.ErrBusy, claim.ErrNotStale, stack.ErrPortTaken, stack.ErrInTheWay}},
-		{engine.Missing, []error{exec.ErrNotFound, docker.ErrUnavailable, stack.ErrNoCompose, stack.ErrImageMissing}},
-		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount}},
+		{engine.Missing, []error{exec.ErrNotFound, docker.ErrUnavailable, stack.ErrNoCompose, stack.ErrImageMissing, secret.ErrUnavailable}},
+		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount, secret.ErrInvalid}},
 	} {
 		for _, e := range known.errs {
 			if errors.Is(err, e) {

@@ -3,6 +3,7 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -33,6 +35,7 @@ type Pool struct {
 	environment starlark.Callable
 	mounts      map[string][]stack.Mount
 	passEnv     []string
+	secrets     map[string]secret.Ref // by the variable's name
 
 	mu     sync.Mutex
 	specs  map[int]*specValue // made so far
@@ -55,9 +58,10 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "template", Type: table.String(), Named: true, Help: "the text of the compose file, the same for all slots"},
 			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
 			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
+			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 		},
-		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project` and `template`, and the methods `specs` and `at`",
-		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d.",
+		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `template` and `secrets` (names of variables), and the methods `specs` and `at`",
+		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, a secret whose name is also in pass_env or decides what Compose works on.",
 		Run:    d.newPool,
 	}
 }
@@ -74,6 +78,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		func() error { return p.setSlots(c.Dict("slots")) },
 		func() error { return p.setPorts(c.Dict("ports")) },
 		func() error { return p.setMounts(c.Dict("mounts")) },
+		func() error { return p.setSecrets(c.Dict("secrets")) },
 		p.checkProject,
 	} {
 		if err := set(); err != nil {
@@ -89,7 +94,7 @@ func (p *Pool) at(root string) *Pool {
 		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template,
 		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
 		portNames: p.portNames, portRules: p.portRules, environment: p.environment,
-		mounts: p.mounts, passEnv: p.passEnv, specs: map[int]*specValue{},
+		mounts: p.mounts, passEnv: p.passEnv, secrets: p.secrets, specs: map[int]*specValue{},
 	}
 }
 
@@ -258,7 +263,7 @@ func (p *Pool) Type() string          { return "pool" }
 func (p *Pool) Truth() starlark.Bool  { return true }
 func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
 func (p *Pool) AttrNames() []string {
-	return []string{"at", "main_port", "name", "ports", "profiles", "project", "root", "slots", "specs", "template"}
+	return []string{"at", "main_port", "name", "ports", "profiles", "project", "root", "secrets", "slots", "specs", "template"}
 }
 
 // Attr gives what the table of slot.pool documents.
@@ -276,6 +281,8 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 		return starlark.String(p.template), nil
 	case "ports":
 		return engine.List(p.portNames, stringValue), nil
+	case "secrets":
+		return engine.List(slices.Sorted(maps.Keys(p.secrets)), stringValue), nil
 	case "slots":
 		return engine.List(p.slots, intValue), nil
 	case "profiles":

@@ -129,7 +129,7 @@ func (p *Pool) verifyPublished(specs []*specValue) error {
 		return err
 	}
 	for _, s := range specs {
-		published, err := file.Published(s.spec.Env)
+		published, err := file.Published(p.withSecrets(s.spec.Env))
 		if err != nil {
 			return fmt.Errorf("%w of pool %q under the environment of slot %d: %w", errTemplate, p.name, s.spec.ID, err)
 		}

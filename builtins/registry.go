@@ -11,6 +11,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/slot"
 )
 
 func (d *domain) registryModule() table.Module {
@@ -29,7 +30,7 @@ func (d *domain) registryModule() table.Module {
 			},
 			{
 				Name: "registry.slots", Doc: "Gives the slots of the registry, ascending by number.",
-				Result: "a list of `struct(id, path, profile, workers, ports, claimed_by, claimed_at, status)`; who claimed it and when are None for a free one, `status` is the one last recorded",
+				Result: "a list of `struct(id, path, profile, workers, ports, claimed_by, claimed_at, status)`; `path` is its directory, which follows from its number; who claimed it and when are None for a free one, `status` is the one last recorded",
 				Errors: "A registry that can't be read.",
 				Run:    d.registrySlots,
 			},
@@ -68,7 +69,11 @@ func (d *domain) registrySlots(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.List(reg.Slots(), slotValue), nil
+	p, err := d.current(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return engine.List(reg.Slots(), p.slotValue), nil
 }
 
 func (d *domain) registrySlot(c *table.Call) (starlark.Value, error) {
@@ -80,11 +85,17 @@ func (d *domain) registrySlot(c *table.Call) (starlark.Value, error) {
 	if !there {
 		return starlark.None, nil
 	}
-	return slotValue(s), nil
+	p, err := d.current(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return p.slotValue(s), nil
 }
 
-func slotValue(s registry.Slot) starlark.Value {
-	return engine.Struct("id", s.ID, "path", s.Path, "profile", s.Profile, "workers", counts(s.Workers), "ports", counts(s.Ports),
+// slotValue is a slot of the registry, but for its directory: the one that is recorded
+// is somebody's word, which no script is to follow.
+func (p *Pool) slotValue(s registry.Slot) starlark.Value {
+	return engine.Struct("id", s.ID, "path", slot.Dir(p.root, s.ID), "profile", s.Profile, "workers", counts(s.Workers), "ports", counts(s.Ports),
 		"claimed_by", orNone(s.ClaimedBy), "claimed_at", orNone(s.ClaimedAt), "status", s.Status)
 }
 

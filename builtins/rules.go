@@ -40,6 +40,7 @@ func ruleModule() table.Module {
 				return &portRule{base: c.Int("base"), step: c.Int("step"), position: c.Thread.CallFrame(1).Pos}, nil
 			},
 		},
+		secretBuiltin(),
 	}}
 }
 

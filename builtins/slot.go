@@ -1,6 +1,8 @@
 package builtins
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -8,8 +10,10 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/claim"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 func (d *domain) slotModule() table.Module {
@@ -35,10 +39,10 @@ func (d *domain) slotModule() table.Module {
 				Doc:  "Removes slots, their directories and their registry entries, and announces each.",
 				Params: []table.Param{
 					{Name: "only", Type: table.Ints(), Named: true, Optional: true, Help: "only these slots; all of the registry if empty"},
-					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds"},
+					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds, after what runs under their claims was stopped"},
 				},
 				Result: "a list of " + result + "; `action` is removed",
-				Errors: "A slot that isn't there, or that somebody holds: then none is removed.",
+				Errors: "A slot that isn't there, or that somebody holds, or whose stack can't be stopped: then none is removed.",
 				Run:    d.remove,
 			},
 			{
@@ -69,6 +73,9 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 		}
 		specs = append(specs, s.spec)
 	}
+	if err := d.putClaimsBack(c, store); err != nil {
+		return nil, fmt.Errorf("slot.ensure: %w", err)
+	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
 	results, err := slot.Ensure(engine.Context(c.Thread), w, store, specs, slot.Options{
 		Refresh: c.Bool("refresh"),
@@ -85,15 +92,72 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.putClaimsBack(c, store); err != nil {
+		return nil, fmt.Errorf("slot.remove: %w", err)
+	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
-	results, err := slot.Remove(engine.Context(c.Thread), w, store, c.Ints("only"), slot.RemoveOptions{
-		Force:  c.Bool("force"),
-		Report: func(r slot.Result) { run.Announce(describe(r, w.Planned())) },
-	})
+	options := slot.RemoveOptions{Report: func(r slot.Result) { run.Announce(describe(r, w.Planned())) }}
+	if c.Bool("force") {
+		options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
+	}
+	results, err := slot.Remove(engine.Context(c.Thread), w, store, c.Ints("only"), options)
 	if err != nil {
 		return nil, fmt.Errorf("slot.remove: %w", err)
 	}
 	return engine.List(results, resultValue), nil
+}
+
+// putClaimsBack brings the registry into line with what kinfra knows of its claims, so
+// that a slot isn't taken for a free one because another tool has overwritten its claim.
+// Where they agree, no lock is taken.
+func (d *domain) putClaimsBack(c *table.Call, store *registry.Store) error {
+	ctx := engine.Context(c.Thread)
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return err
+	}
+	known, err := claims.List(ctx)
+	if err != nil {
+		return err
+	}
+	reg, err := store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range known {
+		entry, _ := reg.Slot(s.ID)
+		if s.Contender == nil && (entry.ClaimedBy != s.ClaimedBy || entry.ClaimedAt != s.ClaimedAt) {
+			return claims.Reconcile(ctx)
+		}
+	}
+	return nil
+}
+
+// giveUp ends the claim of a slot, after what runs under it was stopped.
+func (d *domain) giveUp(ctx context.Context, c *table.Call, id int) error {
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return err
+	}
+	m, err := d.manager(c.Thread)
+	if err != nil {
+		return err
+	}
+	slots, err := claims.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range slots {
+		if s.ID != id || s.Claim == nil {
+			continue
+		}
+		err := m.Release(ctx, *s.Claim)
+		if errors.Is(err, world.ErrPlanned) {
+			return claims.Release(ctx, claim.Target{Slot: id, Token: s.Claim.Token})
+		}
+		return err
+	}
+	return nil // released meanwhile
 }
 
 func (d *domain) available(c *table.Call) (starlark.Value, error) {

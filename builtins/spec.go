@@ -162,6 +162,9 @@ func (p *Pool) environmentOf(t *starlark.Thread, s *specValue) (map[string]strin
 		err := fmt.Errorf("the environment of slot %d is %s: want a dict of names and values", s.spec.ID, table.Describe(v))
 		return nil, pointTo(err, p.environment)
 	}
+	if err := p.checkNoSecrets(dict); err != nil {
+		return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)
+	}
 	env, err := stringMap(dict)
 	if err != nil {
 		return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)

@@ -138,7 +138,7 @@ func stateValue(m *lifecycle.Manager, s lifecycle.SlotState, known bool) starlar
 	if s.Problem != nil {
 		problem = starlark.String(s.Problem.Error())
 	}
-	return engine.Struct("id", s.Slot.ID, "profile", s.Slot.Profile, "path", s.Slot.Path, "project", m.Project(s.Slot.ID),
+	return engine.Struct("id", s.Slot.ID, "profile", s.Slot.Profile, "path", m.Dir(s.Slot.ID), "project", m.Project(s.Slot.ID),
 		"ports", counts(s.Slot.Ports), "workers", counts(s.Slot.Workers), "claim", claimed, "contender", contender,
 		"status", status, "recorded", s.Slot.Status, "up", s.State.Up, "want", s.State.Want,
 		"services", engine.List(s.State.Services, func(v docker.ServiceState) starlark.Value {
@@ -189,7 +189,7 @@ func attached(w world.World, s stack.Stack, command string, args []string) (worl
 	case command == "shell":
 		return world.Command{}, engine.UsageError("kinfra sandbox shell 1 SERVICE", "a shell wants the name of a service, and perhaps of a shell")
 	case command == "exec" && len(args) >= 2:
-		return s.Exec(w, args[0], true, args[1:]...), nil
+		return s.Exec(w, args...), nil
 	case command == "exec":
 		return world.Command{}, engine.UsageError("kinfra sandbox exec 1 SERVICE COMMAND", "exec wants the name of a service and a command")
 	}

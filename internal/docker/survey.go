@@ -58,7 +58,7 @@ type ServiceState struct {
 // A container belongs to a stack when its labels name the stack's project, and a
 // directory or a file below root, symbolic links resolved.
 func Survey(w world.World, root string, containers []Container, stacks []Expected) (states []State, strays []Container) {
-	owner := owner{w.Host(), root, resolve(w.Host(), root)}
+	owner := owner{w.Host(), root, resolve(w.Host(), root), map[string]bool{}}
 	index := make(map[string]int, len(stacks))
 	states = make([]State, len(stacks))
 	for i, stack := range stacks {
@@ -87,18 +87,28 @@ type owner struct {
 	files    world.Files
 	root     string
 	resolved string
+	known    map[string]bool // whether a path is below the root: containers share theirs
 }
 
 func (o owner) owns(c Container) bool {
-	for _, path := range append([]string{c.Dir}, c.Files...) {
-		if !filepath.IsAbs(path) {
-			continue
-		}
-		if under(path, o.root) || under(path, o.resolved) || under(resolve(o.files, path), o.resolved) {
-			return true
-		}
+	return o.has(c.Dir) || slices.ContainsFunc(c.Files, o.has)
+}
+
+// has tells whether path is below the root. Links are looked at only where the letters
+// don't say so.
+func (o owner) has(path string) bool {
+	if !filepath.IsAbs(path) {
+		return false
 	}
-	return false
+	if under(path, o.root) || under(path, o.resolved) {
+		return true
+	}
+	below, known := o.known[path]
+	if !known {
+		below = under(resolve(o.files, path), o.resolved)
+		o.known[path] = below
+	}
+	return below
 }
 
 // under tells whether path is dir or below it.

@@ -16,7 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/claim"
@@ -53,9 +55,12 @@ func New(w world.World, def Definition, claims *claim.Pool) *Manager {
 // Project is the Compose project of a slot.
 func (m *Manager) Project(id int) string { return fmt.Sprintf(m.def.Project, id) }
 
+// Dir is the directory of a slot. It follows from the number, whatever the registry says.
+func (m *Manager) Dir(id int) string { return slot.Dir(m.def.Root, id) }
+
 // Stack is the stack of a slot, with the override if there is one.
 func (m *Manager) Stack(id int) (stack.Stack, error) {
-	dir := slot.Dir(m.def.Root, id)
+	dir := m.Dir(id)
 	s := stack.Stack{
 		Root: m.def.Root, Project: m.Project(id), Dir: dir, EnvFile: filepath.Join(dir, slot.EnvName),
 		Files: []string{filepath.Join(dir, slot.ComposeName)}, Pass: m.def.Pass,
@@ -80,7 +85,7 @@ const mostRead = 4 << 20
 // template is the slot's compose file as it is on disk, with the slot's variables:
 // what runs is what it was provisioned with, whatever the scripts say today.
 func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
-	files := m.w.Root(slot.Dir(m.def.Root, id))
+	files := m.w.Root(m.Dir(id))
 	var contents [2][]byte
 	for i, name := range [...]string{slot.EnvName, slot.ComposeName} {
 		data, err := files.ReadFile(name, mostRead)
@@ -115,7 +120,8 @@ type UpOptions struct {
 }
 
 // Up starts the stack of a claim's slot with the worktree's code mounted, and waits
-// until all of it is healthy. Its errors are those of claim.Pool.Guard and stack.Up.
+// until all of it is healthy. It reads the stack's secrets first, except in a dry run.
+// Its errors are those of claim.Pool.Guard, secret.Ref.Resolve and stack.Up.
 func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 	return m.guarded(ctx, target(c), func() error {
 		file, env, err := m.template(c.Slot)
@@ -123,6 +129,10 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		ports, err := file.Published(env)
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", c.Slot, err)
+		}
+		secrets, err := m.secrets(ctx) // before anything is changed
 		if err != nil {
 			return fmt.Errorf("slot %d: %w", c.Slot, err)
 		}
@@ -137,25 +147,33 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		if err != nil {
 			return err
 		}
-		if clean {
-			if err := stack.Down(ctx, m.w, s, true); err != nil {
-				return fmt.Errorf("clearing what slot %d had of its last holder: %w", c.Slot, err)
-			}
-			if err := m.claims.VolumesUsed(ctx, target(c)); err != nil {
-				return err
-			}
-		}
-		if err := stack.Up(ctx, m.w, s, stack.Options{Ports: ports, Timeout: o.Timeout, Report: o.Report}); err != nil {
+		s.Secrets = secrets
+		options := stack.Options{Ports: ports, Clean: clean, Timeout: o.Timeout, Report: o.Report}
+		options.Begin = func(ctx context.Context) error { return m.claims.VolumesUsed(ctx, target(c)) }
+		if err := stack.Up(ctx, m.w, s, options); err != nil {
 			return err
 		}
 		return m.claims.SetStatus(ctx, target(c), "running")
 	})
 }
 
+// secrets reads the secrets of the stacks; a dry run does without.
+func (m *Manager) secrets(ctx context.Context) (map[string]secret.Value, error) {
+	values := map[string]secret.Value{}
+	for _, name := range slices.Sorted(maps.Keys(m.def.Secrets)) {
+		value, err := m.def.Secrets[name].Resolve(ctx, m.w)
+		if err != nil && !errors.Is(err, world.ErrPlanned) {
+			return nil, fmt.Errorf("variable %s: %w", name, err)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
 // writeOverride writes the file that mounts the worktree's code, or removes it where
 // nothing is mounted.
 func (m *Manager) writeOverride(c claim.Claim) error {
-	files := m.w.Root(slot.Dir(m.def.Root, c.Slot))
+	files := m.w.Root(m.Dir(c.Slot))
 	if len(m.def.Mounts) == 0 {
 		err := files.Remove(stack.OverrideName)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -16,17 +15,13 @@ func (s Stack) Logs(w world.World, args ...string) world.Command {
 }
 
 // Exec is the command that runs a program in a service's container, to be run with
-// [world.World.Attach]. terminal tells whether it gets a terminal. args are the
+// [world.World.Attach]. args are flags of `docker compose exec`, the service, the
 // program and its arguments.
-func (s Stack) Exec(w world.World, service string, terminal bool, args ...string) world.Command {
-	command := []string{"exec"}
-	if !terminal {
-		command = append(command, "-T")
-	}
-	return s.command(w, 0, slices.Concat(command, []string{"--", service}, args)...)
+func (s Stack) Exec(w world.World, args ...string) world.Command {
+	return s.command(w, 0, append([]string{"exec"}, args...)...)
 }
 
 // Shell is Exec of a shell; program is the shell, sh if empty.
 func (s Stack) Shell(w world.World, service, program string) world.Command {
-	return s.Exec(w, service, true, cmp.Or(program, "sh"))
+	return s.Exec(w, "--", service, cmp.Or(program, "sh"))
 }

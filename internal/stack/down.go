@@ -104,22 +104,47 @@ func (s Stack) removeLeft(ctx context.Context, w world.World, state docker.State
 	if !alone {
 		return nil
 	}
-	if err := s.removeLabelled(ctx, w, "network"); err != nil {
-		return err
+	networks, err := s.labelled(ctx, w, "network")
+	if err != nil {
+		return fmt.Errorf("taking project %s down: %w", s.Project, err)
+	}
+	for _, id := range networks {
+		if err := s.removeNetwork(ctx, w, id); err != nil {
+			return err
+		}
 	}
 	if !volumes {
 		return nil
 	}
-	return s.removeLabelled(ctx, w, "volume")
-}
-
-// removeLabelled removes all networks or volumes of the project.
-func (s Stack) removeLabelled(ctx context.Context, w world.World, kind string) error {
-	ids, err := s.labelled(ctx, w, kind)
+	names, err := s.labelled(ctx, w, "volume")
 	if err != nil {
 		return fmt.Errorf("taking project %s down: %w", s.Project, err)
 	}
-	return s.remove(ctx, w, ids, kind, "rm")
+	return s.remove(ctx, w, names, "volume", "rm")
+}
+
+// removeNetwork removes a network. The Engine sometimes miscounts the containers of
+// one, when several leave at once, and then keeps it, empty, until it is restarted
+// (github.com/moby/moby/issues/42119). Such a network is left: nothing else removes it,
+// it does no harm, and the next start uses it.
+func (s Stack) removeNetwork(ctx context.Context, w world.World, id string) error {
+	const tries = 5 // the containers may be leaving right now
+	for range tries {
+		err := s.remove(ctx, w, []string{id}, "network", "rm")
+		if err == nil || !strings.Contains(err.Error(), "active endpoint") || !isEmpty(ctx, w, id) {
+			return err
+		}
+		if err := w.Sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isEmpty tells whether a network has no containers.
+func isEmpty(ctx context.Context, w world.World, network string) bool {
+	out, err := runDocker(ctx, w, true, "network", "inspect", "--format", "{{len .Containers}}", "--", network)
+	return err == nil && out.Code == 0 && strings.TrimSpace(string(out.Stdout)) == "0"
 }
 
 // labelled lists the networks or volumes that have the project's label.

@@ -23,10 +23,10 @@ import (
 type machine struct {
 	*world.Fake
 	mu      sync.Mutex
-	looks   int                                  // list requests so far
-	list    func(look int) []string              // containers at a look, as "service state status"
-	compose func(command string) (string, error) // plays Compose, and says what it prints when it fails
-	ran     []string                             // commands of docker, without what all have
+	looks   int                                                       // list requests so far
+	list    func(look int) []string                                   // containers at a look, as "service state status"
+	compose func(ctx context.Context, command string) (string, error) // plays Compose, and says what it prints when it fails
+	ran     []string                                                  // commands of docker, without what all have
 }
 
 const project = "slot-1"
@@ -70,7 +70,7 @@ func (m *machine) answer() string {
 }
 
 // handle plays docker. Compose is done when compose returns.
-func (m *machine) handle(_ context.Context, cmd world.Command) (world.Output, error) {
+func (m *machine) handle(ctx context.Context, cmd world.Command) (world.Output, error) {
 	line := strings.TrimPrefix(strings.Join(cmd.Args, " "), "docker ")
 	common := "compose --project-name slot-1 --project-directory /pool/sandboxes/slot-1 --env-file /pool/sandboxes/slot-1/.env --file /pool/sandboxes/slot-1/docker-compose.yml "
 	rest, isCompose := strings.CutPrefix(line, common)
@@ -80,7 +80,7 @@ func (m *machine) handle(_ context.Context, cmd world.Command) (world.Output, er
 	if !isCompose || m.compose == nil {
 		return world.Output{}, nil
 	}
-	stderr, err := m.compose(strings.Fields(strings.TrimPrefix(rest, "--ansi never "))[0])
+	stderr, err := m.compose(ctx, strings.Fields(strings.TrimPrefix(rest, "--ansi never "))[0])
 	if stderr != "" {
 		return world.Output{Code: 1, Stderr: []byte(stderr)}, err
 	}
@@ -122,7 +122,7 @@ func TestWatch(t *testing.T) {
 			}
 			return []string{tt.lives[min(look, len(tt.lives))-1]}
 		}
-		m.compose = func(command string) (string, error) {
+		m.compose = func(_ context.Context, command string) (string, error) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			down = command == "down"
@@ -158,18 +158,21 @@ func TestWatchOldContainers(t *testing.T) {
 			}
 			return []string{"a running Up 1 second (healthy)"}
 		}
-		m.compose = func(command string) (string, error) {
+		m.compose = func(ctx context.Context, command string) (string, error) {
 			if command == "up" {
-				<-done
-				return "", nil
+				select {
+				case <-done:
+				case <-ctx.Done():
+				}
+				return "", ctx.Err()
 			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			down = true
 			return "", nil
 		}
-		err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
-		if starts == (err != nil) || !starts && !errors.Is(err, stack.ErrUnhealthy) {
+		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Hour})
+		if starts == (err != nil) || !starts && !errors.Is(err, stack.ErrUnhealthy) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("starts is %v: got %v", starts, err)
 		}
 	}
@@ -189,7 +192,7 @@ func TestTakeDownAgain(t *testing.T) {
 		}
 		return []string{"late created Created"}
 	}
-	m.compose = func(command string) (string, error) {
+	m.compose = func(_ context.Context, command string) (string, error) {
 		if command != "down" {
 			return "out of luck", nil
 		}
@@ -323,6 +326,31 @@ func TestIncompleteStack(t *testing.T) {
 		}
 		if m.looks > 0 || len(m.ran) > 0 {
 			t.Errorf("%s: it was tried", name)
+		}
+	}
+}
+
+// TestStuckNetwork: a network that the Engine wrongly takes to be in use is left, and
+// one that is in use is an error.
+func TestStuckNetwork(t *testing.T) {
+	for _, containers := range []string{"0", "1"} {
+		m := newMachine()
+		tries := 0
+		m.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
+			switch strings.Join(cmd.Args[1:3], " ") {
+			case "network ls":
+				return world.Output{Stdout: []byte("n1\n")}, nil
+			case "network inspect":
+				return world.Output{Stdout: []byte(containers + "\n")}, nil
+			case "network rm":
+				tries++
+				return world.Output{Code: 1, Stderr: []byte("Error response from daemon: network n has active endpoints\n")}, nil
+			}
+			return world.Output{}, nil
+		}
+		err := stack.Down(t.Context(), m, m.stack(), true)
+		if (err != nil) != (containers == "1") || (tries > 1) != (containers == "0") {
+			t.Errorf("with %s containers: %d tries, %v", containers, tries, err)
 		}
 	}
 }

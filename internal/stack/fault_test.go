@@ -199,7 +199,7 @@ func TestWorktreePaths(t *testing.T) {
 	w := world.Real("test")
 	for i, name := range names {
 		for _, path := range []string{"/app/src/code.py", "/all: $it/src $x: #1/code.py"} {
-			cmd := s.Exec(w, fmt.Sprintf("s%d", i), false, "cat", path)
+			cmd := s.Exec(w, "-T", fmt.Sprintf("s%d", i), "cat", path)
 			cmd.Timeout = time.Minute
 			out, err := w.Run(t.Context(), cmd)
 			if err != nil || string(out.Stdout) != "the code of "+name {

@@ -152,9 +152,25 @@ func left(t *testing.T, project string) string {
 
 func wantNothing(t *testing.T, project string) {
 	t.Helper()
-	if found := left(t, project); found != "" {
+	found := left(t, project)
+	if network, ok := strings.CutPrefix(found, "network "); ok && isStuck(network) {
+		t.Logf("the Engine can't remove the empty network %s, by a fault of its own", network)
+		return
+	}
+	if found != "" {
 		t.Errorf("left of project %s:\n%s", project, found)
 	}
+}
+
+// isStuck tells whether the Engine takes a network without containers to have some
+// (github.com/moby/moby/issues/42119).
+func isStuck(network string) bool {
+	containers, err := exec.Command("docker", "network", "inspect", "--format", "{{len .Containers}}", network).Output()
+	if err != nil || strings.TrimSpace(string(containers)) != "0" {
+		return false
+	}
+	out, _ := exec.Command("docker", "network", "rm", network).CombinedOutput()
+	return strings.Contains(string(out), "active endpoints")
 }
 
 // state asks the Engine how a slot is.

@@ -94,7 +94,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("after a restart, code %d from %s, was %s", code, after.Host, before.Host)
 	}
 
-	cmd := s.Exec(w, "api", false, "env")
+	cmd := s.Exec(w, "-T", "api", "env")
 	cmd.Timeout = time.Minute
 	out, err := w.Run(t.Context(), cmd)
 	if err != nil || !strings.Contains(string(out.Stdout), "SLOT=42\n") {

@@ -19,6 +19,10 @@ type Options struct {
 	Clean   bool                      // remove its containers and volumes first
 	Timeout time.Duration             // how long it may take until all is healthy; 5 minutes if 0
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
+
+	// Begin is called when nothing stands in the way any more, and before anything is
+	// started, which an error prevents; may be nil.
+	Begin func(context.Context) error
 }
 
 const (
@@ -63,6 +67,14 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	volumes, err := s.labelled(ctx, w, "volume")
 	if err != nil {
 		return fmt.Errorf("starting project %s: %w", s.Project, err)
+	}
+	if o.Clean && len(volumes) > 0 {
+		return fmt.Errorf("starting project %s: a volume of its last holder could not be removed: %s", s.Project, volumes[0])
+	}
+	if o.Begin != nil {
+		if err := o.Begin(ctx); err != nil {
+			return err
+		}
 	}
 	err = u.start(ctx, state, "up", "--detach", "--remove-orphans")
 	if err == nil || errors.Is(err, world.ErrPlanned) {
@@ -187,6 +199,7 @@ func (u *upper) diagnose(ctx context.Context, watch *watch, composeErr error) er
 		return fmt.Errorf("%w\n%w", composeErr, err)
 	}
 	state := u.stack.of(u.world, containers)
+	watch.gaveUp = true
 	if watch.see(state); len(watch.failed) > 0 {
 		return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed), Err: composeErr}
 	}
@@ -247,22 +260,36 @@ func (u *upper) failures(ctx context.Context, containers []docker.Container) []F
 }
 
 // takeDown removes what a failed start has left, whether or not ctx has ended, and
-// returns why the start failed. A container that the Engine was still making when
-// Compose was ended may appear late, so it looks again.
+// returns why the start failed. A network or container that the Engine was still
+// making when Compose was ended may appear late, so it looks again.
 func (u *upper) takeDown(ctx context.Context, cause error, volumes bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeDownTimeout)
 	defer cancel()
 	for range 3 {
-		if err := Down(ctx, u.world, u.stack, volumes); err != nil {
+		err := Down(ctx, u.world, u.stack, volumes)
+		if err == nil {
+			err = u.world.Sleep(ctx, pollEvery)
+		}
+		left := 0
+		if err == nil {
+			left, err = u.left(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("%w\ntaking it down again: %w", cause, err)
 		}
-		if err := u.world.Sleep(ctx, pollEvery); err != nil {
-			return fmt.Errorf("%w\ntaking it down again: %w", cause, err)
-		}
-		containers, err := u.engine.Containers(ctx)
-		if err == nil && len(u.stack.of(u.world, containers).Containers) == 0 {
-			return cause
+		if left == 0 {
+			break
 		}
 	}
-	return fmt.Errorf("%w\ntaking it down again: new containers keep appearing", cause)
+	return cause
+}
+
+// left counts the stack's containers and networks.
+func (u *upper) left(ctx context.Context) (int, error) {
+	state, err := u.stack.look(ctx, u.world, u.engine)
+	if err != nil {
+		return 0, err
+	}
+	networks, err := u.stack.labelled(ctx, u.world, "network")
+	return len(state.Containers) + len(networks), err
 }

@@ -24,6 +24,7 @@ const (
 type watch struct {
 	upper    *upper
 	composed bool // Compose has done its part: what doesn't run now has failed
+	gaveUp   bool // Compose has failed: what was restarted is why
 
 	failed  []docker.Container // ended, unhealthy, or restarted too often
 	pending []docker.Container // not up yet
@@ -97,7 +98,8 @@ func (w *watch) hasFailed(c docker.Container) bool {
 		return false
 	}
 	ended := c.State == "exited" || c.State == "dead"
-	return ended || c.Running() && c.Health == "unhealthy" || w.restarts[c.ID] > maxRestarts
+	restarts := w.restarts[c.ID]
+	return ended || c.Running() && c.Health == "unhealthy" || restarts > maxRestarts || w.gaveUp && restarts > 0
 }
 
 func (w *watch) isUp(c docker.Container) bool {
