@@ -47,11 +47,48 @@ func jsonModule() table.Module {
 		Name: "json", Doc: "Reads and writes JSON.",
 		Builtins: []table.Builtin{
 			delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted.", "a string", value),
-			delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", text,
-				table.Param{Name: "default", Type: table.Any(), Optional: true, Help: "what to give for a text that isn't JSON, instead of failing"}),
+			shallow(delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", text,
+				table.Param{Name: "default", Type: table.Any(), Optional: true, Help: "what to give for a text that isn't JSON, instead of failing"})),
 			delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...),
 		},
 	}
+}
+
+// shallow refuses a JSON text that nests too deeply, before a decoder that descends into
+// it overflows the stack: nothing could catch that.
+func shallow(decode table.Builtin) table.Builtin {
+	run := decode.Run
+	decode.Errors = fmt.Sprintf("A text that isn't JSON, or is nested deeper than %d levels.", deepestJSON)
+	decode.Run = func(c *table.Call) (starlark.Value, error) {
+		if jsonDepth(c.String("x")) > deepestJSON {
+			return nil, fmt.Errorf("%s: nested deeper than %d levels", decode.Name, deepestJSON)
+		}
+		return run(c)
+	}
+	return decode
+}
+
+// deepestJSON is how deep a JSON text may nest: as deep as the YAML library has it.
+const deepestJSON = 10_000
+
+// jsonDepth is how deep the lists and objects of a JSON text are nested.
+func jsonDepth(text string) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case quoted && b == '\\':
+			i++ // what it escapes
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '[' || b == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case b == ']' || b == '}':
+			depth--
+		}
+	}
+	return deepest
 }
 
 func timeModule() table.Module {

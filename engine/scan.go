@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -25,6 +27,33 @@ func (c Command) Summary() string { return summary(c.Help) }
 // and what keeps files from being read. Of two files of one name, and of two
 // commands of the same words, the first layer's counts.
 func Commands(layers *layer.Stack) (commands []Command, problems []error) {
+	return find(layers, func(layer.File) bool { return true })
+}
+
+// Find finds the one command whose words begin the arguments, if a script declares
+// it; the longest where there are several. It looks only into those of the binary's
+// own files that name it, which saves a tenth of a millisecond.
+func Find(layers *layer.Stack, args []string) (Command, bool) {
+	const mostWords = 4
+	var wanted []string
+	for n := range min(len(args), mostWords) {
+		wanted = append(wanted, strings.Join(args[:n+1], " "))
+	}
+	commands, _ := find(layers, func(file layer.File) bool {
+		return file.Layer != layers.Builtin || slices.ContainsFunc(wanted, func(words string) bool {
+			return bytes.Contains(file.Data, []byte(`"`+words+`"`))
+		})
+	})
+	for _, words := range slices.Backward(wanted) {
+		if i := slices.IndexFunc(commands, func(c Command) bool { return c.Words == words }); i >= 0 {
+			return commands[i], true
+		}
+	}
+	return Command{}, false
+}
+
+// find is Commands of the files that may be worth a look.
+func find(layers *layer.Stack, worth func(layer.File) bool) (commands []Command, problems []error) {
 	seen, words := map[string]bool{}, map[string]Command{}
 	for _, l := range layers.Layers {
 		names, err := l.Scripts()
@@ -42,25 +71,35 @@ func Commands(layers *layer.Stack) (commands []Command, problems []error) {
 				problems = append(problems, err)
 				continue
 			}
-			found := scan(file.Data)
-			if found.computed {
-				problems = append(problems, fmt.Errorf("%s: the command of a workflow is not a string literal, so it can't be found", file.Path()))
+			if !worth(file) {
+				continue
 			}
-			for _, w := range found.commands {
-				if err := checkWords(w); err != nil {
-					problems = append(problems, fmt.Errorf("%s: %w", file.Path(), err))
-					continue
-				}
-				if first, twice := words[w]; twice {
-					if first.File.Layer == l {
-						problems = append(problems, fmt.Errorf("%s: the command %q is declared by %s, too", file.Path(), w, first.File.Path()))
-					}
-					continue
-				}
-				words[w] = Command{w, found.doc, file}
-				commands = append(commands, words[w])
-			}
+			found, errs := declared(file, words)
+			commands, problems = append(commands, found...), append(problems, errs...)
 		}
+	}
+	return commands, problems
+}
+
+// declared is the commands of a file that no other has declared before.
+func declared(file layer.File, words map[string]Command) (commands []Command, problems []error) {
+	found := scan(file.Data)
+	if found.computed {
+		problems = append(problems, fmt.Errorf("%s: the command of a workflow is not a string literal, so it can't be found", file.Path()))
+	}
+	for _, w := range found.commands {
+		if err := checkWords(w); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", file.Path(), err))
+			continue
+		}
+		if first, twice := words[w]; twice {
+			if first.File.Layer == file.Layer {
+				problems = append(problems, fmt.Errorf("%s: the command %q is declared by %s, too", file.Path(), w, first.File.Path()))
+			}
+			continue
+		}
+		words[w] = Command{w, found.doc, file}
+		commands = append(commands, words[w])
 	}
 	return commands, problems
 }

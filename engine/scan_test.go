@@ -245,3 +245,28 @@ func BenchmarkNewRun(b *testing.B) {
 		NewRun(context.Background(), &m.config).Close()
 	}
 }
+
+// TestFindAgreesWithCommands: looking for one command finds what looking for all does.
+func TestFindAgreesWithCommands(t *testing.T) {
+	shipped := fstest.MapFS{
+		"a.star": {Data: []byte(`workflow(command = "hello", run = print)`)},
+		"b.star": {Data: []byte(`workflow(command = "hello world", run = print)`)},
+		"c.star": {Data: []byte(`x = "hello moon"`)},
+	}
+	user := fstest.MapFS{"b.star": {Data: []byte(`workflow(command = "hel\x6co world", run = print)`)}}
+	stack := &layer.Stack{Builtin: layer.Embedded("kinfra", shipped)}
+	stack.Layers = []*layer.Layer{layer.Embedded("user", user), stack.Builtin}
+	for args, want := range map[string]string{
+		"hello": "hello", "hello you": "hello", "hello world": "hello world", "hello world -n": "hello world",
+		"hello moon": "hello", "moon": "", "": "",
+	} {
+		c, ok := Find(stack, strings.Fields(args))
+		if c.Words != want || ok != (want != "") {
+			t.Errorf("Find(%q) = %q, %t; want %q", args, c.Words, ok, want)
+		}
+		all, _ := Commands(stack)
+		if i := slices.IndexFunc(all, func(c Command) bool { return c.Words == want }); ok && all[i].File.ID() != c.File.ID() {
+			t.Errorf("Find(%q) is that of %s, the first is that of %s", args, c.File.ID(), all[i].File.ID())
+		}
+	}
+}

@@ -19,10 +19,10 @@ import (
 //	hint: kinfra ports shows the whole table
 func (d Diagnostic) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "error: %s\n", printable(d.Message))
+	fmt.Fprintf(&b, "error: %s\n", Printable(d.Message))
 	b.WriteString(d.Where())
 	if d.Hint != "" {
-		fmt.Fprintf(&b, "hint: %s\n", printable(d.Hint))
+		fmt.Fprintf(&b, "hint: %s\n", Printable(d.Hint))
 	}
 	return b.String()
 }
@@ -31,11 +31,11 @@ func (d Diagnostic) Text() string {
 func (d Diagnostic) Where() string {
 	var b strings.Builder
 	if d.Place != nil {
-		fmt.Fprintf(&b, "  --> %s\n", printable(d.Place.String()))
+		fmt.Fprintf(&b, "  --> %s\n", Printable(d.Place.String()))
 		d.excerpt(&b)
 	}
 	for _, c := range d.Calls {
-		fmt.Fprintf(&b, "  called from %s", printable(c.Place.String()))
+		fmt.Fprintf(&b, "  called from %s", Printable(c.Place.String()))
 		if c.Function != "" {
 			fmt.Fprintf(&b, ", in %s", c.Function)
 		}
@@ -49,15 +49,15 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 	p := d.Place
 	if p.Source == "" {
 		for _, also := range d.Also {
-			fmt.Fprintf(b, "  and %s\n", printable(also.String()))
+			fmt.Fprintf(b, "  and %s\n", Printable(also.String()))
 		}
 		return
 	}
 	number := fmt.Sprint(p.Line)
-	before, after := around(printable(p.Source), p.Column-1)
+	before, after := around(Printable(p.Source), p.Column-1)
 	fmt.Fprintf(b, "%s | %s%s\n%*s | %s^", number, before, after, len(number), "", blank(before))
 	for _, also := range d.Also {
-		fmt.Fprintf(b, " and %s", printable(also.String()))
+		fmt.Fprintf(b, " and %s", Printable(also.String()))
 	}
 	b.WriteByte('\n')
 }
@@ -91,11 +91,12 @@ func blank(s string) string {
 	return b.String()
 }
 
-// printable replaces characters that rewrite what a terminal shows, but for newlines
-// and tabs: control characters, and those that turn the direction of writing.
-func printable(s string) string {
+// Printable replaces characters that rewrite or hide what a terminal shows, but for
+// newlines and tabs: control characters, and those that format without being seen,
+// such as what turns the direction of writing.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
 			return utf8.RuneError
 		}
 		return r

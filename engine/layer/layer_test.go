@@ -83,6 +83,8 @@ func TestResolve(t *testing.T) {
 		{`..\secret.star`, inUser, "", ErrName},
 		{"pool.star\x00", inUser, "", ErrName},
 		{"pool.star\xff", inUser, "", ErrName},
+		{"pool\u200b.star", inUser, "", ErrName},
+		{"pool\n.star", inUser, "", ErrName},
 	} {
 		f, err := s.Resolve(c.label, c.from)
 		if got := string(f.Data); c.want != "" && (err != nil || f.ID()+" "+got != c.want) {
