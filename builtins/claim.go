@@ -45,14 +45,14 @@ func (d *domain) claimModule() table.Module {
 				Params: []table.Param{
 					{Name: "worktree", Type: table.String(), Help: "the worktree in whose name something is to be done, absolute"},
 					{Name: "slot", Type: table.Int(), Named: true, Optional: true, Help: "the slot's number; the slot that the worktree holds if left out"},
-					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also the claim of another worktree"},
+					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also the claim of another worktree, or one of two that are in conflict; such a one can only be released"},
 				},
 				Result: result,
 				Errors: "A worktree that holds no slot; a slot that isn't there, that nobody holds, or that is another's (4).",
 				Run:    d.findClaim,
 			},
 			{
-				Name: "claim.release", Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker.",
+				Name: "claim.release", Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
 				Params: []table.Param{held}, Run: d.releaseClaim,
 				Errors: "A stack that can't be stopped: then the slot stays claimed. A claim that is no longer in force (4).",
 			},
@@ -69,6 +69,7 @@ func (d *domain) claimModule() table.Module {
 type claimValue struct {
 	claim   claim.Claim
 	renewed bool
+	forced  bool // whoever found it means it, also where it is one of two on the slot
 }
 
 func (c *claimValue) String() string {
@@ -196,7 +197,7 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim.take: %w", err)
 	}
-	return &claimValue{taken, renewed}, nil
+	return &claimValue{claim: taken, renewed: renewed}, nil
 }
 
 func firstLine(text string) string {
@@ -215,7 +216,7 @@ func (d *domain) findClaim(c *table.Call) (starlark.Value, error) {
 		if err != nil {
 			return nil, fmt.Errorf("claim.find: %w", err)
 		}
-		return &claimValue{claim: found}, nil
+		return &claimValue{claim: found, forced: c.Bool("force")}, nil
 	}
 	found, ok, err := claims.Find(ctx, worktree)
 	switch {
@@ -224,6 +225,9 @@ func (d *domain) findClaim(c *table.Call) (starlark.Value, error) {
 	case !ok:
 		return nil, &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("%s holds no slot", worktree),
 			Next: "kinfra sandbox claim gives it one; kinfra sandbox slots shows who holds which"}
+	case found.Contender != nil && c.Bool("force"):
+		own, err := claims.Holder(ctx, found.ID, worktree, false)
+		return &claimValue{claim: own, forced: true}, err
 	case found.Contender != nil:
 		return nil, fmt.Errorf("claim.find: %w", &claim.ConflictError{Ours: *found.Claim, Theirs: *found.Contender})
 	}
@@ -235,11 +239,12 @@ func (d *domain) releaseClaim(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	held := c.Value("claim").(*claimValue).claim
-	if err := planned(c, fmt.Sprintf("Would release slot %d", held.Slot), m.Release(engine.Context(c.Thread), held)); err != nil {
-		return nil, fmt.Errorf("claim.release: %w", err)
+	held := c.Value("claim").(*claimValue)
+	err = m.Release(engine.Context(c.Thread), held.claim)
+	if _, conflict := errors.AsType[*claim.ConflictError](err); conflict && held.forced {
+		err = m.Abandon(engine.Context(c.Thread), held.claim)
 	}
-	return starlark.None, nil
+	return starlark.None, named(c, planned(c, fmt.Sprintf("Would release slot %d", held.claim.Slot), err))
 }
 
 // planned announces what a dry run doesn't do, instead of failing with it.

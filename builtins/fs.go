@@ -128,6 +128,9 @@ func fsWrite(c *table.Call) (starlark.Value, error) {
 		if c.Bool("private") {
 			mode = 0o600
 		}
+		if info, err := files.Lstat(path); err == nil && !info.Mode.IsRegular() && info.Mode.Type() != fs.ModeSymlink {
+			return nil, fmt.Errorf("%s is there and no file: it would be replaced: %w", path, world.ErrNotRegular)
+		}
 		return starlark.None, world.Replace(files, engine.World(c.Thread), path, []byte(c.String("content")), mode)
 	})
 }

@@ -198,7 +198,7 @@ func (p *Pool) setMounts(mounts starlark.IterableMapping) error {
 			p.mounts[service] = append(p.mounts[service], stack.Mount{Source: source, Target: target})
 		}
 	}
-	if _, err := stack.Override("/worktree", p.mounts); err != nil {
+	if err := stack.CheckMounts(p.mounts); err != nil {
 		return fmt.Errorf("mounts: %w", err)
 	}
 	return nil

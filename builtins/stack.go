@@ -170,8 +170,8 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 		return nil, named(c, err)
 	}
 	code, err := w.Attach(ctx, command)
-	if err = planned(c, "Would run "+strings.Join(command.Args, " "), err); err != nil {
-		return nil, named(c, err)
+	if err != nil { // a dry run shows logs all the same
+		return starlark.None, named(c, planned(c, "Would run "+strings.Join(command.Args, " "), err))
 	}
 	if code != 0 {
 		return nil, &engine.ExitError{Exit: code}

@@ -33,7 +33,8 @@ type app struct {
 
 	run      *engine.Run // once a script is loaded
 	bound    map[*cobra.Command]*engine.Workflow
-	reported bool // the error has been printed
+	printed  bool // the one object of --output json has been
+	reported bool // the error has been
 }
 
 func newApp(args []string, stdout, stderr io.Writer) *app {
@@ -80,7 +81,7 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 	}
 	a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
 	if a.layers != nil {
-		a.commands, a.problems = engine.Commands(a.layers)
+		a.findCommands()
 	}
 	root := a.rootCommand()
 	if err := a.loadTarget(ctx, root); err != nil {
@@ -88,6 +89,19 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 	}
 	a.settle(root)
 	return root, nil
+}
+
+// findCommands finds the command of a script that the arguments name; or all of them,
+// where they name none, or ask for help or completion.
+func (a *app) findCommands() {
+	asked, words := helpWords(a.args)
+	if i := firstWord(words); i >= 0 && len(asked) == 0 {
+		if c, ok := engine.Find(a.layers, words[i:]); ok {
+			a.commands = []engine.Command{c}
+			return
+		}
+	}
+	a.commands, a.problems = engine.Commands(a.layers)
 }
 
 // settle reads the global flags again, now that those of the command itself are

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/pflag"
 
 	"github.com/ktrdr/kinfra/engine"
@@ -73,8 +72,8 @@ func (g *globals) wantsColor(out io.Writer) bool {
 	case "never":
 		return false
 	}
-	file, isFile := out.(*os.File)
-	return isFile && isatty.IsTerminal(file.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	s, ok := out.(*stream)
+	return ok && s.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // log is the logger that the flags ask for.

@@ -52,7 +52,7 @@ func TestInterruptedWhileWaiting(t *testing.T) {
 	}
 	defer unlock()
 	scripts := provisionThatFirst(t, `print("begun")`)
-	code, out := interruptedAt(t, m.kinfra(t, "sandbox", "provision", "--scripts", scripts), "begun")
+	code, out := endedAt(t, m.kinfra(t, "sandbox", "provision", "--scripts", scripts), "begun", interrupt)
 	if code != 130 || out != "begun\ninterrupted\n" {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
@@ -65,7 +65,7 @@ func TestInterruptedWhileWaiting(t *testing.T) {
 func TestInterruptedValidation(t *testing.T) {
 	m := newMachine(t)
 	scripts := provisionThatFirst(t, `proc.run(["sleep", "60"])`)
-	code, out := interruptedAt(t, m.kinfra(t, "e2e", "--scripts", scripts), "ok    2 dry run")
+	code, out := endedAt(t, m.kinfra(t, "e2e", "--scripts", scripts), "ok    2 dry run", interrupt)
 	if code != 130 || !strings.HasSuffix(out, "interrupted\n") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
@@ -95,9 +95,9 @@ workflow(command = "sandbox provision", run = provision, show = show, flags = {
 `)
 }
 
-// interruptedAt starts a command, interrupts it once it has written a line that contains
-// some text, and gives its exit code and all that it wrote.
-func interruptedAt(t *testing.T, cmd *exec.Cmd, text string) (code int, output string) {
+// endedAt starts a command, calls end with its process once it has written a line that
+// contains some text, and gives its exit code and all that it wrote.
+func endedAt(t *testing.T, cmd *exec.Cmd, text string, end func(*os.Process) error) (code int, output string) {
 	t.Helper()
 	lines, out, err := os.Pipe()
 	if err != nil {
@@ -112,7 +112,7 @@ func interruptedAt(t *testing.T, cmd *exec.Cmd, text string) (code int, output s
 	for scanner := bufio.NewScanner(lines); scanner.Scan(); {
 		output += scanner.Text() + "\n"
 		if strings.Contains(scanner.Text(), text) {
-			if err := interrupt(cmd.Process); err != nil {
+			if err := end(cmd.Process); err != nil {
 				t.Fatal(err)
 			}
 		}

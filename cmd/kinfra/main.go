@@ -31,8 +31,12 @@ func Main() int {
 
 	ctx, stop := interruptible()
 	defer stop()
-	a := newApp(os.Args[1:], os.Stdout, os.Stderr)
+	stdout := newStream(os.Stdout)
+	a := newApp(os.Args[1:], stdout, newStream(os.Stderr))
 	err := a.main(ctx)
+	if unwritten := stdout.unwritten(err); unwritten != nil {
+		err, a.printed, a.reported = unwritten, true, false // stderr is left to say so
+	}
 	code := (&engine.Config{Classify: classify}).CodeOf(err)
 	if err != nil && !a.reported {
 		a.report(err, code)
@@ -40,14 +44,21 @@ func Main() int {
 	return int(code)
 }
 
-// interruptible is a context that Ctrl-C or a request to terminate ends. A second
-// one ends the process at once.
+// interruptible is a context that Ctrl-C, a request to terminate, or a terminal that is
+// closed ends. A second Ctrl-C or request ends the process at once.
 func interruptible() (context.Context, func()) {
+	// A write to a pipe that nobody reads is an error then, which a run survives.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		if _, ok := <-signals; ok {
+			signal.Ignore(syscall.SIGHUP) // a terminal that is closed sends more than one
 			signal.Stop(signals)
 			cancel(engine.ErrInterrupted)
 		}
@@ -56,9 +67,9 @@ func interruptible() (context.Context, func()) {
 }
 
 // report prints why the command failed: to stderr, or as the one object of
-// --output json.
+// --output json if that has not been printed yet.
 func (a *app) report(err error, code engine.Code) {
-	if a.globals.output == engine.JSON {
+	if a.globals.output == engine.JSON && !a.printed {
 		a.stdout.Write(engine.ErrorJSON(err, code, a.sources))
 		return
 	}

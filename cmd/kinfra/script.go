@@ -168,6 +168,9 @@ func readScript(w world.World, name string) (layer.File, error) {
 
 // runTopLevel evaluates a file that declares no workflow.
 func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
+	if err := a.checkReports(); err != nil {
+		return err
+	}
 	run := a.newRun(ctx)
 	_, err := run.Load(file, true)
 	if errors.Is(err, world.ErrPlanned) {
@@ -237,9 +240,28 @@ func argumentsHelp(args []*engine.Parameter) string {
 }
 
 func (a *app) execute(w *engine.Workflow, args starlark.Value) error {
+	if err := a.checkReports(); err != nil {
+		return err
+	}
 	err := a.run.Execute(w, args)
-	a.reported = a.globals.output == engine.JSON
+	a.printed = a.globals.output == engine.JSON
+	a.reported = a.printed && err != nil
 	return a.finish(err)
+}
+
+// checkReports refuses, before anything is run, a report in the place of what is no
+// file: it would replace a link such as /dev/stdout, or even a device.
+func (a *app) checkReports() error {
+	for _, wanted := range a.globals.reports {
+		path, err := absolute(a.real, wanted.file)
+		if err != nil {
+			return err
+		}
+		if info, err := a.real.Host().Lstat(path); err == nil && !info.Mode.IsRegular() {
+			return engine.UsageError("name a file that is to be written or replaced", "--report %s=%s: there is something else than a file", wanted.kind, wanted.file)
+		}
+	}
+	return nil
 }
 
 // finish writes the reports that were asked for.

@@ -20,9 +20,12 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testscripts/*.txtar: each drives the real binary in an empty home of
 // its own. testscripts/README.md says how to write one.
-func TestStories(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "..", "testscripts"),
+func TestStories(t *testing.T) { testscript.Run(t, storyParams(stories(t, false))) }
+
+// storyParams are what all stories have in common.
+func storyParams(files []string) testscript.Params {
+	return testscript.Params{
+		Files:               files,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -57,7 +60,7 @@ func TestStories(t *testing.T) {
 			return false, os.ErrInvalid
 		},
 		Cmds: commands(),
-	})
+	}
 }
 
 // commands are what stories need beside those of testscript.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
 )
 
@@ -65,21 +66,13 @@ func (a *app) trust(dir string) error {
 	})
 }
 
+// showProject prints all files, without what could hide a part of them on a terminal.
+// Their names can't, or they would not be names in a layer.
 func (a *app) showProject(project *layer.Project) {
 	for _, name := range project.Files() {
-		fmt.Fprintf(a.stdout, "--- %s\n%s\n", project.Layer().Path(name), visible(project.Read(name)))
+		text := strings.TrimSuffix(diag.Printable(string(project.Read(name))), "\n")
+		fmt.Fprintf(a.stdout, "--- %s\n%s\n", project.Layer().Path(name), text)
 	}
-}
-
-// visible is a text as it can be shown: without what could hide a part of it on a
-// terminal.
-func visible(data []byte) string {
-	return strings.TrimSuffix(strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\ufffd'
-		}
-		return r
-	}, string(data)), "\n")
 }
 
 // confirmed asks on a terminal; elsewhere nobody could answer, and the command itself

@@ -33,5 +33,6 @@ func (a *app) print(command string, result any, text func()) error {
 		return err
 	}
 	_, err = a.stdout.Write(data)
+	a.printed = true
 	return err
 }

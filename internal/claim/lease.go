@@ -38,11 +38,12 @@ func now(w world.World) instant {
 	return instant{boot, up, err}
 }
 
-// begin is a lease of ttl from that moment; nil for no ttl.
-func (t instant) begin(ttl time.Duration) (*lease, error) {
+// begin is a lease of ttl from now on; nil for no ttl.
+func (v *view) begin(ttl time.Duration) (*lease, error) {
 	if ttl == 0 {
 		return nil, nil
 	}
+	t := v.now()
 	if t.err != nil {
 		return nil, fmt.Errorf("keeping a lease of %s: %w", ttl, t.err)
 	}
@@ -52,9 +53,6 @@ func (t instant) begin(ttl time.Duration) (*lease, error) {
 // read is the lease as it stands at that moment. One that can't be judged isn't
 // over.
 func (t instant) read(l *lease) Lease {
-	if l == nil {
-		return Lease{}
-	}
 	ttl := time.Duration(l.TTL)
 	switch {
 	case t.err != nil:

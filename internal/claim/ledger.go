@@ -35,6 +35,7 @@ type ledger struct {
 	Claims   map[int]*record `json:"claims"`            // by slot: the claims that kinfra gave
 	Released []released      `json:"released"`          // lately, oldest first
 	Volumes  map[int]string  `json:"volumes,omitempty"` // by slot: the token under which its volumes were last used
+	Sum      string          `json:"sum"`               // of all the above, so that a changed digit isn't taken for a lease or a token
 
 	data []byte // as it was read; nil if there was no file
 }
@@ -73,8 +74,20 @@ func (p *Pool) readLedger() (*ledger, error) {
 	return l, nil
 }
 
-// parseLedger reads a ledger and refuses what write wouldn't have written.
+// parseLedger reads a ledger and refuses what json wouldn't have written.
 func parseLedger(data []byte) (*ledger, error) {
+	l, err := decodeLedger(data)
+	if err != nil {
+		return nil, err
+	}
+	if want, err := l.sum(); err != nil || l.Sum != want {
+		return nil, errors.New("its content has not the checksum that it names")
+	}
+	return l, nil
+}
+
+// decodeLedger is parseLedger but for the checksum.
+func decodeLedger(data []byte) (*ledger, error) {
 	l := &ledger{data: data}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -121,11 +134,22 @@ func isHex(text string, size int) bool {
 }
 
 // json is the file's new content.
-func (l *ledger) json() ([]byte, error) {
+func (l *ledger) json() (data []byte, err error) {
 	if l.Released == nil {
 		l.Released = []released{}
 	}
+	if l.Sum, err = l.sum(); err != nil {
+		return nil, err
+	}
 	return json.MarshalIndent(l, "", "  ")
+}
+
+// sum is the SHA-256 of what the ledger says, hexadecimal.
+func (l *ledger) sum() (string, error) {
+	unsummed := *l
+	unsummed.Sum = ""
+	data, err := json.Marshal(unsummed)
+	return hashOf(data), err
 }
 
 // remember notes a release. A claim without a time is not told from a later one,

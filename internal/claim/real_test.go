@@ -264,10 +264,11 @@ func (o *older) turn(n int) error {
 			s["claimed_by"], s["claimed_at"] = nil, nil
 		}
 	}
-	time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-	written, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
+	var written []byte
+	for range 1 + rand.IntN(100) { // it takes its time
+		if written, err = json.MarshalIndent(doc, "", "  "); err != nil {
+			return err
+		}
 	}
 	o.writing.Lock()
 	defer o.writing.Unlock()

@@ -359,6 +359,12 @@ func TestDamagedLedger(t *testing.T) {
 	for n := range len(good) {
 		bad = append(bad, good[:n])
 	}
+	for _, digit := range []string{`"token": "`, `"ttl": "`, `"deadline": "`, `"claimed_at": "`, `"env": "`, `tree`} {
+		at := strings.Index(good, digit) + len(digit)
+		flipped := []byte(good)
+		flipped[at] ^= 1 // into what could stand there, too
+		bad = append(bad, string(flipped))
+	}
 	for _, content := range bad {
 		if content == good {
 			t.Fatal("nothing is damaged")
@@ -403,7 +409,7 @@ func FuzzParseLedger(f *testing.F) {
 	release(f, p, claim(f, p, "b"))
 	f.Add([]byte(read(f, w, root+"/"+File)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := parseLedger(data)
+		l, err := decodeLedger(data)
 		if err != nil {
 			return
 		}

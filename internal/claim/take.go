@@ -177,7 +177,7 @@ func (t *taker) renew(v *view, s Slot) error {
 	if ttl == 0 && r.Lease != nil {
 		ttl = time.Duration(r.Lease.TTL)
 	}
-	if r.Lease, err = v.now.begin(ttl); err != nil {
+	if r.Lease, err = v.begin(ttl); err != nil {
 		return err
 	}
 	r.Env = hashOf(env)
@@ -195,7 +195,7 @@ func (t *taker) enter(v *view, id int) error {
 	if err != nil {
 		return err
 	}
-	lease, err := v.now.begin(t.req.TTL)
+	lease, err := v.begin(t.req.TTL)
 	if err != nil {
 		return err
 	}

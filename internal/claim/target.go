@@ -191,6 +191,21 @@ func (p *Pool) NeedsCleanVolumes(ctx context.Context, t Target) (bool, error) {
 	return v.ledger.Volumes[t.Slot] != t.Token, nil
 }
 
+// Started tells whether the slot's stack was started under this claim; for one that
+// another tool gave, whether it may have been. Under the slot's [Pool.Guard] it stays
+// so, whereas [Claim.Started] is how it was when the claim was read.
+func (p *Pool) Started(ctx context.Context, t Target) (bool, error) {
+	v, err := p.load(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, c, err := v.find(t)
+	if err != nil {
+		return false, err
+	}
+	return c.Started, nil
+}
+
 // SetStatus records what the slot's stack is in the registry, for the older tools:
 // "running" or "stopped".
 func (p *Pool) SetStatus(ctx context.Context, t Target, status string) error {

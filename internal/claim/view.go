@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
@@ -17,7 +18,7 @@ type view struct {
 	pool   *Pool
 	reg    *registry.Registry
 	ledger *ledger
-	now    instant
+	now    func() instant // asked for only where there is a lease to be judged
 }
 
 // load reads both files, without a lock. The registry comes first: a claim is
@@ -37,7 +38,7 @@ func (p *Pool) view(reg *registry.Registry) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{pool: p, reg: reg, ledger: l, now: now(p.w)}
+	v := &view{pool: p, reg: reg, ledger: l, now: sync.OnceValue(func() instant { return now(p.w) })}
 	return v, v.reconcile()
 }
 
@@ -124,7 +125,10 @@ func (v *view) slot(entry registry.Slot) Slot {
 	}
 	s.Claim = &Claim{
 		Slot: entry.ID, Profile: entry.Profile, Worktree: r.Worktree, ClaimedAt: r.ClaimedAt,
-		Token: r.Token, Lease: v.now.read(r.Lease), Started: v.ledger.Volumes[entry.ID] == r.Token,
+		Token: r.Token, Started: v.ledger.Volumes[entry.ID] == r.Token,
+	}
+	if r.Lease != nil {
+		s.Claim.Lease = v.now().read(r.Lease)
 	}
 	s.Claim.Stale = v.stale(s.Claim)
 	if entry.ClaimedBy != r.Worktree {

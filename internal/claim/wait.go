@@ -25,7 +25,10 @@ func (t *taker) waitAndTake(ctx context.Context) error {
 			t.pool.leave(t.ticket)
 		}
 	}()
-	start := now(t.pool.w)
+	var start instant
+	if wait > 0 {
+		start = now(t.pool.w)
+	}
 	for {
 		none, err := t.attempt(ctx, wait > 0)
 		if none == nil {

@@ -40,16 +40,17 @@ type Definition struct {
 	Secrets map[string]secret.Ref    // variables that reach the stack, and stand in no file
 }
 
-// Manager works on the slots of one pool.
+// Manager works on the slots of one pool. It is for one goroutine at a time.
 type Manager struct {
 	w      world.World
 	def    Definition
 	claims *claim.Pool
+	parsed map[string]*compose.File // by their text
 }
 
 // New returns the manager of a pool.
 func New(w world.World, def Definition, claims *claim.Pool) *Manager {
-	return &Manager{w, def, claims}
+	return &Manager{w, def, claims, map[string]*compose.File{}}
 }
 
 // Project is the Compose project of a slot.
@@ -106,11 +107,23 @@ func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
 	for name := range m.def.Secrets {
 		env[name] = secret.Value{}.Reveal() // set, but with nothing to show
 	}
-	file, err := compose.Parse(contents[1])
+	file, err := m.parse(contents[1])
 	if err != nil {
 		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
 	}
 	return file, env, nil
+}
+
+// parse parses a compose file, once for all slots that have the same.
+func (m *Manager) parse(data []byte) (*compose.File, error) {
+	if file := m.parsed[string(data)]; file != nil {
+		return file, nil
+	}
+	file, err := compose.Parse(data)
+	if err == nil {
+		m.parsed[string(data)] = file
+	}
+	return file, err
 }
 
 // UpOptions say how a stack is started.
@@ -229,6 +242,12 @@ func (m *Manager) Release(ctx context.Context, c claim.Claim) error {
 	return m.release(ctx, c, target(c))
 }
 
+// Abandon ends one of two claims that are in conflict. What runs in the slot stays,
+// since it can't be told whose it is.
+func (m *Manager) Abandon(ctx context.Context, c claim.Claim) error {
+	return m.claims.Release(ctx, target(c))
+}
+
 // Reclaim is Release of a claim that is stale, and only as long as it is.
 func (m *Manager) Reclaim(ctx context.Context, c claim.Claim) error {
 	t := target(c)
@@ -248,8 +267,9 @@ func (m *Manager) release(ctx context.Context, c claim.Claim, t claim.Target) er
 // Clear stops what runs under a claim and drops its volumes. It is to be called under
 // the slot's guard.
 func (m *Manager) Clear(ctx context.Context, c claim.Claim) error {
-	if !c.Started {
-		return nil
+	started, err := m.claims.Started(ctx, target(c))
+	if err != nil || !started {
+		return err
 	}
 	return m.stop(ctx, c, true)
 }

@@ -28,7 +28,9 @@ type Survey struct {
 // Survey tells how all slots are, with one request to the Docker Engine. It changes
 // nothing.
 func (m *Manager) Survey(ctx context.Context) (Survey, error) {
+	listed := m.list(ctx) // the Engine thinks for milliseconds, in which the claims can be read
 	slots, err := m.claims.List(ctx)
+	list := <-listed
 	if err != nil {
 		return Survey{}, err
 	}
@@ -36,22 +38,14 @@ func (m *Manager) Survey(ctx context.Context) (Survey, error) {
 	for i, s := range slots {
 		all.Slots[i].Slot = s
 	}
-	containers, err := m.containers(ctx)
-	if err != nil {
-		if !errors.Is(err, docker.ErrUnavailable) {
-			return Survey{}, err
-		}
-		all.Engine = err
+	if errors.Is(list.err, docker.ErrUnavailable) {
+		all.Engine = list.err
 		return all, nil
 	}
-	expected := make([]docker.Expected, len(slots))
-	for i, s := range slots {
-		expected[i].Project = m.Project(s.ID)
+	if list.err != nil {
+		return Survey{}, list.err
 	}
-	if len(containers) > 0 {
-		m.expect(&all, expected)
-	}
-	states, strays := docker.Survey(m.w, m.def.Root, containers, expected)
+	states, strays := docker.Survey(m.w, m.def.Root, list.containers, m.expected(&all, list.containers))
 	for i, state := range states {
 		all.Slots[i].State = state
 	}
@@ -59,22 +53,46 @@ func (m *Manager) Survey(ctx context.Context) (Survey, error) {
 	return all, nil
 }
 
-func (m *Manager) containers(ctx context.Context) ([]docker.Container, error) {
-	engine, err := docker.Open(m.w)
-	if err != nil {
-		return nil, err
-	}
-	return engine.Containers(ctx)
+// listing is the Engine's answer.
+type listing struct {
+	containers []docker.Container
+	err        error
 }
 
-// expect finds out how many containers of which service each slot should have. It is
-// left out where nothing runs, since it means reading every slot's compose file.
-func (m *Manager) expect(all *Survey, expected []docker.Expected) {
-	for i := range expected {
-		file, env, err := m.template(all.Slots[i].Slot.ID)
+// list asks the Engine for the containers that Compose made.
+func (m *Manager) list(ctx context.Context) <-chan listing {
+	answer := make(chan listing, 1)
+	go func() {
+		var l listing
+		var engine *docker.Engine
+		if engine, l.err = docker.Open(m.w); l.err == nil {
+			l.containers, l.err = engine.Containers(ctx)
+		}
+		answer <- l
+	}()
+	return answer
+}
+
+// expected is the stacks of all slots. How many containers of which service one should
+// have is found out only for those that have containers, since it means reading the
+// slot's files.
+func (m *Manager) expected(all *Survey, containers []docker.Container) []docker.Expected {
+	there := map[string]bool{}
+	for _, c := range containers {
+		there[c.Project] = true
+	}
+	expected := make([]docker.Expected, len(all.Slots))
+	for i := range all.Slots {
+		s := &all.Slots[i]
+		expected[i].Project = m.Project(s.Slot.ID)
+		if !there[expected[i].Project] {
+			continue
+		}
+		file, env, err := m.template(s.Slot.ID)
 		if err == nil {
 			expected[i].Services, err = file.Replicas(env)
 		}
-		all.Slots[i].Problem = err
+		s.Problem = err
 	}
+	return expected
 }

@@ -103,7 +103,7 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	old, err := s.readFile(maxDamaged)
 	if err != nil {
 		// What can't be read can't be kept, so it isn't replaced.
-		return hint.Wrap(err, "move %s away, then run: kinfra registry restore %d", s.Path(), number)
+		return hint.Wrap(err, "move %s away, then run: %s", s.Path(), s.restoreCommand(number))
 	}
 	if old.exists && bytes.Equal(old.data, data) {
 		return nil

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -351,10 +353,22 @@ func (s *Store) withHint(err error) error {
 	all, _ := s.generations()
 	for i := len(all) - 1; i >= 0; i-- {
 		if all[i].Err == nil {
-			return hint.Wrap(err, "the last good copy is %s; put it back with: kinfra registry restore %d", all[i].Path, all[i].Number)
+			return hint.Wrap(err, "the last good copy is %s; put it back with: %s", all[i].Path, s.restoreCommand(all[i].Number))
 		}
 	}
 	return hint.Wrap(err, "there is no earlier generation of it; mend it by hand, or move it away to begin with an empty one")
+}
+
+// restoreCommand is the command that puts a generation back. It names the root: the
+// pool that is meant may not be the one that the command would take by itself.
+func (s *Store) restoreCommand(number int) string {
+	root := s.root
+	if strings.ContainsFunc(root, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+@%", r)
+	}) {
+		root = "'" + strings.ReplaceAll(root, "'", `'\''`) + "'"
+	}
+	return fmt.Sprintf("kinfra --root %s registry restore %d", root, number)
 }
 
 // checkRoot tells whether the root is there, and refuses one that is no directory

@@ -266,7 +266,7 @@ func TestHintNamesTheLastGoodCopy(t *testing.T) {
 	w.Write(s.Path(), []byte("{"))
 	_, err := s.Load(t.Context())
 	all, _ := s.Generations(t.Context())
-	want := "the last good copy is " + all[1].Path + "; put it back with: kinfra registry restore 2"
+	want := "the last good copy is " + all[1].Path + "; put it back with: kinfra --root /home/user/pool registry restore 2"
 	if got := hintOf(err); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -524,7 +524,7 @@ func TestRestoreRefuses(t *testing.T) {
 	// What can't be kept isn't replaced.
 	w.Alter(s.Path(), func(i *world.Info) { i.Mode = 0 })
 	_, err := s.Restore(t.Context(), 3)
-	if !errors.Is(err, fs.ErrPermission) || hintOf(err) != "move "+s.Path()+" away, then run: kinfra registry restore 3" {
+	if !errors.Is(err, fs.ErrPermission) || hintOf(err) != "move "+s.Path()+" away, then run: kinfra --root /home/user/pool registry restore 3" {
 		t.Errorf("unreadable: %v (%s)", err, hintOf(err))
 	}
 }
@@ -722,4 +722,17 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 		}
 	}
 	return false
+}
+
+// TestRestoreCommandQuotes: the command of a hint can be pasted into a shell as it is.
+func TestRestoreCommandQuotes(t *testing.T) {
+	for root, want := range map[string]string{
+		"/home/user/.pool": "kinfra --root /home/user/.pool registry restore 7",
+		"/my pool":         "kinfra --root '/my pool' registry restore 7",
+		"/it's; rm":        `kinfra --root '/it'\''s; rm' registry restore 7`,
+	} {
+		if got := Open(world.NewFake(), root).restoreCommand(7); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }

@@ -17,15 +17,20 @@ import (
 
 // RemoveOptions say how Remove deals with slots.
 type RemoveOptions struct {
-	Force  bool         // also slots that somebody holds
+	// Release ends the claim of a slot that somebody holds, so that it can be removed;
+	// where it is nil, such slots are refused.
+	Release func(context.Context, Result) error
+
 	Report func(Result) // called for each removed slot, ascending, once all are done; may be nil
 }
 
 // Remove takes slots out of the pool: their entries and their directories with all
 // that is in them. Without ids these are all slots, those included whose directory
 // no entry names: what an interrupted run has left. Nothing is removed when one of
-// them is held by somebody, unless it is forced (ErrClaimed), isn't there at all
-// (ErrUnknownSlot) or is given twice (ErrInvalid).
+// them is held by somebody (ErrClaimed) whose claim isn't to be released, isn't there
+// at all (ErrUnknownSlot) or is given twice (ErrInvalid). A claim that can't be
+// released, or a new one in its place, keeps all of them; those that were released
+// before it stay so.
 //
 // A slot is unregistered before its directory is removed. So nobody can claim one
 // whose directory is half gone; killed in between, a directory without an entry is
@@ -36,21 +41,28 @@ func Remove(ctx context.Context, w world.World, store *registry.Store, ids []int
 	if err != nil {
 		return nil, err
 	}
-	results, err := r.choose(reg, ids)
+	results, err := r.choose(reg, ids, opts.Release != nil)
 	if err != nil {
 		return nil, err
 	}
 	if there, err := r.looker().dirThere(poolDir); err != nil || !there && len(results) == 0 {
 		return nil, err
 	}
+	held, err := r.release(ctx, results)
+	if err != nil {
+		return nil, err
+	}
 	err = store.Transact(ctx, func(t *registry.Transaction) error {
-		if results, err = r.choose(t.Registry, ids); err != nil {
+		if results, err = r.choose(t.Registry, ids, false); err != nil {
 			return err
 		}
 		return r.remove(t, results)
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i := range results {
+		results[i].ClaimedBy = held[results[i].ID]
 	}
 	if opts.Report != nil {
 		for _, result := range results {
@@ -71,8 +83,25 @@ func (r remover) looker() looker {
 	return looker{files: r.files, root: r.store.Root(), user: r.w.UserID()}
 }
 
-// choose finds the slots to be removed and refuses what can't be.
-func (r remover) choose(reg *registry.Registry, ids []int) ([]Result, error) {
+// release ends the claims of the slots that somebody holds, and gives their holders by
+// the slots' numbers.
+func (r remover) release(ctx context.Context, results []Result) (map[int]string, error) {
+	held := map[int]string{}
+	for _, result := range results {
+		if result.ClaimedBy == "" {
+			continue
+		}
+		if err := r.opts.Release(ctx, result); err != nil {
+			return nil, fmt.Errorf("giving up the claim of slot %d: %w", result.ID, err)
+		}
+		held[result.ID] = result.ClaimedBy
+	}
+	return held, nil
+}
+
+// choose finds the slots to be removed and refuses what can't be; claimed says whether
+// slots that somebody holds can.
+func (r remover) choose(reg *registry.Registry, ids []int, claimed bool) ([]Result, error) {
 	l := r.looker()
 	if err := l.checkPoolDir(); err != nil {
 		return nil, err
@@ -102,7 +131,7 @@ func (r remover) choose(reg *registry.Registry, ids []int) ([]Result, error) {
 			continue
 		}
 		var claimErr error
-		results[i], claimErr = r.result(reg, id)
+		results[i], claimErr = r.result(reg, id, claimed)
 		_, dirErr := l.dirThere(dirName(id))
 		bad = append(bad, claimErr, dirErr)
 	}
@@ -143,7 +172,7 @@ func unknown(id int, known []int) error {
 }
 
 // result is what a removed slot was.
-func (r remover) result(reg *registry.Registry, id int) (Result, error) {
+func (r remover) result(reg *registry.Registry, id int, claimed bool) (Result, error) {
 	result := Result{ID: id, Dir: Dir(r.store.Root(), id), Action: Removed}
 	s, ok := reg.Slot(id)
 	if !ok {
@@ -151,7 +180,7 @@ func (r remover) result(reg *registry.Registry, id int) (Result, error) {
 		return result, nil
 	}
 	result.Profile, result.ClaimedBy, result.Workers, result.Ports = s.Profile, s.ClaimedBy, s.Workers, s.Ports
-	if s.ClaimedBy != "" && !r.opts.Force {
+	if s.ClaimedBy != "" && !claimed {
 		since := ""
 		if s.ClaimedAt != "" {
 			since = " since " + s.ClaimedAt

@@ -1,6 +1,7 @@
 package slot
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"strings"
@@ -122,7 +123,11 @@ func TestRemoveRefuses(t *testing.T) {
 			ensure(t, w, specs(3), Options{})
 			alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy, s.ClaimedAt = "/w", "then" })
 			before := snapshot(t, w, root)
-			_, err := Remove(t.Context(), w, registry.Open(w, root), test.ids, RemoveOptions{Force: test.force})
+			options := RemoveOptions{}
+			if test.force {
+				options.Release = freeing(w)
+			}
+			_, err := Remove(t.Context(), w, registry.Open(w, root), test.ids, options)
 			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || hintOf(err) != test.hint {
 				t.Errorf("got %v (%s)", err, hintOf(err))
 			}
@@ -131,16 +136,54 @@ func TestRemoveRefuses(t *testing.T) {
 	}
 }
 
-func TestRemoveForced(t *testing.T) {
+// freeing ends a claim as far as the registry has it.
+func freeing(w world.World) func(context.Context, Result) error {
+	return func(ctx context.Context, r Result) error {
+		return registry.Open(w, root).Update(ctx, func(reg *registry.Registry) error {
+			s, _ := reg.Slot(r.ID)
+			s.ClaimedBy = ""
+			return reg.PutSlot(s)
+		})
+	}
+}
+
+func TestRemoveReleases(t *testing.T) {
 	w := world.NewFake()
 	ensure(t, w, specs(2), Options{})
 	alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
-	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Force: true})
+	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Release: freeing(w)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantTold(t, results, "1 removed\n2 removed (held by /w)\n")
 	wantWhole(t, w, nil)
+}
+
+// What is not released, or is claimed again at once, is not removed, nor is another.
+func TestRemoveKeepsWhatIsStillHeld(t *testing.T) {
+	failure := errors.New("its stack can't be stopped")
+	for _, test := range []struct {
+		name    string
+		release error
+		is      error
+		want    string
+	}{
+		{"can't be released", failure, failure, "giving up the claim of slot 2: its stack can't be stopped"},
+		{"claimed again", nil, ErrClaimed, "slot is claimed: slot 2 is held by /w"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := world.NewFake()
+			ensure(t, w, specs(3), Options{})
+			alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
+			before := snapshot(t, w, root)
+			release := func(context.Context, Result) error { return test.release }
+			_, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Release: release})
+			if !errors.Is(err, test.is) || err.Error() != test.want {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+			wantSame(t, before, snapshot(t, w, root))
+		})
+	}
 }
 
 // A link in a slot's place, or in a slot, leads nothing astray.
@@ -164,7 +207,7 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	if err := w.Host().Symlink("/home/user/precious", Dir(root, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Remove(t.Context(), w, store, nil, RemoveOptions{Force: true}); !errors.Is(err, ErrBroken) {
+	if _, err := Remove(t.Context(), w, store, nil, RemoveOptions{}); !errors.Is(err, ErrBroken) {
 		t.Errorf("the error is %v", err)
 	}
 	read(t, w, "/home/user/precious/file")

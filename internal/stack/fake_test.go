@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -352,5 +353,67 @@ func TestStuckNetwork(t *testing.T) {
 		if (err != nil) != (containers == "1") || (tries > 1) != (containers == "0") {
 			t.Errorf("with %s containers: %d tries, %v", containers, tries, err)
 		}
+	}
+}
+
+// TestPortOfStartingContainer: what a killed start has left is not in its own way: while
+// a container is being started, its ports are taken, but not yet listed.
+func TestPortOfStartingContainer(t *testing.T) {
+	for _, test := range []struct {
+		name, life string
+		freed      int // the look from which the port isn't taken any more
+		want       error
+	}{
+		{"being started", "a created Created", 3, nil},
+		{"being started for long", "a created Created", 1000, stack.ErrPortTaken},
+		{"it runs", "a running Up 1 second (healthy)", 3, stack.ErrPortTaken},
+	} {
+		m := newMachine()
+		m.Listeners = map[string]bool{"127.0.0.1:8001": true}
+		m.list = func(look int) []string {
+			if look < test.freed {
+				return []string{test.life}
+			}
+			m.Listeners = nil
+			return []string{"a running Up 1 second (healthy)"}
+		}
+		port := compose.Port{Service: "a", HostIP: "127.0.0.1", Published: 8001, Protocol: "tcp"}
+		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Ports: []compose.Port{port}})
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+	}
+}
+
+// TestComposeGivesUp: where Compose fails and a container was restarted, that one is why.
+func TestComposeGivesUp(t *testing.T) {
+	m := newMachine()
+	looked := make(chan bool)
+	down := false
+	m.list = func(look int) []string {
+		switch {
+		case look == 0 || down:
+			return nil
+		case look < 4:
+			return []string{"a restarting Restarting (1) 1 second ago"}
+		case look == 4:
+			close(looked)
+		}
+		return []string{"a running Up 1 second (health: starting)", "b created Created"}
+	}
+	m.compose = func(_ context.Context, command string) (string, error) {
+		if command == "up" {
+			<-looked
+			return "dependency failed to start", nil
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		down = command == "down"
+		return "", nil
+	}
+	err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+	unhealthy, ok := errors.AsType[*stack.UnhealthyError](err)
+	if !ok || len(unhealthy.Failures) != 1 || unhealthy.Failures[0].Service != "a" {
+		t.Errorf("got %v", err)
 	}
 }

@@ -36,17 +36,37 @@ type Mount struct {
 // A worktree that isn't absolute, a source that leads out of it, a target that isn't
 // absolute or is used twice in a service are an ErrMount.
 func Override(worktree string, mounts map[string][]Mount) ([]byte, error) {
+	file, err := newOverride(worktree, mounts)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(file), encoder.Close()); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", OverrideName, err)
+	}
+	return out.Bytes(), nil
+}
+
+// CheckMounts tells what is wrong with mounts, whatever the worktree: an ErrMount.
+func CheckMounts(mounts map[string][]Mount) error {
+	_, err := newOverride("/", mounts)
+	return err
+}
+
+func newOverride(worktree string, mounts map[string][]Mount) (overrideFile, error) {
 	file := overrideFile{Services: map[string]overrideService{}}
 	for _, service := range slices.Sorted(maps.Keys(mounts)) {
 		var volumes []overrideVolume
 		seen := map[string]bool{}
 		for _, m := range mounts[service] {
 			if err := m.check(worktree); err != nil {
-				return nil, fmt.Errorf("mount for service %s: %w", service, err)
+				return file, fmt.Errorf("mount for service %s: %w", service, err)
 			}
 			target := path.Clean(m.Target)
 			if seen[target] {
-				return nil, fmt.Errorf("mount for service %s: %w: target %q is used twice", service, ErrMount, m.Target)
+				return file, fmt.Errorf("mount for service %s: %w: target %q is used twice", service, ErrMount, m.Target)
 			}
 			seen[target] = true
 			volumes = append(volumes, overrideVolume{
@@ -60,13 +80,7 @@ func Override(worktree string, mounts map[string][]Mount) ([]byte, error) {
 			file.Services[service] = overrideService{volumes}
 		}
 	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(file), encoder.Close()); err != nil {
-		return nil, fmt.Errorf("writing %s: %w", OverrideName, err)
-	}
-	return out.Bytes(), nil
+	return file, nil
 }
 
 // overrideFile and what is in it are the part of the Compose specification that is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,15 +48,8 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err != nil {
 		return err
 	}
-	containers, err := u.engine.All(ctx)
+	state, err := u.checkWay(ctx)
 	if err != nil {
-		return err
-	}
-	state := s.of(w, containers)
-	if err := s.inTheWay(state); err != nil {
-		return err
-	}
-	if err := u.checkPorts(ctx, state, containers); err != nil {
 		return err
 	}
 	if o.Clean {
@@ -104,6 +98,33 @@ func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	}
 	return u.start(ctx, state, "restart")
 }
+
+// checkWay tells whether anything stands in the way of a start, and what there is of
+// the stack already. While the Engine starts a container, as after a start that was
+// killed, its ports are taken but not yet listed: then it looks again.
+func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
+	const tries = 10
+	for try := 1; ; try++ {
+		containers, err := u.engine.All(ctx)
+		if err != nil {
+			return docker.State{}, err
+		}
+		state := u.stack.of(u.world, containers)
+		if err := u.stack.inTheWay(state); err != nil {
+			return state, err
+		}
+		err = u.checkPorts(ctx, state, containers)
+		if err == nil || try == tries || !slices.ContainsFunc(state.Containers, beingStarted) {
+			return state, err
+		}
+		if err := u.world.Sleep(ctx, pollEvery); err != nil {
+			return state, fmt.Errorf("starting project %s: %w", u.stack.Project, err)
+		}
+	}
+}
+
+// beingStarted tells whether the Engine may be starting a container right now.
+func beingStarted(c docker.Container) bool { return c.State == "created" || c.State == "restarting" }
 
 // upper is a start under way.
 type upper struct {

@@ -1,0 +1,383 @@
+package lifecycle_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/claim"
+	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/lifecycle"
+	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/slot"
+	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const (
+	root  = "/home/user/pool"
+	trees = "/home/user/trees/"
+)
+
+// machine is a fake machine with a pool of one slot, and an Engine and a Compose that
+// start and stop its one service.
+type machine struct {
+	*world.Fake
+	t      *testing.T
+	claims *claim.Pool
+	m      *lifecycle.Manager
+
+	mu       sync.Mutex
+	running  bool
+	foreign  bool                   // a container of another root has the project's name
+	volume   bool                   // the slot has a volume
+	commands []string               // "up", "down", "volume rm", …
+	on       map[string]func() bool // called with a command, which fails if it gives false
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	m := &machine{Fake: world.NewFake(), t: t, on: map[string]func() bool{}}
+	m.Handle, m.Connect = m.docker, m.engine
+	for _, path := range []string{"/usr/bin/docker", "/usr/lib/docker/cli-plugins/docker-compose"} {
+		m.Write(path, nil)
+		m.Alter(path, func(i *world.Info) { i.Mode = 0o755 })
+	}
+	dir := slot.Dir(root, 1)
+	m.Write(filepath.Join(dir, slot.EnvName), []byte("WEB_PORT=8001\n"))
+	m.Write(filepath.Join(dir, slot.ComposeName), []byte("services:\n  web:\n    image: web\n    ports: [\"127.0.0.1:${WEB_PORT}:80\"]\n"))
+	for _, name := range []string{"a", "b"} {
+		must(t, m.Host().MkdirAll(trees+name, 0o755))
+	}
+	store := registry.Open(m.Fake, root)
+	must(t, store.Update(t.Context(), func(r *registry.Registry) error {
+		return r.PutSlot(registry.Slot{ID: 1, Path: dir, Profile: "small"})
+	}))
+	m.claims = claim.Open(m.Fake, store)
+	m.m = lifecycle.New(m.Fake, lifecycle.Definition{
+		Root: root, Project: "slot-%d", Mounts: map[string][]stack.Mount{"web": {{Source: "src", Target: "/src"}}},
+	}, m.claims)
+	return m
+}
+
+// engine answers with the list of containers.
+func (m *machine) engine(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	go func() {
+		there.Read(make([]byte, 1<<12))
+		io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+m.list())
+		there.Close()
+	}()
+	return here, nil
+}
+
+func (m *machine) list() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := []map[string]any{}
+	add := func(name, dir string) {
+		all = append(all, map[string]any{
+			"Id": name, "Names": []string{"/" + name}, "State": "running", "Status": "Up 1 second (healthy)",
+			"Labels": map[string]string{
+				"com.docker.compose.project": "slot-1", "com.docker.compose.service": "web", "com.docker.compose.project.working_dir": dir,
+			},
+		})
+	}
+	if m.running {
+		add("web", slot.Dir(root, 1))
+	}
+	if m.foreign {
+		add("theirs", "/home/other")
+	}
+	data, _ := json.Marshal(all)
+	return string(data)
+}
+
+// docker plays the docker command.
+func (m *machine) docker(_ context.Context, cmd world.Command) (world.Output, error) {
+	command := strings.Join(cmd.Args[1:3], " ")
+	if i := slices.Index(cmd.Args, "never"); i > 0 { // docker compose … --ansi never COMMAND
+		command = cmd.Args[i+1]
+	}
+	if !cmd.ReadOnly {
+		m.commands = append(m.commands, command)
+	}
+	if f := m.on[command]; f != nil && !f() {
+		return world.Output{Code: 1, Stderr: []byte("out of luck")}, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case command == "up":
+		m.running, m.volume = true, true
+	case command == "down": // as of a file that doesn't name the volume any more
+		m.running = false
+	case command == "rm --force":
+		m.running = false
+	case command == "volume rm":
+		m.volume = false
+	case command == "volume ls" && m.volume:
+		return world.Output{Stdout: []byte("slot-1_data\n")}, nil
+	}
+	return world.Output{}, nil
+}
+
+// claim has a worktree claim the slot.
+func (m *machine) claim(name string) claim.Claim {
+	m.t.Helper()
+	c, _, err := m.claims.Claim(m.t.Context(), claim.Request{Worktree: trees + name, Order: []string{"small"}})
+	must(m.t, err)
+	return c
+}
+
+// slot is the slot as it stands.
+func (m *machine) slot() claim.Slot {
+	m.t.Helper()
+	all, err := m.claims.List(m.t.Context())
+	must(m.t, err)
+	return all[0]
+}
+
+// holder is the worktree that holds the slot; empty for none.
+func (m *machine) holder() string {
+	if c := m.slot().Claim; c != nil {
+		return strings.TrimPrefix(c.Worktree, trees)
+	}
+	return ""
+}
+
+// started tells whether the slot's volumes are noted as those of its holder.
+func (m *machine) started() bool { return m.slot().Claim.Started }
+
+// locked tells whether somebody works on the slot.
+func (m *machine) locked() bool {
+	unlock, err := m.Root(root).TryLock("kinfra/slots/1.lock")
+	if err == nil {
+		unlock()
+	}
+	return errors.Is(err, world.ErrHeld)
+}
+
+func (m *machine) up(c claim.Claim) error {
+	return m.m.Up(m.t.Context(), c, lifecycle.UpOptions{})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t testing.TB, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("got the error %v, want %v", got, want)
+	}
+}
+
+func (m *machine) wantCommands(want ...string) {
+	m.t.Helper()
+	if !slices.Equal(m.commands, want) {
+		m.t.Errorf("docker was given %q, want %q", m.commands, want)
+	}
+	m.commands = nil
+}
+
+// TestUp: when Compose starts the stack, nobody else can work on the slot, the volumes
+// are noted as the holder's, and the worktree's code is mounted.
+func TestUp(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	m.on["up"] = func() bool {
+		override, err := m.Host().ReadFile(filepath.Join(slot.Dir(root, 1), stack.OverrideName), 1<<10)
+		must(t, err)
+		for what, holds := range map[string]bool{
+			"the slot is locked":        m.locked(),
+			"the volumes are noted":     m.started(),
+			"the worktree is mounted":   strings.Contains(string(override), trees+"a/src"),
+			"it is not yet on record":   m.slot().Status != "running",
+			"no volume of others is on": !m.volume,
+		} {
+			if !holds {
+				t.Errorf("when it is started: not so that %s", what)
+			}
+		}
+		return true
+	}
+	m.volume = true // of the holder before
+	must(t, m.up(c))
+	m.wantCommands("down", "volume rm", "up")
+	if m.slot().Status != "running" || m.locked() {
+		t.Errorf("after it: the status on record is %q, locked is %v", m.slot().Status, m.locked())
+	}
+
+	// the same holder's volumes stay
+	m.on["up"] = nil
+	must(t, m.m.Down(t.Context(), c, false))
+	must(t, m.up(c))
+	m.wantCommands("down", "up")
+}
+
+// TestUpRefused: a start that was refused has not made the volumes the holder's, so
+// the one that succeeds still begins with clean ones.
+func TestUpRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil, mend func(*machine)
+		want        error
+	}{
+		"another's container": {func(m *machine) { m.foreign = true }, func(m *machine) { m.foreign = false }, stack.ErrInTheWay},
+		"another's port": {
+			func(m *machine) { m.Listeners = map[string]bool{"127.0.0.1:8001": true} },
+			func(m *machine) { m.Listeners = nil }, stack.ErrPortTaken,
+		},
+		"a volume in use": {
+			func(m *machine) { m.on["volume rm"] = func() bool { return false } },
+			func(m *machine) { m.on["volume rm"] = nil }, nil,
+		},
+		"no engine": {func(m *machine) { m.Connect = nil }, func(m *machine) { m.Connect = m.engine }, docker.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.volume = true
+			c := m.claim("a")
+			test.spoil(m)
+			err := m.up(c)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) {
+				t.Errorf("got the error %v, want %v", err, test.want)
+			}
+			if m.started() || m.running {
+				t.Errorf("the volumes are noted: %v; something runs: %v", m.started(), m.running)
+			}
+			test.mend(m)
+			m.on["up"] = func() bool {
+				if m.volume {
+					t.Error("it was started with the volume of the holder before")
+				}
+				return true
+			}
+			must(t, m.up(c))
+		})
+	}
+}
+
+// TestRelease: the slot is given back once nothing of it is left, never before.
+func TestRelease(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	must(t, m.up(c))
+	m.commands = nil
+	m.on["down"] = func() bool {
+		if m.holder() != "a" || !m.locked() {
+			t.Errorf("when it is stopped, %q holds the slot, and it is locked: %v", m.holder(), m.locked())
+		}
+		return false
+	}
+	m.on["rm --force"] = func() bool { return false }
+	if err := m.m.Release(t.Context(), c); err == nil || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("got the error %v", err)
+	}
+	if m.holder() != "a" || m.locked() {
+		t.Errorf("what could not be stopped is held by %q, and locked: %v", m.holder(), m.locked())
+	}
+
+	// it can be tried again, also after the volumes could not be removed
+	m.on["rm --force"] = nil
+	m.on["volume rm"] = func() bool { return false }
+	if err := m.m.Release(t.Context(), c); err == nil || m.holder() != "a" || !m.volume {
+		t.Errorf("with a volume that stays it is held by %q, error %v", m.holder(), err)
+	}
+	m.on["volume rm"] = nil
+	must(t, m.m.Release(t.Context(), c))
+	if m.holder() != "" || m.volume || m.slot().Status != "stopped" {
+		t.Errorf("after it, it is held by %q, its volume is there: %v, recorded is %q", m.holder(), m.volume, m.slot().Status)
+	}
+}
+
+// TestReleaseUnstarted needs no Docker.
+func TestReleaseUnstarted(t *testing.T) {
+	m := newMachine(t)
+	m.Connect = nil
+	must(t, m.m.Release(t.Context(), m.claim("a")))
+	m.wantCommands()
+	if m.holder() != "" {
+		t.Errorf("it is still held by %q", m.holder())
+	}
+}
+
+// TestFormerHolder: who holds the slot no longer can't touch what runs in it.
+func TestFormerHolder(t *testing.T) {
+	m := newMachine(t)
+	former := m.claim("a")
+	must(t, m.m.Release(t.Context(), former))
+	must(t, m.up(m.claim("b")))
+	m.commands = nil
+	ctx := t.Context()
+	for name, do := range map[string]func() error{
+		"up":      func() error { return m.up(former) },
+		"down":    func() error { return m.m.Down(ctx, former, true) },
+		"restart": func() error { return m.m.Restart(ctx, former, lifecycle.UpOptions{}) },
+		"release": func() error { return m.m.Release(ctx, former) },
+		"reclaim": func() error { return m.m.Reclaim(ctx, former) },
+	} {
+		t.Run(name, func(t *testing.T) { wantErr(t, do(), claim.ErrNotHolder) })
+	}
+	m.wantCommands()
+	if !m.running || m.holder() != "b" {
+		t.Errorf("it runs: %v, held by %q", m.running, m.holder())
+	}
+}
+
+// TestReclaim takes a slot back from a claim that is stale, and from no other.
+func TestReclaim(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	must(t, m.up(c))
+	m.commands = nil
+	wantErr(t, m.m.Reclaim(t.Context(), c), claim.ErrNotStale)
+	m.wantCommands()
+	must(t, m.Host().RemoveAll(trees+"a"))
+	must(t, m.m.Reclaim(t.Context(), c))
+	if m.running || m.volume || m.holder() != "" {
+		t.Errorf("it runs: %v, its volume is there: %v, held by %q", m.running, m.volume, m.holder())
+	}
+}
+
+// TestSurvey tells how the slot is, what of it isn't known, and that the Engine can't be
+// asked.
+func TestSurvey(t *testing.T) {
+	m := newMachine(t)
+	must(t, m.up(m.claim("a")))
+	m.commands = nil
+	look := func() string {
+		t.Helper()
+		all, err := m.m.Survey(t.Context())
+		must(t, err)
+		s := all.Slots[0]
+		return fmt.Sprintf("%s %d/%d, problem %v, engine %v", s.State.Status, s.State.Up, s.State.Want, s.Problem != nil, all.Engine != nil)
+	}
+	want := func(want string) {
+		t.Helper()
+		if got := look(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	want("running 1/1, problem false, engine false")
+	m.running = false
+	m.foreign = true
+	want("stopped 0/1, problem false, engine false")
+	m.running = true
+	must(t, m.Host().Remove(filepath.Join(slot.Dir(root, 1), slot.ComposeName)))
+	want("running 1/1, problem true, engine false")
+	m.Connect = nil
+	want(" 0/0, problem false, engine true")
+	m.wantCommands()
+}
