@@ -1,4 +1,4 @@
-.PHONY: build test ci bench fuzz golden
+.PHONY: build test ci bench torture golden
 
 build: ## the binary, the same bytes from any directory
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/kinfra ./cmd/kinfra
@@ -11,6 +11,9 @@ ci:
 
 bench:
 	go run ./bench
+
+torture: ## kills, full disks, lost power: what kinfra promises of its state
+	go run ./internal/torture
 
 golden: ## rewrites the generated files and golden outputs; review the diff
 	go test ./docs ./cmd/kinfra -update

@@ -136,7 +136,7 @@ func claimWorktree(c *table.Call) (starlark.Value, error) {
 	if c.Has("path") {
 		path, err := absolute(w, c.String("path"))
 		if err != nil {
-			return nil, engine.UsageError("leave it out for the one that the working directory is in", "the worktree: %v", err)
+			return nil, engine.UsageError("leave it out for the one that the working directory is in", "claim.worktree: %v", err)
 		}
 		return starlark.String(path), nil
 	}

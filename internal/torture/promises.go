@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// promise is one line of the table.
+type promise struct {
+	name    string // in one word
+	promise string
+	shown   string // how
+	try     func(context.Context, *lab) (finding, error)
+}
+
+// promises are those that can be tried without a Docker Engine and without the record
+// of runs.
+func promises() []promise {
+	return []promise{
+		{"claims", "claims are linearizable: never two holders, never a lost claim",
+			"8 processes claim, renew, release and list, and are killed; the history is checked by porcupine", tryClaims},
+		{"readers", "a reader sees the old registry or the new, never a part",
+			"a process that reads beside the above, without a second try", tryReaders},
+		{"seeded", "the harness can fail",
+			"faults put into the world or the claim under the same judges: each has to be caught", trySeeded},
+		{"syscalls", "every system call may fail",
+			"file operation 1 … n fails once, and for good, with ENOSPC, EIO, EACCES", trySyscalls},
+		{"full", "a disk may be full or read-only",
+			"a real tmpfs of 64 KiB with less and less room; a read-only one", tryFull},
+		{"power", "power may fail",
+			"every prefix of the recorded writes with losses of what isn't synced, replayed in memory", tryPower},
+		{"damage", "damage is never taken for emptiness",
+			"every truncation, and random bit flips, of the registry and of the record of claims", tryDamage},
+		{"older", "the older tool may write at any time, without a lock",
+			"two processes that read, pause, truncate and write, beside four that claim", tryOlder},
+		{"stopped", "nothing hangs",
+			"holders of locks and of a place in the queue, stopped by SIGSTOP", tryStopped},
+		{"clock", "the clock may jump",
+			"claims with leases while the wall clock jumps by up to a year either way", tryClock},
+		{"rush", "6 slots have 6 winners",
+			"64 processes claim at the same moment, again and again", tryRush},
+	}
+}
+
+// shortClaiming is for how long processes claim in the short form.
+const shortClaiming = 2 * time.Second
+
+// lab is where promises are tried.
+type lab struct {
+	dir      string // for files; it is removed at the end
+	short    bool
+	claiming time.Duration // how long processes claim and are killed
+	progress io.Writer
+
+	made    int        // directories so far
+	history *claimsRun // of the row of claims, which that of readers shares
+}
+
+// newDir makes a directory of its own for something.
+func (l *lab) newDir(name string) (string, error) {
+	l.made++
+	dir := filepath.Join(l.dir, fmt.Sprintf("%s-%d", name, l.made))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// memory is where Linux has a file system in memory.
+const memory = "/dev/shm"
+
+// newDirInMemory is newDir on a file system in memory, if there is one. It is for what
+// kills processes, whose files stay with the system in any case: where a sync costs
+// nothing, more happens in the same time. Who asked for it removes it.
+func (l *lab) newDirInMemory(name string) (string, error) {
+	if dir, err := os.MkdirTemp(memory, "kinfra-torture-"+name+"-"); err == nil {
+		return dir, nil
+	}
+	return l.newDir(name)
+}
+
+// pick is one of two values, by the form that is run.
+func pick[T any](l *lab, whole, short T) T {
+	if l.short {
+		return short
+	}
+	return whole
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// inode is a file, a directory or a link, apart from the names that it has.
+type inode struct {
+	mode    fs.FileMode
+	data    []byte            // of a file
+	target  string            // of a link
+	entries map[string]*inode // of a directory
+}
+
+func newDirectory() *inode {
+	return &inode{mode: fs.ModeDir | 0o755, entries: map[string]*inode{}}
+}
+
+// change is what was done to a directory: entries that it got, or with nil lost. It is
+// done as a whole or not at all, as a rename within a directory is.
+type change struct {
+	dir     *inode
+	entries map[string]*inode
+}
+
+// written is one thing that a recorder saw, in the order in which they happened.
+type written struct {
+	change *change
+	fresh  *inode // a file whose content was written
+	synced *inode // a file or directory
+	mark   func() // called when the replay comes by
+}
+
+// recorder is a world that notes all that reaches its files.
+type recorder struct {
+	world.World
+	*journal
+}
+
+// journal is what a recorder has noted.
+type journal struct {
+	mu  sync.Mutex // held while something is done, so that the order is that of the notes
+	top *inode     // as it is now
+	log []written
+}
+
+// record is the world w, whose directories that are there (empty ones) count as durable.
+func record(w world.World, dirs ...string) recorder {
+	j := &journal{top: newDirectory()}
+	for _, dir := range dirs {
+		j.makeAll(dir)
+	}
+	j.log = nil
+	return recorder{w, j}
+}
+
+// note has mark called when a replay comes to what is done after this.
+func (j *journal) note(mark func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log = append(j.log, written{mark: mark})
+}
+
+func (r recorder) Host() world.Files { return recordedFiles{r.World.Host(), "/", r.journal} }
+
+func (r recorder) Root(dir string) world.Files {
+	return recordedFiles{r.World.Root(dir), dir, r.journal}
+}
+
+// find is what is at a path; nil for nothing.
+func (j *journal) find(name string) *inode {
+	at := j.top
+	for component := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
+		if component != "" && at != nil {
+			at = at.entries[component]
+		}
+	}
+	return at
+}
+
+// put makes node the entry of that name, or with nil removes it.
+func (j *journal) put(name string, node *inode) {
+	j.putAll(path.Dir(name), map[string]*inode{path.Base(name): node})
+}
+
+func (j *journal) putAll(dir string, entries map[string]*inode) {
+	c := &change{j.find(dir), entries}
+	c.do(c.dir.entries)
+	j.log = append(j.log, written{change: c})
+}
+
+func (c change) do(entries map[string]*inode) {
+	for name, node := range c.entries {
+		if node == nil {
+			delete(entries, name)
+		} else {
+			entries[name] = node
+		}
+	}
+}
+
+func (j *journal) makeAll(dir string) {
+	if j.find(dir) == nil {
+		j.makeAll(path.Dir(dir))
+		j.put(dir, newDirectory())
+	}
+}
+
+func (j *journal) removeAll(name string) {
+	node := j.find(name)
+	if node == nil {
+		return
+	}
+	for _, entry := range slices.Sorted(maps.Keys(node.entries)) {
+		j.removeAll(path.Join(name, entry))
+	}
+	j.put(name, nil)
+}
+
+// recordedFiles are the files of a recorder.
+type recordedFiles struct {
+	world.Files
+	dir string
+	j   *journal
+}
+
+// do does something, and then notes it.
+func (f recordedFiles) do(name string, act func() error, note func(path string)) error {
+	f.j.mu.Lock()
+	defer f.j.mu.Unlock()
+	if err := act(); err != nil {
+		return err
+	}
+	note(filepath.Join(f.dir, name))
+	return nil
+}
+
+func (f recordedFiles) CreateFile(name string, data []byte, mode fs.FileMode) error {
+	return f.do(name, func() error { return f.Files.CreateFile(name, data, mode) }, func(path string) {
+		file := &inode{mode: mode, data: bytes.Clone(data)}
+		f.j.put(path, file)
+		f.j.log = append(f.j.log, written{fresh: file})
+	})
+}
+
+func (f recordedFiles) Mkdir(name string, mode fs.FileMode) error {
+	return f.do(name, func() error { return f.Files.Mkdir(name, mode) }, func(path string) { f.j.put(path, newDirectory()) })
+}
+
+func (f recordedFiles) MkdirAll(name string, mode fs.FileMode) error {
+	return f.do(name, func() error { return f.Files.MkdirAll(name, mode) }, f.j.makeAll)
+}
+
+func (f recordedFiles) Symlink(target, name string) error {
+	return f.do(name, func() error { return f.Files.Symlink(target, name) }, func(path string) {
+		f.j.put(path, &inode{mode: fs.ModeSymlink, target: target})
+	})
+}
+
+// Rename within a directory is one change, which is all that kinfra does.
+func (f recordedFiles) Rename(oldName, newName string) error {
+	return f.do(newName, func() error { return f.Files.Rename(oldName, newName) }, func(to string) {
+		from := filepath.Join(f.dir, oldName)
+		if path.Dir(from) != path.Dir(to) {
+			panic("a rename from " + from + " to " + to + ", which this can't replay")
+		}
+		f.j.putAll(path.Dir(to), map[string]*inode{path.Base(from): nil, path.Base(to): f.j.find(from)})
+	})
+}
+
+func (f recordedFiles) Remove(name string) error {
+	return f.do(name, func() error { return f.Files.Remove(name) }, func(path string) { f.j.put(path, nil) })
+}
+
+func (f recordedFiles) RemoveAll(name string) error {
+	return f.do(name, func() error { return f.Files.RemoveAll(name) }, f.j.removeAll)
+}
+
+func (f recordedFiles) Sync(name string) error {
+	return f.do(name, func() error { return f.Files.Sync(name) }, func(path string) {
+		f.j.log = append(f.j.log, written{synced: f.j.find(path)})
+	})
+}
+
+func (f recordedFiles) Lock(ctx context.Context, name string) (func(), error) {
+	unlock, err := f.Files.Lock(ctx, name)
+	return unlock, f.locked(name, err)
+}
+
+func (f recordedFiles) TryLock(name string) (func(), error) {
+	unlock, err := f.Files.TryLock(name)
+	return unlock, f.locked(name, err)
+}
+
+// locked notes the file that taking a lock has made.
+func (f recordedFiles) locked(name string, err error) error {
+	return f.do(name, func() error { return err }, func(path string) {
+		if f.j.find(path) == nil {
+			f.j.put(path, &inode{mode: 0o600})
+		}
+	})
+}
