@@ -38,6 +38,8 @@ type machine struct {
 	mu       sync.Mutex
 	running  bool
 	foreign  bool                   // a container of another root has the project's name
+	comes    int                    // the look at the Engine from which on it has; 0 for none
+	looks    int                    // so far
 	volume   bool                   // the slot has a volume
 	commands []string               // "up", "down", "volume rm", …
 	on       map[string]func() bool // called with a command, which fails if it gives false
@@ -94,7 +96,8 @@ func (m *machine) list() string {
 	if m.running {
 		add("web", slot.Dir(root, 1))
 	}
-	if m.foreign {
+	m.looks++
+	if m.foreign || m.comes > 0 && m.looks >= m.comes {
 		add("theirs", "/home/other")
 	}
 	data, _ := json.Marshal(all)
@@ -240,7 +243,8 @@ func TestUpRefused(t *testing.T) {
 		spoil, mend func(*machine)
 		want        error
 	}{
-		"another's container": {func(m *machine) { m.foreign = true }, func(m *machine) { m.foreign = false }, stack.ErrInTheWay},
+		"another's container":                 {func(m *machine) { m.foreign = true }, func(m *machine) { m.foreign = false }, stack.ErrInTheWay},
+		"another's container that comes late": {func(m *machine) { m.comes = 2 }, func(m *machine) { m.comes = 0 }, nil},
 		"another's port": {
 			func(m *machine) { m.Listeners = map[string]bool{"127.0.0.1:8001": true} },
 			func(m *machine) { m.Listeners = nil }, stack.ErrPortTaken,
