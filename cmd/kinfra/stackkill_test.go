@@ -21,6 +21,10 @@ type stackMachine struct {
 func newStackMachine(t *testing.T, project string, firstPort int) stackMachine {
 	t.Helper()
 	dockertest.Need(t)
+	dockertest.Alone(t, "stories")
+	if err := removeFromEngine(project); err != nil { // what a run that was killed has left
+		t.Fatal(err)
+	}
 	if os.Getenv("DOCKER_CONFIG") == "" {
 		t.Setenv("DOCKER_CONFIG", filepath.Join(os.Getenv("HOME"), ".docker"))
 	}
@@ -113,7 +117,7 @@ func TestKilledUpReleased(t *testing.T) {
 
 // Whenever a start is killed, starting it again brings all of it up.
 func TestKilledUpStartedAgain(t *testing.T) {
-	m := newStackMachine(t, "story-killed-again", 28200)
+	m := newStackMachine(t, "story-started-again", 28200)
 	m.must(t, "claim")
 	for _, when := range moments() {
 		endedAt(t, m.sandbox(t, "up"), when, (*os.Process).Kill)

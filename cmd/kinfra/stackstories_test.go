@@ -28,6 +28,7 @@ const stackStories = "stack_"
 // left on the Engine when it ends.
 func TestStackStories(t *testing.T) {
 	dockertest.Need(t)
+	dockertest.Alone(t, "stories")
 	files := stories(t, true)
 	p := storyParams(files)
 	p.Cmds["answers"] = answersCommand
@@ -92,6 +93,9 @@ func ownPool(e *testscript.Env, project string, firstPort int) error {
 	for slot := 1; slot <= 6; slot++ {
 		e.Setenv(fmt.Sprintf("API_%d", slot), strconv.Itoa(firstPort+slot))
 		e.Setenv(fmt.Sprintf("DB_%d", slot), strconv.Itoa(firstPort+10+slot))
+	}
+	if err := removeFromEngine(project); err != nil { // what a run that was killed has left
+		return err
 	}
 	e.Defer(func() {
 		if err := removeFromEngine(project); err != nil {

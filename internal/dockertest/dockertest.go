@@ -13,9 +13,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // Demand is the variable that, set to 1, makes tests fail that would be skipped for
@@ -42,6 +45,19 @@ func Need(t testing.TB) {
 	if _, _, err := Install(ctx); err != nil {
 		t.Fatalf("making the images: %v", err)
 	}
+}
+
+// Alone waits until no other run of the tests called name, of this checkout or another
+// one, works on the Engine, whose names and ports they would share. It stays alone
+// until the test has ended.
+func Alone(t testing.TB, name string) {
+	t.Helper()
+	path := filepath.Join(os.TempDir(), "kinfra-test-"+name+".lock")
+	unlock, err := world.Real(t.Name()).Host().Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unlock)
 }
 
 // missing tells what is missing for running stacks.
