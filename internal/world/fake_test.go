@@ -151,6 +151,7 @@ func TestFaulty(t *testing.T) {
 		"readdir":   func(f world.Files) error { _, err := f.ReadDir("file"); return err },
 		"readlink":  func(f world.Files) error { _, err := f.ReadLink("file"); return err },
 		"create":    func(f world.Files) error { return f.CreateFile("file", nil, 0o600) },
+		"append":    func(f world.Files) error { _, err := f.Append("file"); return err },
 		"mkdir":     func(f world.Files) error { return f.Mkdir("file", 0o700) },
 		"mkdirall":  func(f world.Files) error { return f.MkdirAll("file", 0o700) },
 		"symlink":   func(f world.Files) error { return f.Symlink("x", "file") },

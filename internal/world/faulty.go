@@ -11,9 +11,10 @@ import (
 // returns, unless nil, is the operation's error (syscall.ENOSPC, say), and the
 // operation isn't done.
 //
-// op is one of read, lstat, readdir, readlink, create, mkdir, mkdirall, symlink,
-// rename, remove, removeall, sync and lock; name is the absolute path, for rename
-// the new one. fail may be called by several goroutines at once.
+// op is one of read, lstat, readdir, readlink, create, append (for opening a file to
+// add to it, and for each write), mkdir, mkdirall, symlink, rename, remove, removeall,
+// sync and lock; name is the absolute path, for rename the new one. fail may be called
+// by several goroutines at once.
 func Faulty(w World, fail func(op, name string) error) World {
 	return &faultyWorld{w, fail}
 }
@@ -73,6 +74,37 @@ func (f *faultyFiles) CreateFile(name string, data []byte, mode fs.FileMode) err
 		return err
 	}
 	return f.files.CreateFile(name, data, mode)
+}
+
+func (f *faultyFiles) Append(name string) (Appender, error) {
+	if err := f.ask(opAppend, name); err != nil {
+		return nil, err
+	}
+	a, err := f.files.Append(name)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyAppender{a, f, name}, nil
+}
+
+type faultyAppender struct {
+	Appender
+	files *faultyFiles
+	name  string
+}
+
+func (a *faultyAppender) Write(data []byte) (int, error) {
+	if err := a.files.ask(opAppend, a.name); err != nil {
+		return 0, err
+	}
+	return a.Appender.Write(data)
+}
+
+func (a *faultyAppender) Sync() error {
+	if err := a.files.ask(opSync, a.name); err != nil {
+		return err
+	}
+	return a.Appender.Sync()
 }
 
 func (f *faultyFiles) Mkdir(name string, mode fs.FileMode) error {

@@ -108,6 +108,8 @@ func randomOperation(random *rand.Rand) (string, func(f world.Files, dir string)
 	operations := []operation{
 		{"create", func(f world.Files, _ string) string { return outcome("", f.CreateFile(name, data, mode)) }},
 		{"create", func(f world.Files, _ string) string { return outcome("", f.CreateFile(name, data, mode)) }},
+		{"append", func(f world.Files, _ string) string { return outcome("", appendTo(f, name, data)) }},
+		{"append", func(f world.Files, _ string) string { return outcome("", appendTo(f, name, data)) }},
 		{"mkdir", func(f world.Files, _ string) string { return outcome("", f.Mkdir(name, mode)) }},
 		{"mkdirall", func(f world.Files, _ string) string { return outcome("", f.MkdirAll(name, mode)) }},
 		{"symlink to " + target, func(f world.Files, dir string) string {
@@ -141,6 +143,15 @@ func randomOperation(random *rand.Rand) (string, func(f world.Files, dir string)
 	}
 	op := operations[random.IntN(len(operations))]
 	return name + ": " + op.name, op.do
+}
+
+func appendTo(f world.Files, name string, data []byte) error {
+	a, err := f.Append(name)
+	if err != nil {
+		return err
+	}
+	_, err = a.Write(data)
+	return errors.Join(err, a.Sync(), a.Close())
 }
 
 func randomName(random *rand.Rand) string {

@@ -41,6 +41,7 @@ const (
 	opReadDir   = "readdir"
 	opReadLink  = "readlink"
 	opCreate    = "create"
+	opAppend    = "append"
 	opMkdir     = "mkdir"
 	opMkdirAll  = "mkdirall"
 	opSymlink   = "symlink"

@@ -127,6 +127,10 @@ type Files interface {
 	// whatever the umask. It is not durable before Sync.
 	CreateFile(name string, data []byte, mode fs.FileMode) error
 
+	// Append opens a regular file that is there, to add to its end. Anything else,
+	// also a symbolic link, is ErrNotRegular; a directory is syscall.EISDIR.
+	Append(name string) (Appender, error)
+
 	// Mkdir makes one directory with exactly the permissions of mode.
 	Mkdir(name string, mode fs.FileMode) error
 
@@ -164,6 +168,21 @@ type Files interface {
 	TryLock(name string) (unlock func(), err error)
 }
 
+// Appender adds to the end of a file. Its methods may be called by several
+// goroutines at once.
+type Appender interface {
+	// Write adds all of data in one piece: what others add comes before it or after.
+	// When it fails, a part of data may have been added.
+	Write(data []byte) (int, error)
+
+	// Sync makes durable what was written before it was called.
+	Sync() error
+
+	// Close lets go of the file. What was written and not synced stays, but may not
+	// outlast a loss of power.
+	Close() error
+}
+
 // Info describes a file.
 type Info struct {
 	Name    string      // the last element of its name
@@ -199,7 +218,7 @@ var (
 	ErrTooLarge = errors.New("too large")
 
 	// ErrNotRegular is returned for reading a directory, a device, a pipe or
-	// a socket as a file.
+	// a socket as a file, and for adding to a link.
 	ErrNotRegular = errors.New("not a regular file")
 
 	// ErrEscape is returned for a name that leads out of a root: by "..", as an

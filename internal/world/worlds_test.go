@@ -127,6 +127,10 @@ func TestErrorsOfFiles(t *testing.T) {
 		{"create below missing", fs.ErrNotExist, func(f world.Files) error { return f.CreateFile("missing/x", nil, 0o600) }},
 		{"create below a file", syscall.ENOTDIR, func(f world.Files) error { return f.CreateFile("file/x", nil, 0o600) }},
 		{"create the top", fs.ErrExist, func(f world.Files) error { return f.CreateFile(".", nil, 0o600) }},
+		{"append to missing", fs.ErrNotExist, func(f world.Files) error { _, err := f.Append("missing"); return err }},
+		{"append through a link", world.ErrNotRegular, func(f world.Files) error { _, err := f.Append("loop"); return err }},
+		{"append to a directory", syscall.EISDIR, func(f world.Files) error { _, err := f.Append("empty"); return err }},
+		{"append to the top", syscall.EISDIR, func(f world.Files) error { _, err := f.Append("."); return err }},
 		{"mkdir over a file", fs.ErrExist, func(f world.Files) error { return f.Mkdir("file", 0o700) }},
 		{"mkdir the top", fs.ErrExist, func(f world.Files) error { return f.Mkdir(".", 0o700) }},
 		{"mkdir below missing", fs.ErrNotExist, func(f world.Files) error { return f.Mkdir("missing/x", 0o700) }},
@@ -359,6 +363,10 @@ func (b below) ReadLink(name string) (string, error) {
 
 func (b below) CreateFile(name string, data []byte, mode fs.FileMode) error {
 	return b.Files.CreateFile(b.path(name), data, mode)
+}
+
+func (b below) Append(name string) (world.Appender, error) {
+	return b.Files.Append(b.path(name))
 }
 
 func (b below) Mkdir(name string, mode fs.FileMode) error {

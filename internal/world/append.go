@@ -1,0 +1,125 @@
+package world
+
+import (
+	"os"
+	"slices"
+	"syscall"
+)
+
+func (f *realFiles) Append(name string) (Appender, error) {
+	p, err := f.at(opAppend, name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := openRegular(p)
+	if err != nil {
+		return nil, p.fault(err)
+	}
+	return &realAppender{file, p}, nil
+}
+
+// openRegular opens the file at p for adding to it. A root resolves links whatever the
+// flags say, so what was opened must be what the name itself stood for.
+func openRegular(p place) (*os.File, error) {
+	named, err := p.Lstat(p.name)
+	switch {
+	case err != nil:
+		return nil, err
+	case named.IsDir():
+		return nil, syscall.EISDIR
+	case !named.Mode().IsRegular():
+		return nil, ErrNotRegular
+	}
+	file, err := p.OpenFile(p.name, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := file.Stat(); err != nil || !os.SameFile(named, opened) {
+		file.Close()
+		return nil, ErrNotRegular
+	}
+	return file, nil
+}
+
+type realAppender struct {
+	file *os.File
+	place
+}
+
+func (a *realAppender) Write(data []byte) (int, error) {
+	n, err := a.file.Write(data)
+	return n, a.fault(err)
+}
+
+func (a *realAppender) Sync() error  { return a.fault(a.file.Sync()) }
+func (a *realAppender) Close() error { return a.fault(a.file.Close()) }
+
+func (f *treeFiles) Append(name string) (Appender, error) {
+	a := &treeAppender{files: f, name: name}
+	_, err := a.Write(nil) // refuses what can't be added to
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// treeAppender adds to a file of a tree, by its name: trees don't know of open files.
+type treeAppender struct {
+	files *treeFiles
+	name  string
+}
+
+func (a *treeAppender) Write(data []byte) (int, error) {
+	tree := a.files.tree
+	err := a.files.visit(opAppend, a.name, false, func(at spot) error {
+		if err := tree.appendable(at.node); err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			return nil
+		}
+		file, err := tree.load(at.node)
+		if err != nil {
+			return err
+		}
+		file.data = slices.Concat(file.data, data)
+		file.info.Size, file.info.ModTime = int64(len(file.data)), tree.now()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+func (a *treeAppender) Sync() error  { return nil }
+func (a *treeAppender) Close() error { return nil }
+
+// appendable is nil if the user may add to a file.
+func (t *tree) appendable(n *node) error {
+	switch {
+	case n == nil:
+		return syscall.ENOENT
+	case n.isDir():
+		return syscall.EISDIR
+	case !n.info.Mode.IsRegular():
+		return ErrNotRegular
+	case !t.may(n, mayWrite):
+		return syscall.EACCES
+	}
+	return nil
+}
+
+// load returns the node that stands for a file in the tree, with its content.
+func (t *tree) load(n *node) (*node, error) {
+	file := t.own(n)
+	if file.under == "" {
+		return file, nil
+	}
+	data, err := t.below.ReadFile(file.under, file.info.Size)
+	if err != nil {
+		return nil, cause(err)
+	}
+	file.under, file.data = "", data
+	return file, nil
+}
