@@ -25,6 +25,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 	"github.com/ktrdr/kinfra/scripts"
@@ -52,7 +53,7 @@ func newMachine(t testing.TB) *machine {
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{
 		World: m.fake, Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
-		Output: engine.Output{Format: engine.Text, Stdout: &m.stdout, Stderr: &m.stderr}, Log: hclog.NewNullLogger(),
+		Output: engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
 	return m
 }

@@ -36,6 +36,7 @@ type Pool struct {
 	mounts      map[string][]stack.Mount
 	passEnv     []string
 	secrets     map[string]secret.Ref // by the variable's name
+	keepRuns    int                   // records of runs
 
 	mu     sync.Mutex
 	specs  map[int]*specValue // made so far
@@ -59,6 +60,7 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
 			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
+			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
 		},
 		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `template` and `secrets` (names of variables), and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, a secret whose name is also in pass_env or decides what Compose works on.",
@@ -69,10 +71,11 @@ func poolBuiltin(d *domain) table.Builtin {
 func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	p := &Pool{
 		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
-		template: c.String("template"), environment: c.Callable("environment"), passEnv: c.Strings("pass_env"),
+		template: c.String("template"), environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), keepRuns: c.Int("keep_runs"),
 		profileOf: map[int]string{}, specs: map[int]*specValue{},
 	}
 	for _, set := range []func() error{
+		p.checkRuns,
 		func() error { return p.setRoot(engine.World(c.Thread), d.options.Root, c.String("root")) },
 		func() error { return p.setProfiles(c.List("profiles")) },
 		func() error { return p.setSlots(c.Dict("slots")) },
@@ -299,6 +302,22 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 
 func stringValue(s string) starlark.Value { return starlark.String(s) }
 func intValue(n int) starlark.Value       { return starlark.MakeInt(n) }
+
+// Runs tells where the records of the pool's runs are, and how many are kept.
+func Runs(t *starlark.Thread, o Options) (dir string, keep int, err error) {
+	p, err := (&domain{options: o}).current(t)
+	if err != nil {
+		return "", 0, err
+	}
+	return filepath.Join(p.root, "kinfra", "runs"), p.keepRuns, nil
+}
+
+func (p *Pool) checkRuns() error {
+	if p.keepRuns < 1 {
+		return fmt.Errorf("keep_runs is %d, want at least 1", p.keepRuns)
+	}
+	return nil
+}
 
 // current is the pool of pool.star. A file is evaluated once per run, so asking again
 // costs little; no lock is held meanwhile, since pool.star may itself ask for what needs

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -354,8 +355,8 @@ func notPassed(r *report.Run) string {
 	var all []string
 	r.Walk(func(n *report.Node) {
 		switch n.Status {
-		case report.Passed:
-		case report.Failed:
+		case event.Passed:
+		case event.Failed:
 			all = append(all, n.Name)
 		default:
 			all = append(all, n.Name+" "+string(n.Status))

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"io"
 	"os"
 	"testing"
 
@@ -24,7 +23,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	config := &engine.Config{
 		World: world.NewFake(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin}, Limits: engine.DefaultLimits(),
-		Output: engine.Output{Format: engine.Text, Stdout: io.Discard, Stderr: io.Discard}, Log: hclog.NewNullLogger(),
+		Output: engine.Output{Format: engine.Text}, Log: hclog.NewNullLogger(),
 	}
 	for b.Loop() {
 		config.Modules = builtins.Modules(builtins.Options{})

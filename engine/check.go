@@ -1,12 +1,11 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 
 	"go.starlark.net/starlark"
 
-	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
 )
 
@@ -28,50 +27,77 @@ func checkBuiltin() table.Builtin {
 
 func runCheck(c *table.Call) (starlark.Value, error) {
 	s := stateOf(c.Thread)
-	node, err := s.begin(report.Check, c.String("name"))
+	n, err := s.enter(event.Check, c.String("name"))
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range c.List("needs") {
-		if h := v.(*checkHandle); !h.ok() {
-			node.Needs = append(node.Needs, h.node.Name)
-		}
+	handle := &checkHandle{n}
+	if s.collecting() {
+		return handle, s.recall(c, n)
 	}
-	if len(node.Needs) > 0 {
-		node.Status = report.Skipped
-		s.run.progress("%s", progressLine(node))
-		return &checkHandle{node}, nil
+	if err := s.began(n); err != nil {
+		return nil, err
 	}
-	err = s.inside(node, func() error {
+	if needs := failedOf(c.List("needs")); len(needs) > 0 {
+		n.status = event.Skipped
+		return handle, s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: n.status, Needs: needs})
+	}
+	took, err := s.inside(n, func() error {
 		_, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
 		return err
 	})
-	s.end(node, err)
-	if err != nil && (s.ctx.Err() != nil || errors.Is(err, errTooLong)) {
+	recordErr := s.run.emit(s.ending(n, took, err))
+	if err != nil && (s.ctx.Err() != nil || !catchable(s.ctx, err) && n.status != event.Decided) {
 		return nil, err
 	}
-	return &checkHandle{node}, nil
+	return handle, recordErr
+}
+
+// failedOf names those of the checks on which none can build.
+func failedOf(needs []starlark.Value) []string {
+	var failed []string
+	for _, v := range needs {
+		if h := v.(*checkHandle); !h.ok() {
+			failed = append(failed, h.node.name)
+		}
+	}
+	return failed
+}
+
+// recall gives a check the outcome that the record has of it, without running it but for
+// the steps inside.
+func (s *state) recall(c *table.Call, n *node) error {
+	before := s.run.past.nodes[n.key]
+	if before == nil {
+		return errRecordEnds
+	}
+	n.status = before.status
+	if s.run.past.undoableBelow(n.key) {
+		return s.collect(c, n)
+	}
+	s.run.past.skip(n.key)
+	return nil
 }
 
 // checkHandle is what check returns.
-type checkHandle struct{ node *report.Node }
+type checkHandle struct{ node *node }
 
 // ok tells whether others may build on the check. In a dry run, one that can't be
 // known yet counts as such.
 func (h *checkHandle) ok() bool {
-	return h.node.Status == report.Passed || h.node.Status == report.Decided
+	return h.node.status == event.Passed || h.node.status == event.Decided
 }
 
-func (h *checkHandle) String() string        { return fmt.Sprintf("<check %q>", h.node.Name) }
+func (h *checkHandle) String() string        { return fmt.Sprintf("<check %q>", h.node.name) }
 func (h *checkHandle) Type() string          { return "check" }
 func (h *checkHandle) Freeze()               {}
 func (h *checkHandle) Truth() starlark.Bool  { return starlark.Bool(h.ok()) }
-func (h *checkHandle) Hash() (uint32, error) { return starlark.String(h.node.Key).Hash() }
+func (h *checkHandle) Hash() (uint32, error) { return starlark.String(h.node.key).Hash() }
 func (h *checkHandle) AttrNames() []string   { return []string{"name", "ok"} }
 func (h *checkHandle) Attr(name string) (starlark.Value, error) {
 	switch name {
 	case "name":
-		return starlark.String(h.node.Name), nil
+		return starlark.String(h.node.name), nil
 	case "ok":
 		return starlark.Bool(h.ok()), nil
 	}

@@ -50,8 +50,8 @@ print(a.ok, b.ok, c.ok, bool(a), type(a), a)`,
 			if got := m.statuses(); got != c.statuses {
 				t.Errorf("the report is %q, want %q", got, c.statuses)
 			}
-			if m.run.Report().Passed != (c.err == "") {
-				t.Errorf("passed = %v", m.run.Report().Passed)
+			if m.run.Report().Passed() != (c.err == "") {
+				t.Errorf("passed = %v", m.run.Report().Passed())
 			}
 		})
 	}

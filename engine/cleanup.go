@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/diag"
-	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -38,32 +39,74 @@ func onExitBuiltin() table.Builtin {
 	}
 }
 
+// undo is what takes a step back.
+type undo struct {
+	key    string
+	branch string
+	seq    int // of the event of the step's end
+	call   starlark.Callable
+	result starlark.Value
+}
+
+func (r *Run) willUndo(u undo) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.undos = append(r.undos, u)
+}
+
+// takeUndos gives what is to be taken back, newest first, and forgets it. Of branches of
+// parallel the last item's counts as the newest, so that the order is the same each time.
+func (r *Run) takeUndos() []undo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	undos := r.undos
+	r.undos = nil
+	slices.SortFunc(undos, func(a, b undo) int {
+		return cmp.Or(event.Compare(b.branch, a.branch), cmp.Compare(b.seq, a.seq))
+	})
+	return undos
+}
+
+func (r *Run) takeExits() []starlark.Callable {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	exits := r.exits
+	r.exits = nil
+	return exits
+}
+
 // cleanUp takes back the steps of a run that failed with err, then calls the
 // functions given to on_exit. What goes wrong is added to err.
-func (r *Run) cleanUp(err error) error {
-	r.mu.Lock()
-	undos, exits := r.undos, r.exits
-	r.undos, r.exits = nil, nil
-	r.mu.Unlock()
-	if err == nil || errors.Is(err, ErrChecksFailed) || r.report.DryRun {
+func (r *Run) cleanUp(main *state, err error) error {
+	undos, exits := r.takeUndos(), r.takeExits()
+	if err == nil || errors.Is(err, ErrChecksFailed) || errors.Is(err, errDiverged) || r.config.World.Planned() {
 		undos = nil
 	}
 	if len(undos) == 0 && len(exits) == 0 {
 		return err
 	}
-
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(r.ctx), cleanUpTime, &timeoutError{"cleaning up", cleanUpTime})
 	defer cancel()
-	for _, u := range slices.Backward(undos) {
-		if e := r.callOnExit(ctx, u.call, u.result); e != nil {
-			u.node.Problem = diag.Of(e, r.Source)
-			r.progress("  FAIL  undoing %q\n", u.node.Key)
-			err = r.alsoFailed(err, e)
-			continue
-		}
-		u.node.Status = report.Undone
-		r.progress("%s", progressLine(u.node))
+	for _, u := range undos {
+		r.undo(ctx, u) // that it failed is shown, and on record
 	}
+	return r.callExits(ctx, exits, err)
+}
+
+// undo takes a step back, shows whether that worked, and puts it on record.
+func (r *Run) undo(ctx context.Context, u undo) (undone bool) {
+	err := r.callOnExit(ctx, u.call, u.result)
+	e := &event.Event{Type: event.Undid, Key: u.key, Kind: event.Step, Status: event.Passed}
+	if err != nil {
+		e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)
+	}
+	if recordErr := r.acknowledge(e); recordErr != nil {
+		r.emit(&event.Event{Type: event.Warned, Text: recordErr.Error()})
+	}
+	return err == nil
+}
+
+func (r *Run) callExits(ctx context.Context, exits []starlark.Callable, err error) error {
 	for _, call := range slices.Backward(exits) {
 		if e := r.callOnExit(ctx, call); e != nil {
 			err = r.alsoFailed(err, e)
@@ -75,8 +118,9 @@ func (r *Run) cleanUp(err error) error {
 // callOnExit calls a function of the script when its run is over. What a dry run
 // can't know is left to the real one.
 func (r *Run) callOnExit(ctx context.Context, call starlark.Callable, args ...starlark.Value) error {
-	r.steps = 0 // also a run that used up its steps is cleaned up after
-	err := r.guarded(ctx, func(t *starlark.Thread) error {
+	r.budget.reset(r.config.Limits.Steps) // also a run that used up its steps is cleaned up after
+	s := &state{run: r, ctx: ctx, lane: &lane{live: true}, branch: "exit"}
+	err := r.guarded(s, func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, call, args, nil)
 		return err
 	})
@@ -86,13 +130,11 @@ func (r *Run) callOnExit(ctx context.Context, call starlark.Callable, args ...st
 	return err
 }
 
-// alsoFailed keeps the first error as that of the run; a later one is printed at once.
+// alsoFailed keeps the first error as that of the run; a later one is shown at once.
 func (r *Run) alsoFailed(first, later error) error {
 	if first == nil {
 		return later
 	}
-	for _, d := range diag.Of(later, r.Source) {
-		r.progress("%s", d.Text())
-	}
+	r.emit(&event.Event{Type: event.Warned, Text: "cleaning up failed, too", Problems: diag.Of(later, r.Source)})
 	return first
 }

@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -35,6 +38,18 @@ type Config struct {
 	Classify func(error) Code
 
 	Version string // of the binary, for reports
+
+	// Identity gives what the first event of the run says of it, as far as only the
+	// binary knows it: the arguments, and where it was called. nil: nothing.
+	Identity func() event.Run
+
+	// Record begins the record of a run, with the files that it has loaded, when its
+	// first step begins; nil for runs that leave none. It gives the run's ID.
+	Record func(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error)
+
+	// Resume makes the run go on from its record; nil for a new run.
+	Resume *Resume
+
 	Limits  Limits
 	Timeout time.Duration // wall time of a run; 0: none
 	Output  Output
@@ -58,17 +73,22 @@ type Format string
 
 // The formats.
 const (
-	Text Format = "text" // what show prints; announcements on stdout, too
-	JSON Format = "json" // one object; announcements on stderr
+	Text   Format = "text"   // what show prints
+	JSON   Format = "json"   // one object
+	Events Format = "events" // each event as a line of JSON, the result in the last
 )
 
 // Output is where a run prints, and how.
 type Output struct {
-	Format Format
-	Stdout io.Writer
-	Stderr io.Writer
-	Color  bool // stdout takes escape codes for colours
+	Format  Format
+	Stdout  io.Writer // for the one object of JSON
+	Present Presenter // shows what happens
+	Color   bool      // announcements may have escape codes for colours
 }
+
+// Presenter shows what happens in a run, as it happens. It is told of one event after
+// the other, and must not keep them.
+type Presenter interface{ Show(*event.Event) }
 
 // Modules is the engine's own builtins, for the reference.
 func Modules() []table.Module {

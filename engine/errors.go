@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
 
+	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -115,6 +116,7 @@ var ErrChecksFailed = errors.New("checks failed")
 func (c *Config) CodeOf(err error) Code {
 	var own *Error
 	var exit *ExitError
+	var damaged *journal.DamagedError
 	var syntaxErr syntax.Error
 	var resolveErr resolve.ErrorList
 	switch {
@@ -128,6 +130,10 @@ func (c *Config) CodeOf(err error) Code {
 		return Code(exit.Exit)
 	case errors.As(err, &own):
 		return own.Code
+	case errors.As(err, &damaged):
+		return Damaged
+	case errors.Is(err, journal.ErrBusy), errors.Is(err, errDiverged):
+		return Conflict
 	case errors.As(err, &syntaxErr), errors.As(err, &resolveErr):
 		return Usage
 	}

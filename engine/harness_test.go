@@ -17,6 +17,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -39,7 +40,7 @@ func newMachine(t *testing.T, files ...string) *machine {
 	m.config = Config{
 		World: m.fake, Layers: stackOf(files...), Modules: []table.Module{probeModule()},
 		Reserved: []string{"help", "h", "dry-run", "n"}, Version: "test", Limits: DefaultLimits(),
-		Output: Output{Format: Text, Stdout: &m.stdout, Stderr: &m.stderr}, Log: hclog.NewNullLogger(),
+		Output: Output{Format: Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
 	return m
 }
@@ -80,7 +81,7 @@ func probeModule() table.Module {
 			return nil, Context(c.Thread).Err()
 		}},
 		{Name: "probe.stop", Run: func(c *table.Call) (starlark.Value, error) {
-			Current(c.Thread).stop(ErrInterrupted)
+			stateOf(c.Thread).run.stop(ErrInterrupted)
 			return nil, nil
 		}},
 		{Name: "probe.clock", Run: func(c *table.Call) (starlark.Value, error) {
@@ -208,6 +209,12 @@ func (m *machine) statuses() string {
 func (m *machine) exists(path string) bool {
 	_, err := m.fake.Host().Lstat(path)
 	return err == nil
+}
+
+// printsJSON makes the run print one object, and announce on stderr.
+func (m *machine) printsJSON() {
+	m.config.Output.Format = JSON
+	m.config.Output.Present = &present.Plain{Announcements: &m.stderr, Progress: &m.stderr}
 }
 
 // planned makes the run a dry run.

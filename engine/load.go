@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ type loader struct {
 	workflows []*Workflow
 	effects   bool // the top level of the file that is run may change something
 
+	evaluating sync.Mutex // held by the thread that evaluates files, from the first to the last
+
 	mu      sync.Mutex // guards all below
 	modules map[string]*module
 	files   map[string]layer.File // by the name that positions carry
@@ -43,7 +46,10 @@ type module struct {
 // effects is it then allowed to change something.
 func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
 	r.loader.main, r.loader.effects = file.ID(), effects
-	err := r.guarded(r.ctx, func(t *starlark.Thread) error {
+	if effects {
+		r.begin("run")
+	}
+	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
 		_, err := r.loader.evaluate(t, file)
 		return err
 	})
@@ -77,6 +83,10 @@ func loadHint(label string, err error) string {
 // evaluate gives the globals of a file, frozen.
 func (l *loader) evaluate(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
 	s := stateOf(t)
+	if len(s.loading) == 0 { // another branch may ask for a file that this one is evaluating
+		l.evaluating.Lock()
+		defer l.evaluating.Unlock()
+	}
 	s.loading = append(s.loading, file)
 	defer func() { s.loading = s.loading[:len(s.loading)-1] }()
 
@@ -148,6 +158,13 @@ func (l *loader) caller(t *starlark.Thread) (layer.File, error) {
 		}
 	}
 	return layer.File{}, errors.New("no script is calling")
+}
+
+// loaded is the files that were evaluated so far.
+func (l *loader) loaded() []layer.File {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.files))
 }
 
 func (l *loader) source(path string) []byte {

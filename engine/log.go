@@ -25,7 +25,7 @@ func logModule() table.Module {
 						pairs = append(pairs, TextOf(kv[0]), TextOf(kv[1]))
 					}
 				}
-				Current(c.Thread).config.Log.Log(level, c.String("message"), pairs...)
+				stateOf(c.Thread).run.config.Log.Log(level, c.String("message"), pairs...)
 				return starlark.None, nil
 			},
 		})

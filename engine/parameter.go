@@ -96,6 +96,7 @@ func (p *Parameter) help() string {
 type flagValue struct {
 	parameter *Parameter
 	value     starlark.Value // nil: not given
+	texts     []string       // as they were given
 }
 
 func (v *flagValue) Type() string { return string(v.parameter.kind) }
@@ -112,6 +113,7 @@ func (v *flagValue) String() string {
 }
 
 func (v *flagValue) Set(text string) error {
+	v.texts = append(v.texts, text)
 	switch v.parameter.kind {
 	case intsKind, stringsKind:
 		var all []starlark.Value
@@ -161,6 +163,23 @@ func (p *Parameter) parse(text string) (starlark.Value, error) {
 		return startime.Duration(d), nil
 	}
 	return starlark.String(text), nil
+}
+
+// CommandLine is flags and words in a form that gives the same again, whatever was said
+// between them, for the record of a run.
+func (w *Workflow) CommandLine(flags *pflag.FlagSet, words []string) []string {
+	var line []string
+	for _, p := range w.Flags {
+		if f := flags.Lookup(p.Name); f != nil && f.Changed {
+			for _, text := range f.Value.(*flagValue).texts {
+				line = append(line, "--"+p.Name+"="+text)
+			}
+		}
+	}
+	if len(words) > 0 {
+		line = append(append(line, "--"), words...)
+	}
+	return line
 }
 
 // Arguments turns a parsed command line into what the workflow's run gets: a struct

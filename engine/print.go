@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // outputVersion is that of the object that --output json prints. A field more does
@@ -54,6 +55,29 @@ func ResultJSON(command string, result any) ([]byte, error) {
 	return encode(object{Version: outputVersion, Command: command, Result: data}), nil
 }
 
+// ErrorEvent is an error as --output events prints it where no workflow has run.
+func ErrorEvent(err error, code Code, sources diag.Sources) []byte {
+	exit := int(code)
+	return encodeEvent(&event.Event{Seq: 1, Type: event.RunEnded, Status: event.Failed, Exit: &exit, Problems: diag.Of(err, sources)})
+}
+
+// ResultEvent is a result as --output events prints it for commands that aren't scripts.
+func ResultEvent(command string, result any) ([]byte, error) {
+	data, err := json.Marshal(result)
+	if err != nil {
+		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, err)
+	}
+	return encodeEvent(&event.Event{Seq: 1, Type: event.RunEnded, Status: event.Passed, Exit: new(int), Result: data}), nil
+}
+
+func encodeEvent(e *event.Event) []byte {
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // all fields are of types that have a JSON form
+	}
+	return append(line, '\n')
+}
+
 func encode(o object) []byte {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -66,11 +90,11 @@ func encode(o object) []byte {
 }
 
 // show calls the workflow's function that prints the result.
-func (r *Run) show(w *Workflow, result starlark.Value) error {
+func (r *Run) show(main *state, w *Workflow, result starlark.Value) error {
 	if w.show == nil || result == starlark.None {
 		return nil
 	}
-	return r.guarded(r.ctx, func(t *starlark.Thread) error {
+	return r.guarded(main, func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, w.show, starlark.Tuple{result}, nil)
 		return err
 	})
@@ -83,13 +107,13 @@ func (r *Run) printJSON(result starlark.Value, err error) error {
 	if result != nil {
 		var encodeErr error
 		if data, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
-			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.report.Command, encodeErr)
+			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
 		}
 	}
-	o := object{Version: outputVersion, Command: r.report.Command, DryRun: r.report.DryRun, Result: data}
+	o := object{Version: outputVersion, Command: r.command, DryRun: r.config.World.Planned(), Result: data}
 	if err != nil {
 		o.Error = newErrorObject(err, r.config.CodeOf(err), r.Source)
 	}
-	r.write(r.config.Output.Stdout, string(encode(o)))
+	r.config.Output.Stdout.Write(encode(o)) // what keeps it from being written, its writer knows
 	return err
 }

@@ -12,6 +12,8 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -24,11 +26,18 @@ type Run struct {
 	stop    context.CancelCauseFunc
 	names   starlark.StringDict // what scripts see beside the language
 	loader  loader
-	started time.Time
-	steps   uint64 // of execution, used so far
+	budget  budget
+	past    *past // nil unless the run goes on from its record
+	command string
+
+	recording sync.Mutex // held while the record is begun
 
 	mu         sync.Mutex // guards all below
-	report     report.Run
+	report     report.Builder
+	events     int // so far
+	journal    *journal.Journal
+	kept       []event.Event  // for the record, until there is one
+	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
 	undos      []undo
 	exits      []starlark.Callable
@@ -38,7 +47,7 @@ type Run struct {
 // NewRun prepares a run. It ends, at the latest, when ctx does; the cause of that,
 // such as ErrInterrupted, is then its error. Close it when it is over.
 func NewRun(ctx context.Context, config *Config) *Run {
-	r := &Run{config: config, started: config.World.Now(), keys: map[string]bool{}}
+	r := &Run{config: config, keys: map[string]bool{}, reads: map[string]int{}}
 	r.ctx, r.stop = context.WithCancelCause(ctx)
 	if config.Timeout > 0 {
 		timed, cancel := context.WithTimeoutCause(r.ctx, config.Timeout, &timeoutError{"the run", config.Timeout})
@@ -47,12 +56,21 @@ func NewRun(ctx context.Context, config *Config) *Run {
 	}
 	r.names = table.Predeclare(append(Modules(), config.Modules...))
 	r.loader.run = r
-	r.report = report.Run{Version: config.Version, DryRun: config.World.Planned(), Started: r.started}
+	r.budget.reset(config.Limits.Steps)
+	if config.Resume != nil {
+		r.past = newPast(config.Resume)
+		r.events, r.journal = r.past.events, config.Resume.Journal
+	}
 	return r
 }
 
 // Close frees what the run holds.
-func (r *Run) Close() { r.stop(nil) }
+func (r *Run) Close() {
+	r.stop(nil)
+	if r.journal != nil {
+		r.journal.Close() // all that counts was synced when it was written
+	}
+}
 
 type timeoutError struct {
 	what  string
@@ -62,48 +80,51 @@ type timeoutError struct {
 func (e *timeoutError) Error() string        { return fmt.Sprintf("%s timed out after %s", e.what, e.after) }
 func (e *timeoutError) Is(target error) bool { return target == ErrTimedOut }
 
-// thread makes a Starlark thread of the run whose builtins work under ctx.
-func (r *Run) thread(ctx context.Context) (*starlark.Thread, *state) {
-	s := &state{run: r, ctx: ctx}
-	left := r.config.Limits.Steps - min(r.steps, r.config.Limits.Steps)
+// thread makes a Starlark thread of the run for a state.
+func (r *Run) thread(s *state) *starlark.Thread {
 	t := &starlark.Thread{
 		Name:  "kinfra",
-		Print: func(_ *starlark.Thread, msg string) { r.Announce(msg) },
+		Print: func(_ *starlark.Thread, msg string) { s.announce(msg) },
 		Load:  r.loader.load,
-		OnMaxSteps: func(t *starlark.Thread) {
-			s.tooLong = true
-			r.stop(errTooLong)
-			t.Cancel(errTooLong.Error())
-		},
 	}
 	t.SetLocal(local, s)
-	t.SetMaxExecutionSteps(max(left, 1)) // 0 would be no limit
-	startime.SetNow(t, func() (time.Time, error) {
-		return r.config.World.Now().Round(0), nil // without the monotonic clock, which would show
-	})
-	return t, s
+	startime.SetNow(t, func() (time.Time, error) { return s.now() })
+	return t
 }
 
-// guarded calls f with a thread that is cancelled when ctx ends, and makes the
-// cause of that the error.
-func (r *Run) guarded(ctx context.Context, f func(*starlark.Thread) error) error {
+// guarded calls f with a thread that is cancelled when the context of its state ends,
+// and makes the cause of that the error.
+func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
+	ctx := s.ctx
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	t, s := r.thread(ctx)
+	t := r.thread(s)
+	giveBack := r.budget.lend(t, func() {
+		s.tooLong = true
+		r.stop(errTooLong)
+		t.Cancel(errTooLong.Error())
+	})
 	unwatch := watch(ctx, t)
 	err := f(t)
 	unwatch()
-	r.steps += t.ExecutionSteps()
+	giveBack()
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
+	case wasEnded(ctx, err):
 		return &causedError{err, context.Cause(ctx)}
 	case s.tooLong:
 		return &causedError{err, errTooLong}
 	}
 	return err
+}
+
+// wasEnded tells whether err is that ctx has ended. Any is, once a run was interrupted;
+// but a branch that fails by itself while another one's failure cancels it says so.
+func wasEnded(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (context.Cause(ctx) != errSibling ||
+		errors.Is(err, context.Canceled) || strings.Contains(err.Error(), diag.Cancelled))
 }
 
 // watch cancels a thread when ctx ends. The function that it returns ends that, and
@@ -136,33 +157,96 @@ func (e *causedError) Reason() error   { return e.cause }
 // result. It returns why the workflow failed; with the format JSON, that has been
 // printed, too, as part of the one object.
 func (r *Run) Execute(w *Workflow, args starlark.Value) error {
-	r.report.Command = w.Command
-	result, err := r.body(w, args)
-	err = r.end(err)
+	r.begin(w.Command)
+	main := r.mainState()
+	result, err := r.body(main, w, args)
+	err = r.end(main, err)
 	complete := err == nil || errors.Is(err, ErrChecksFailed) || err == error(r.conclusion)
-	if r.config.Output.Format == JSON {
-		if !complete {
-			result = nil
-		}
+	if !complete {
+		result = nil
+	}
+	switch {
+	case r.config.Output.Format == JSON:
 		err = r.printJSON(result, err)
-	} else if complete {
-		if e := r.unlessPlanned(r.show(w, result)); e != nil {
+	case r.config.Output.Format == Text && complete && !r.undoing():
+		if e := main.unlessPlanned(r.show(main, w, result)); e != nil {
 			err = e
 		}
 	}
-	return r.finish(err)
+	return r.finish(result, err)
 }
 
 // Finish ends the run of a file without a workflow, whose top level ended with err.
-func (r *Run) Finish(err error) error { return r.finish(r.end(err)) }
+func (r *Run) Finish(err error) error {
+	main := r.mainState()
+	return r.finish(nil, r.end(main, main.unlessPlanned(err)))
+}
+
+// begin emits the first event of the run, or of its going on.
+func (r *Run) begin(command string) {
+	r.command = command
+	began := event.Event{Type: event.RunBegan, Run: r.identity()}
+	if r.past == nil {
+		r.emit(&began)
+		return
+	}
+	r.mu.Lock()
+	for i := range r.past.recorded {
+		r.report.Add(&r.past.recorded[i])
+	}
+	r.mu.Unlock()
+	r.emit(&event.Event{Type: event.Resumed, Run: r.identity(), Undo: r.past.undo})
+}
+
+// identity is what the first event says of the run.
+func (r *Run) identity() *event.Run {
+	var id event.Run
+	if r.config.Identity != nil {
+		id = r.config.Identity()
+	}
+	id.Version, id.Command, id.Kinfra, id.DryRun = event.Version, r.command, r.config.Version, r.config.World.Planned()
+	return &id
+}
+
+// emit gives an event to all that follow the run: its report, its record and whoever
+// shows it. The error is that of the record.
+func (r *Run) emit(e *event.Event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.emitLocked(e)
+}
+
+func (r *Run) emitLocked(e *event.Event) error {
+	r.events++
+	e.Seq, e.Time = r.events, r.config.World.Now()
+	r.report.Add(e)
+	var err error
+	switch {
+	case !isRecorded(e):
+	case r.journal != nil:
+		err = r.journal.Add(e)
+	case r.config.Record != nil:
+		r.kept = append(r.kept, *e)
+	}
+	if r.config.Output.Present != nil {
+		r.config.Output.Present.Show(e)
+	}
+	return err
+}
 
 // end does what is left to do once a script has ended with err, and gives the error
 // with which the run ends.
-func (r *Run) end(err error) error {
+func (r *Run) end(main *state, err error) error {
+	if err == nil {
+		err = r.notMet(main)
+	}
+	if r.undoing() {
+		return r.undoRecorded(err)
+	}
 	if err == nil {
 		err = r.checksFailed()
 	}
-	err = r.cleanUp(err)
+	err = r.cleanUp(main, err)
 	if err == nil && r.conclusion != nil {
 		return r.conclusion
 	}
@@ -170,22 +254,22 @@ func (r *Run) end(err error) error {
 }
 
 // body calls the workflow's function.
-func (r *Run) body(w *Workflow, args starlark.Value) (starlark.Value, error) {
+func (r *Run) body(main *state, w *Workflow, args starlark.Value) (starlark.Value, error) {
 	var result starlark.Value = starlark.None
-	err := r.guarded(r.ctx, func(t *starlark.Thread) error {
+	err := r.guarded(main, func(t *starlark.Thread) error {
 		v, err := starlark.Call(t, w.run, starlark.Tuple{args}, nil)
 		if err == nil {
 			result = v
 		}
 		return err
 	})
-	return result, r.unlessPlanned(err)
+	return result, main.unlessPlanned(err)
 }
 
 // unlessPlanned is err, but for what only says that a dry run can't know the rest.
-func (r *Run) unlessPlanned(err error) error {
-	if errors.Is(err, world.ErrPlanned) && r.ctx.Err() == nil {
-		r.Announce("The rest is known only when it runs.")
+func (s *state) unlessPlanned(err error) error {
+	if errors.Is(err, world.ErrPlanned) && s.ctx.Err() == nil && !s.collecting() {
+		s.announce("The rest is known only when it runs.")
 		return nil
 	}
 	return err
@@ -194,11 +278,11 @@ func (r *Run) unlessPlanned(err error) error {
 func (r *Run) checksFailed() error {
 	var names []string
 	checks := 0
-	r.report.Walk(func(n *report.Node) {
-		if n.Kind != report.Check {
+	r.Report().Walk(func(n *report.Node) {
+		if n.Kind != event.Check {
 			return
 		}
-		if checks++; n.Status == report.Failed {
+		if checks++; n.Status == event.Failed {
 			names = append(names, n.Name)
 		}
 	})
@@ -208,20 +292,45 @@ func (r *Run) checksFailed() error {
 	return fmt.Errorf("%d of %d %w: %s", len(names), checks, ErrChecksFailed, strings.Join(names, ", "))
 }
 
-// finish completes the report.
-func (r *Run) finish(err error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Took = r.config.World.Now().Sub(r.started)
-	r.report.Passed = err == nil
-	if err != nil && !errors.Is(err, ErrChecksFailed) {
-		r.report.Problem = diag.Of(err, r.Source)
+// finish emits the last event.
+func (r *Run) finish(result starlark.Value, err error) error {
+	exit := int(r.config.CodeOf(err))
+	e := event.Event{Type: event.RunEnded, Status: event.Passed, Exit: &exit}
+	switch {
+	case err != nil:
+		e.Status = event.Failed
+		if !errors.Is(err, ErrChecksFailed) {
+			e.Problems = diag.Of(err, r.Source)
+		}
+	case r.undoing():
+		e.Status = event.Undone
+	}
+	if result != nil && r.config.Output.Format == Events {
+		var encodeErr error
+		if e.Result, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
+			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
+			e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)
+		}
+	}
+	recordErr := r.emit(&e)
+	if recordErr == nil && r.journal != nil {
+		recordErr = r.journal.Sync()
+	}
+	if recordErr != nil && err == nil {
+		err = fmt.Errorf("recording how the run ended: %w", recordErr)
 	}
 	return err
 }
 
+// With calls f on the run's own thread, for what is to be asked of its scripts.
+func (r *Run) With(f func(*starlark.Thread) error) error { return r.guarded(r.mainState(), f) }
+
 // Report is what the run did.
-func (r *Run) Report() *report.Run { return &r.report }
+func (r *Run) Report() *report.Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.report.Run()
+}
 
 // Source is the text of a script by the name that positions carry, nil if the run
 // hasn't loaded it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"runtime"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -172,8 +174,8 @@ func TestEnds(t *testing.T) {
 			}
 			// A workflow that returns nothing has nothing to show.
 			m.wantsOut(strings.ReplaceAll(c.out, "shown None\n", ""))
-			if m.run.Report().Passed != (err == nil) {
-				t.Errorf("the report says passed = %v, the error is %v", m.run.Report().Passed, err)
+			if m.run.Report().Passed() != (err == nil) {
+				t.Errorf("the report says passed = %v, the error is %v", m.run.Report().Passed(), err)
 			}
 			m.run.Close()
 			wantsGoroutines(t, before)
@@ -186,7 +188,7 @@ func TestStepsAreShared(t *testing.T) {
 	m := newMachine(t, "x = [None for _ in range(300)]\n"+body("y = [None for _ in range(300)]"))
 	m.config.Limits.Steps = 100_000
 	m.wants(m.exec(), "")
-	used := m.run.steps
+	used := m.config.Limits.Steps - uint64(m.run.budget.left.Load())
 	if used < 600 {
 		t.Fatalf("%d steps were counted", used)
 	}
@@ -214,7 +216,7 @@ func TestTimeout(t *testing.T) {
 func TestCancelledFromOutside(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	m := newMachine(t, body("print(\"started\")\nprobe.block()"))
-	m.config.Output.Stdout = writerFunc(func() { cancel(ErrInterrupted) })
+	m.config.Output.Present = &present.Plain{Announcements: writerFunc(func() { cancel(ErrInterrupted) }), Progress: io.Discard}
 	err := m.execUnder(ctx)
 	m.wants(err, "interrupted")
 	m.wantsCode(err, Interrupted)
@@ -351,7 +353,7 @@ func TestJSON(t *testing.T) {
 			if c.dry {
 				m.planned()
 			}
-			m.config.Output.Format = JSON
+			m.printsJSON()
 			err := m.exec()
 			o := m.object()
 			if failed := o["error"] != nil; failed != (err != nil) {
@@ -381,7 +383,7 @@ for name in ["b", "a", "c"]:
 check("x", lambda: evidence("e", {"b": 1, "a": 2}))
 print(dir(struct(z = 1, a = 2)), {"k": 1, "j": 2})
 return struct(z = 1, a = {"y": 1, "x": 2})`))
-		m.config.Output.Format = JSON
+		m.printsJSON()
 		m.wants(m.exec(), "")
 		return []any{m.stdout.String(), m.stderr.String(), *m.run.Report()}
 	}

@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strings"
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/layer"
-	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -21,11 +19,40 @@ const local = "kinfra.run"
 type state struct {
 	run  *Run
 	ctx  context.Context // of the innermost step
-	node *report.Node    // the innermost step or check; nil outside of them
+	node *node           // the innermost step or check; nil outside of them
+	lane *lane           // where it announces
+
+	branch string // of parallel; "" is the run's own thread
+	forks  int    // how often it called parallel
+	depth  int    // how many calls of parallel it is in
+
+	// plan is what a thread sees of the world that only collects the undo functions
+	// of recorded steps; nil for one that runs.
+	plan world.World
 
 	tooLong bool         // the limit of execution steps was reached
 	loading []layer.File // those being evaluated, outermost first
 }
+
+// node is a step or check of the run.
+type node struct {
+	kind   event.Kind
+	name   string
+	key    string
+	status event.Status
+}
+
+// mainState is the state of a run's own thread.
+func (r *Run) mainState() *state {
+	s := &state{run: r, ctx: r.ctx, lane: &lane{live: true}}
+	if r.undoing() {
+		s.plan = world.Planned(r.config.World)
+	}
+	return s
+}
+
+// collecting tells whether the thread only goes the way of the record.
+func (s *state) collecting() bool { return s.plan != nil }
 
 // declares tells whether the thread is at the top level of the file that is run,
 // where a declaration counts.
@@ -39,10 +66,17 @@ func (s *state) mayChange() bool {
 	return len(s.loading) == 0 || s.run.loader.effects && s.declares()
 }
 
-func stateOf(t *starlark.Thread) *state { return t.Local(local).(*state) }
+func (s *state) world() world.World {
+	switch {
+	case !s.mayChange():
+		return newLoadingWorld(s.run.config.World)
+	case s.plan != nil:
+		return s.plan
+	}
+	return s.run.config.World
+}
 
-// Current is the run of a thread.
-func Current(t *starlark.Thread) *Run { return stateOf(t).run }
+func stateOf(t *starlark.Thread) *state { return t.Local(local).(*state) }
 
 // Context is what calls to the outside made on a thread work under: it ends with
 // the run, and with the step that is running.
@@ -50,48 +84,43 @@ func Context(t *starlark.Thread) context.Context { return stateOf(t).ctx }
 
 // World is the world of the run. While a file is loading, it is one that can only
 // be read.
-func World(t *starlark.Thread) world.World {
-	s := stateOf(t)
-	if !s.mayChange() {
-		return newLoadingWorld(s.run.config.World)
-	}
-	return s.run.config.World
-}
+func World(t *starlark.Thread) world.World { return stateOf(t).world() }
+
+// Caller is the branch of a run that called a builtin.
+type Caller struct{ state *state }
+
+// Current is who calls on a thread.
+func Current(t *starlark.Thread) Caller { return Caller{stateOf(t)} }
 
 // Announce tells the user what happens, as it happens: on stdout in text mode, on
-// stderr otherwise.
-func (r *Run) Announce(text string) {
-	if !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	out := r.config.Output.Stdout
-	if r.config.Output.Format != Text {
-		out = r.config.Output.Stderr
-	}
-	r.write(out, text)
-}
+// stderr otherwise. Branches of parallel are heard in the order of their items.
+func (c Caller) Announce(text string) { c.state.announce(text) }
 
 // Progress tells how far a long call is, on a line of stderr.
-func (r *Run) Progress(text string) { r.progress("%s\n", text) }
-
-// progress tells how far the run is, on stderr.
-func (r *Run) progress(format string, args ...any) {
-	r.write(r.config.Output.Stderr, fmt.Sprintf(format, args...))
-}
-
-// write prints whole lines, so that those of parallel branches don't mix.
-func (r *Run) write(out io.Writer, text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	io.WriteString(out, text)
+func (c Caller) Progress(text string) {
+	if !c.state.collecting() {
+		c.state.run.emit(&event.Event{Type: event.Told, Text: text})
+	}
 }
 
 // Color tells whether text for stdout may have escape codes for colours.
-func (r *Run) Color() bool { return r.config.Output.Color }
+func (c Caller) Color() bool { return c.state.run.config.Output.Color }
+
+func (s *state) announce(text string) {
+	if s.collecting() {
+		return // it was said when it happened
+	}
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	s.run.say(s.lane, text)
+}
 
 // Resource gives the file that a label means in the script that is calling.
 func Resource(t *starlark.Thread, label string) (layer.File, error) {
-	r := Current(t)
+	r := stateOf(t).run
 	from, err := r.loader.caller(t)
 	if err != nil {
 		return layer.File{}, err
@@ -102,7 +131,7 @@ func Resource(t *starlark.Thread, label string) (layer.File, error) {
 // Load gives the names that a script of the layers defines, evaluating it if that
 // has not been done in this run.
 func Load(t *starlark.Thread, name string) (starlark.StringDict, error) {
-	r := Current(t)
+	r := stateOf(t).run
 	file, err := r.config.Layers.Find(name)
 	if err != nil {
 		return nil, &Error{Code: Usage, Message: err.Error(), Err: err}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/diag"
-	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -35,45 +36,72 @@ func stepBuiltin() table.Builtin {
 	}
 }
 
-// undo is what takes a step back.
-type undo struct {
-	node   *report.Node
-	call   starlark.Callable
-	result starlark.Value
-}
-
 func runStep(c *table.Call) (starlark.Value, error) {
 	s := stateOf(c.Thread)
-	node, err := s.begin(report.Step, c.String("name"))
+	n, err := s.enter(event.Step, c.String("name"))
 	if err != nil {
 		return nil, err
 	}
-	var result starlark.Value
-	err = s.inside(node, func() error {
-		var err error
-		result, err = tries(c, s)
-		return err
-	})
-	s.end(node, err)
-	switch {
-	case errors.Is(err, world.ErrPlanned):
-		return unknown{node.Name}, nil
-	case err != nil:
+	if s.run.past != nil {
+		before, err := s.run.past.meet(s.branch, n.key, s.collecting())
+		if err != nil {
+			return nil, err
+		}
+		if before != nil {
+			return s.replay(c, n, before)
+		}
+	}
+	if err := s.record(c.Thread); err != nil {
 		return nil, err
 	}
-	if call := c.Callable("undo"); call != nil {
-		s.run.mu.Lock()
-		s.run.undos = append(s.run.undos, undo{node, call, result})
-		s.run.mu.Unlock()
+	return s.execute(c, n)
+}
+
+// execute runs a step and puts it on record.
+func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
+	if err := s.began(n); err != nil {
+		return nil, err
 	}
-	return result, nil
+	var result starlark.Value
+	took, err := s.inside(n, func() (err error) {
+		result, err = tries(c, s, n)
+		return err
+	})
+	end := s.ending(n, took, err)
+	call := c.Callable("undo")
+	if n.status == event.Passed {
+		end.Undoable = call != nil
+		end.Result = s.run.resultOf(result)
+	}
+	recordErr := s.run.acknowledge(end)
+	if n.status == event.Passed && call != nil {
+		s.run.willUndo(undo{n.key, s.branch, end.Seq, call, result})
+	}
+	switch {
+	case err == nil:
+		return result, recordErr
+	case errors.Is(err, world.ErrPlanned):
+		return unknown{n.name}, nil
+	}
+	return nil, err
+}
+
+// resultOf is a step's result as the record has it; nil where there is no record.
+func (r *Run) resultOf(v starlark.Value) json.RawMessage {
+	r.mu.Lock()
+	recording := r.journal != nil
+	r.mu.Unlock()
+	if !recording {
+		return nil
+	}
+	return encodeResult(nil, v)
 }
 
 // tries runs a step's function until it succeeds or the retries are used up.
-func tries(c *table.Call, s *state) (starlark.Value, error) {
+func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 	pause := c.Duration("backoff")
 	for left := c.Int("retries"); ; left-- {
-		v, err := timed(c.Thread, c.Duration("timeout"), c.String("name"), func() (starlark.Value, error) {
+		v, err := timed(c.Thread, c.Duration("timeout"), fmt.Sprintf("the step %q", n.name), func() (starlark.Value, error) {
 			return starlark.Call(c.Thread, c.Callable("run"), nil, nil)
 		})
 		if err == nil {
@@ -82,8 +110,8 @@ func tries(c *table.Call, s *state) (starlark.Value, error) {
 		if left <= 0 || !catchable(s.ctx, err) {
 			return nil, err
 		}
-		s.run.progress("  retry %s in %s: %s\n", c.String("name"), pause, firstLine(err))
-		if e := s.run.config.World.Sleep(s.ctx, pause); e != nil {
+		s.run.emit(&event.Event{Type: event.Retried, Key: n.key, Pause: pause.Seconds(), Problems: diag.Of(err, s.run.Source)})
+		if e := s.world().Sleep(s.ctx, pause); e != nil {
 			return nil, err
 		}
 		pause *= 2
@@ -92,13 +120,13 @@ func tries(c *table.Call, s *state) (starlark.Value, error) {
 
 // timed calls f with a limit of time, after which the thread is cancelled. Zero is
 // no limit.
-func timed(t *starlark.Thread, limit time.Duration, name string, f func() (starlark.Value, error)) (starlark.Value, error) {
+func timed(t *starlark.Thread, limit time.Duration, what string, f func() (starlark.Value, error)) (starlark.Value, error) {
 	if limit <= 0 {
 		return f()
 	}
 	s := stateOf(t)
 	outer := s.ctx
-	ctx, cancel := context.WithTimeoutCause(outer, limit, &timeoutError{"the step " + fmt.Sprintf("%q", name), limit})
+	ctx, cancel := context.WithTimeoutCause(outer, limit, &timeoutError{what, limit})
 	defer cancel()
 	s.ctx = ctx
 	unwatch := watch(ctx, t)
@@ -119,96 +147,63 @@ func timed(t *starlark.Thread, limit time.Duration, name string, f func() (starl
 }
 
 // catchable tells whether a script may go on after err: not after the run itself was
-// ended, nor with what a dry run can't know.
+// ended, nor with what a dry run can't know, nor off the way of the record.
 func catchable(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !errors.Is(err, errTooLong) && !errors.Is(err, world.ErrPlanned)
+	return ctx.Err() == nil && !errors.Is(err, errTooLong) && !errors.Is(err, world.ErrPlanned) &&
+		!errors.Is(err, errRecordEnds) && !errors.Is(err, errDiverged)
 }
 
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
-}
-
-// begin adds a node to the report, below the one that is running.
-func (s *state) begin(kind report.Kind, name string) (*report.Node, error) {
+// enter makes a node below the one that is running.
+func (s *state) enter(kind event.Kind, name string) (*node, error) {
 	if !s.mayChange() {
 		return nil, fmt.Errorf("%s: %w", kind, ErrLoading)
 	}
 	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\n/") {
 		return nil, fmt.Errorf("%s: name %q: want a few words on one line, without a slash", kind, name)
 	}
-	node := &report.Node{Kind: kind, Name: name, Key: name, Status: report.Running}
-	siblings := &s.run.report.Nodes
+	n := &node{kind: kind, name: name, key: name, status: event.Running}
 	if s.node != nil {
-		node.Key = s.node.Key + "/" + name
-		siblings = &s.node.Children
+		n.key = s.node.key + "/" + name
 	}
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
-	if s.run.keys[node.Key] {
-		return nil, fmt.Errorf("%s: the name %q is used twice; a step's name is its key in the record", kind, node.Key)
+	if s.run.keys[n.key] {
+		return nil, fmt.Errorf("%s: the name %q is used twice; a step's name is its key in the record", kind, n.key)
 	}
-	s.run.keys[node.Key] = true
-	*siblings = append(*siblings, node)
-	return node, nil
+	s.run.keys[n.key] = true
+	return n, nil
+}
+
+// began puts on record that a node begins.
+func (s *state) began(n *node) error {
+	err := s.run.emit(&event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch})
+	if err != nil {
+		return fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
+	}
+	return nil
 }
 
 // inside calls f with a node as the innermost one, and takes its time.
-func (s *state) inside(node *report.Node, f func() error) error {
+func (s *state) inside(n *node, f func() error) (time.Duration, error) {
 	outer, start := s.node, s.run.config.World.Now()
-	s.node = node
+	s.node = n
 	err := f()
 	s.node = outer
-	node.Took = s.run.config.World.Now().Sub(start)
-	return err
+	return s.run.config.World.Now().Sub(start), err
 }
 
-// end notes how a node ended, and says so.
-func (s *state) end(node *report.Node, err error) {
-	s.run.mu.Lock()
+// ending is the event of how a node ended.
+func (s *state) ending(n *node, took time.Duration, err error) *event.Event {
+	end := &event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: took.Seconds()}
 	switch {
 	case err == nil:
-		node.Status = report.Passed
+		n.status = event.Passed
 	case errors.Is(err, world.ErrPlanned):
-		node.Status = report.Decided
+		n.status = event.Decided
 	default:
-		node.Status = report.Failed
-		node.Problem = diag.Of(err, s.run.Source)
+		n.status = event.Failed
+		end.Problems = diag.Of(err, s.run.Source)
 	}
-	s.run.mu.Unlock()
-	s.run.progress("%s", progressLine(node))
-	if node.Kind == report.Check {
-		for _, d := range node.Problem {
-			s.run.progress("%s", indentLines(d.Text(), "        "))
-		}
-	}
-}
-
-func progressLine(n *report.Node) string {
-	switch n.Status {
-	case report.Passed:
-		return fmt.Sprintf("  ok    %s (%s)\n", n.Key, short(n.Took))
-	case report.Decided:
-		return fmt.Sprintf("  later %s: known only when it runs\n", n.Key)
-	case report.Skipped:
-		return fmt.Sprintf("  skip  %s: needs %s\n", n.Key, strings.Join(n.Needs, ", "))
-	case report.Undone:
-		return fmt.Sprintf("  undid %s\n", n.Key)
-	}
-	return fmt.Sprintf("  FAIL  %s (%s)\n", n.Key, short(n.Took))
-}
-
-// short rounds a duration to what a reader wants to know.
-func short(d time.Duration) time.Duration {
-	switch {
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond)
-	case d >= time.Millisecond:
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(time.Microsecond)
-}
-
-func indentLines(text, by string) string {
-	return by + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+by) + "\n"
+	end.Status = n.status
+	return end
 }

@@ -7,14 +7,14 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
 )
 
 // universal is the builtins without a module.
 func universal() table.Module {
 	return table.Module{Builtins: []table.Builtin{
-		workflowBuiltin(), stepBuiltin(), checkBuiltin(), attemptBuiltin(), onExitBuiltin(), evidenceBuiltin(),
+		workflowBuiltin(), stepBuiltin(), checkBuiltin(), parallelBuiltin(), waitBuiltin(), attemptBuiltin(), onExitBuiltin(), evidenceBuiltin(),
 		plannedBuiltin(), failBuiltin(), concludeBuiltin(), resourceBuiltin(), structBuiltin(),
 	}}
 }
@@ -64,10 +64,10 @@ func evidenceBuiltin() table.Builtin {
 			if most := s.run.config.Limits.Value; len(text) > most {
 				text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("\n[cut after %d of %d bytes]", most, len(text))
 			}
-			s.run.mu.Lock()
-			defer s.run.mu.Unlock()
-			s.node.Evidence = append(s.node.Evidence, report.Evidence{Name: c.String("name"), Value: text})
-			return starlark.None, nil
+			if s.collecting() {
+				return starlark.None, nil
+			}
+			return starlark.None, s.run.emit(&event.Event{Type: event.Noted, Key: s.node.key, Name: c.String("name"), Text: text})
 		},
 	}
 }
@@ -78,7 +78,7 @@ func plannedBuiltin() table.Builtin {
 		Doc:    "Tells whether this is a dry run. Few scripts need it: in a dry run nothing changes, whatever a script does.",
 		Result: "a bool",
 		Run: func(c *table.Call) (starlark.Value, error) {
-			return starlark.Bool(Current(c.Thread).config.World.Planned()), nil
+			return starlark.Bool(stateOf(c.Thread).run.config.World.Planned()), nil
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	startime "go.starlark.net/lib/time"
@@ -150,7 +151,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 		if *size += len(v); *size > limit {
 			return nil, fmt.Errorf("it has more than %d bytes", limit)
 		}
-		return v, nil
+		return starlark.String(strings.ToValidUTF8(string(v), "\uFFFD")), nil // as JSON has it
 	case *starlark.List:
 		return sequence(v)
 	case starlark.Tuple:
@@ -163,6 +164,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 				return nil, fmt.Errorf("a dict has the key %s, which is not a string", kv[0])
 			}
 			*size += len(key)
+			key = starlark.String(strings.ToValidUTF8(string(key), "\uFFFD"))
 			c, err := copyJSONable(kv[1], size, limit, depth+1)
 			if err != nil {
 				return nil, err

@@ -14,7 +14,9 @@ import (
 
 	"github.com/ktrdr/kinfra/builtins"
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -30,6 +32,11 @@ type app struct {
 	layersErr error // why not all layers can be used; commands that need none work all the same
 	commands  []engine.Command
 	problems  []error // files that commands could not be found in
+
+	target   []string    // the words of the script's command, or run and the path of its file
+	identity event.Run   // what the record of the run says of it
+	past     *resumption // what the run goes on from; nil for a new one
+	recorded string      // the ID of the run's record, once it has one
 
 	run      *engine.Run // once a script is loaded
 	bound    map[*cobra.Command]*engine.Workflow
@@ -79,7 +86,11 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 	if a.globals.dryRun {
 		a.world = world.Planned(a.real)
 	}
-	a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
+	if a.past != nil {
+		a.layers = a.past.layers
+	} else {
+		a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
+	}
 	if a.layers != nil {
 		a.findCommands()
 	}
@@ -124,13 +135,31 @@ func (a *app) settle(root *cobra.Command) {
 
 // config is what a run of a script gets.
 func (a *app) config() *engine.Config {
-	return &engine.Config{
+	c := &engine.Config{
 		World: a.world, Layers: a.layers, Reserved: reserved(), Classify: classify, Version: version,
 		Modules: builtins.Modules(a.builtinOptions()),
 		Limits:  engine.DefaultLimits(), Timeout: a.globals.timeout,
-		Output: engine.Output{Format: a.globals.output, Stdout: a.stdout, Stderr: a.stderr, Color: a.globals.wantsColor(a.stdout)},
-		Log:    a.globals.log(a.stderr),
+		Output: a.output(), Log: a.globals.log(a.stderr),
+		Identity: func() event.Run { return a.identity }, Record: a.record,
 	}
+	if a.past != nil {
+		c.Resume = &a.past.Resume
+	}
+	return c
+}
+
+// output is how the flags want a run to be shown.
+func (a *app) output() engine.Output {
+	o := engine.Output{Format: a.globals.output, Stdout: a.stdout, Color: a.globals.wantsColor(a.stdout)}
+	switch o.Format {
+	case engine.Events:
+		o.Present = &present.Lines{Out: a.stdout}
+	case engine.JSON:
+		o.Present = &present.Plain{Announcements: a.stderr, Progress: a.stderr}
+	default:
+		o.Present = &present.Plain{Announcements: a.stdout, Progress: a.stderr}
+	}
+	return o
 }
 
 func (a *app) builtinOptions() builtins.Options {

@@ -69,10 +69,16 @@ func interruptible() (context.Context, func()) {
 // report prints why the command failed: to stderr, or as the one object of
 // --output json if that has not been printed yet.
 func (a *app) report(err error, code engine.Code) {
-	if a.globals.output == engine.JSON && !a.printed {
+	switch {
+	case a.printed:
+	case a.globals.output == engine.JSON:
 		a.stdout.Write(engine.ErrorJSON(err, code, a.sources))
 		return
+	case a.globals.output == engine.Events:
+		a.stdout.Write(engine.ErrorEvent(err, code, a.sources))
+		return
 	}
+	defer a.hintAtRecord(err)
 	if errors.Is(err, engine.ErrInterrupted) {
 		io.WriteString(a.stderr, "interrupted\n")
 		return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -38,6 +39,7 @@ func (a *app) loadTarget(ctx context.Context, root *cobra.Command) error {
 	}
 	if words := target.Annotations[scriptAnnotation]; words != "" {
 		i := slices.IndexFunc(a.commands, func(c engine.Command) bool { return c.Words == words })
+		a.target = strings.Fields(words)
 		if err := a.loadScript(ctx, target, a.commands[i]); err != nil {
 			return err
 		}
@@ -109,10 +111,11 @@ func (a *app) loadScript(ctx context.Context, c *cobra.Command, declared engine.
 // loadFile gives `kinfra run FILE` what the file declares: nothing, one workflow, or
 // several, among which the next word chooses. It returns the file's command.
 func (a *app) loadFile(ctx context.Context, run *cobra.Command, name string) (*cobra.Command, error) {
-	file, err := readScript(a.real, name)
+	file, err := a.readScript(name)
 	if err != nil {
 		return nil, err
 	}
+	a.target = []string{"run", name}
 	c := &cobra.Command{Use: commandName(name), Args: cobra.ArbitraryArgs, RunE: a.group}
 	run.AddCommand(c)
 	declared := engine.Declared(file)
@@ -150,12 +153,16 @@ func commandName(path string) string {
 
 // readScript reads a file that is run by its path. Its directory is where "./" labels
 // in it lead, but no layer: neighbours change nothing.
-func readScript(w world.World, name string) (layer.File, error) {
-	path, err := absolute(w, name)
+func (a *app) readScript(name string) (layer.File, error) {
+	path, err := absolute(a.real, name)
 	if err != nil {
 		return layer.File{}, err
 	}
-	file, err := layer.Directory(w, "file", filepath.Dir(path)).Read(filepath.Base(path))
+	dir := layer.Neighbours(a.real, filepath.Dir(path))
+	if a.past != nil && a.past.file != nil {
+		dir = a.past.file
+	}
+	file, err := dir.Read(filepath.Base(path))
 	if err != nil {
 		e := &engine.Error{Code: engine.Usage, Message: "reading the script: " + err.Error(), Err: err}
 		if errors.Is(err, fs.ErrNotExist) {
@@ -173,11 +180,11 @@ func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
 	}
 	run := a.newRun(ctx)
 	_, err := run.Load(file, true)
-	if errors.Is(err, world.ErrPlanned) {
-		run.Announce("The rest is known only when it runs.")
-		err = nil
-	}
-	if err = run.Finish(err); err == nil {
+	err = run.Finish(err)
+	switch {
+	case a.globals.output == engine.Events:
+		a.printed, a.reported = true, err != nil
+	case err == nil:
 		err = a.print("run", nil, func() {})
 	}
 	return a.finish(err)
@@ -209,6 +216,7 @@ func (a *app) bind(c *cobra.Command, w *engine.Workflow) {
 		if err != nil {
 			return engine.UsageError(c.CommandPath()+" --help shows the arguments", "%s", err)
 		}
+		a.identify(w, c.Flags(), words)
 		return a.execute(w, args)
 	}
 }
@@ -244,7 +252,7 @@ func (a *app) execute(w *engine.Workflow, args starlark.Value) error {
 		return err
 	}
 	err := a.run.Execute(w, args)
-	a.printed = a.globals.output == engine.JSON
+	a.printed = a.globals.output != engine.Text
 	a.reported = a.printed && err != nil
 	return a.finish(err)
 }
@@ -267,15 +275,15 @@ func (a *app) checkReports() error {
 // finish writes the reports that were asked for.
 func (a *app) finish(err error) error {
 	for _, wanted := range a.globals.reports {
-		if e := a.writeReport(wanted); e != nil && err == nil {
+		if e := a.writeReport(wanted, a.run.Report()); e != nil && err == nil {
 			err = e
 		}
 	}
 	return err
 }
 
-func (a *app) writeReport(wanted reportTo) error {
-	data, err := reportKinds()[wanted.kind](a.run.Report())
+func (a *app) writeReport(wanted reportTo, run *report.Run) error {
+	data, err := reportKinds()[wanted.kind](run)
 	if err != nil {
 		return err
 	}

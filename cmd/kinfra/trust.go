@@ -48,7 +48,7 @@ func (a *app) trust(dir string) error {
 	if err != nil {
 		return err
 	}
-	if a.globals.output != engine.JSON {
+	if a.globals.output == engine.Text {
 		a.showProject(project)
 	}
 	if !a.confirmed("Allow these scripts?") {

@@ -24,11 +24,17 @@ func (a *app) versionCommand() *cobra.Command {
 
 // print prints the result of a command that is no script: as text, or as JSON.
 func (a *app) print(command string, result any, text func()) error {
-	if a.globals.output != engine.JSON {
+	var data []byte
+	var err error
+	switch a.globals.output {
+	case engine.JSON:
+		data, err = engine.ResultJSON(command, result)
+	case engine.Events:
+		data, err = engine.ResultEvent(command, result)
+	default:
 		text()
 		return nil
 	}
-	data, err := engine.ResultJSON(command, result)
 	if err != nil {
 		return err
 	}

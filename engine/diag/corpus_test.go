@@ -81,7 +81,7 @@ func errorOf(t *testing.T, files map[string][]byte) []byte {
 	config := &engine.Config{
 		World: world.NewFake(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin},
 		Modules: []table.Module{ruleModule()}, Limits: engine.DefaultLimits(),
-		Output: engine.Output{Format: engine.Text, Stdout: io.Discard, Stderr: io.Discard}, Log: hclog.NewNullLogger(),
+		Output: engine.Output{Format: engine.Text}, Log: hclog.NewNullLogger(),
 	}
 	config.Limits.Steps = 10_000
 	run := engine.NewRun(context.Background(), config)

@@ -6,6 +6,7 @@ package diag
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -15,11 +16,11 @@ import (
 
 // Diagnostic is one problem.
 type Diagnostic struct {
-	Message string
-	Place   *Place  // where in a script; nil if nowhere
-	Also    []Place // other places that the message is about
-	Calls   []Call  // the calls that led there, innermost first
-	Hint    string
+	Message string  `json:"message"`
+	Place   *Place  `json:"position,omitempty"` // where in a script; nil if nowhere
+	Also    []Place `json:"also,omitempty"`     // other places that the message is about
+	Calls   []Call  `json:"calls,omitempty"`    // the calls that led there, innermost first
+	Hint    string  `json:"hint,omitempty"`
 }
 
 // Place is a position in a script.
@@ -34,8 +35,8 @@ func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, 
 
 // Call is a call on the way to a problem.
 type Call struct {
-	Place    Place
-	Function string // "" at the top level of a file
+	Place    Place  `json:"position"`
+	Function string `json:"function,omitempty"` // "" at the top level of a file
 }
 
 // Sources gives the text of a script by the name that positions carry; nil if it
@@ -56,9 +57,27 @@ type Ended interface {
 	Reason() error
 }
 
+// Branched is the error of calls that were made side by side, each with a backtrace of
+// its own.
+type Branched interface {
+	error
+	Branches() []error
+}
+
 // Of is what err has to say: one diagnostic for each problem, at least one.
-func Of(err error, sources Sources) []Diagnostic {
+func Of(err error, sources Sources) []Diagnostic { return of(err, nil, sources) }
+
+// of is Of for an error that happened below some calls.
+func of(err error, outer starlark.CallStack, sources Sources) []Diagnostic {
 	frames, inner := innermost(err)
+	frames = slices.Concat(outer, frames)
+	if branched, ok := wrapping(inner).(Branched); ok {
+		var all []Diagnostic
+		for _, e := range branched.Branches() {
+			all = append(all, of(e, frames, sources)...)
+		}
+		return all
+	}
 	var ended Ended
 	if errors.As(err, &ended) {
 		inner = ended.Reason()
@@ -92,7 +111,7 @@ func at(message string, pos syntax.Position, calls []Call, hint string, sources 
 // one is the diagnostic of an error that is about the failing call, or about the
 // positions that it carries.
 func one(err error, calls []Call, hint string, sources Sources) Diagnostic {
-	d := Diagnostic{Message: strings.TrimPrefix(err.Error(), cancelled), Hint: hint}
+	d := Diagnostic{Message: strings.TrimPrefix(err.Error(), Cancelled), Hint: hint}
 	var positioned Positioned
 	if errors.As(err, &positioned) && len(positioned.Positions()) > 0 {
 		for i, pos := range positioned.Positions() {
@@ -110,17 +129,18 @@ func one(err error, calls []Call, hint string, sources Sources) Diagnostic {
 	return d
 }
 
-// cancelled begins the message of a script that was ended from outside; why follows.
-const cancelled = "Starlark computation cancelled: "
+// Cancelled begins the message of a script that was ended from outside; why follows.
+const Cancelled = "Starlark computation cancelled: "
 
 // innermost finds the script error that happened first, and the calls around it:
-// each load and each call back into a script wraps the error once more.
+// each load and each call back into a script wraps the error once more. It goes no
+// further than to where calls were made side by side.
 func innermost(err error) (starlark.CallStack, error) {
 	var frames starlark.CallStack
 	cause := err
 	for {
-		var e *starlark.EvalError
-		if !errors.As(cause, &e) {
+		e, ok := wrapping(cause).(*starlark.EvalError)
+		if !ok {
 			return frames, cause
 		}
 		frames = e.CallStack
@@ -129,6 +149,25 @@ func innermost(err error) (starlark.CallStack, error) {
 		}
 		cause = e.Unwrap()
 	}
+}
+
+// wrapping is the outermost script error, or error of several branches, in err.
+func wrapping(err error) error {
+	switch err.(type) {
+	case *starlark.EvalError, Branched:
+		return err
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return wrapping(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if found := wrapping(part); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
 }
 
 // parts splits a joined error, whose parts are problems of their own.

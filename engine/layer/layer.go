@@ -34,6 +34,9 @@ import (
 // MaxFile is the most bytes that a file of a layer may have.
 const MaxFile = 1 << 20
 
+// fileLayer is the name of a directory that a file is run from.
+const fileLayer = "file"
+
 // Layer is one place that files come from.
 type Layer struct {
 	Name string // "scripts", "project", "user", that of the binary, or "file" for a directory that is run from

@@ -34,6 +34,9 @@ func Directory(w world.World, name, dir string) *Layer {
 	return &Layer{Name: name, Dir: dir, shown: show(w, dir), source: directory{w.Root(dir)}}
 }
 
+// Neighbours is the directory that a file is run from: where "./" labels in it lead.
+func Neighbours(w world.World, dir string) *Layer { return Directory(w, fileLayer, dir) }
+
 // show is a path as messages give it: relative to the working directory if it is
 // below it.
 func show(w world.World, dir string) string {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // The elements of JUnit's format that its readers (Jenkins, GitLab) agree on.
@@ -58,13 +59,13 @@ func JUnit(r *Run) ([]byte, error) {
 	r.Walk(func(n *Node) {
 		c := junitCase{Name: clean(n.Key), Class: clean(r.Command), Time: seconds(n.Took), Output: clean(evidenceText(n.Evidence))}
 		switch n.Status {
-		case Failed, Running:
+		case event.Failed, event.Running:
 			c.Failure = junitProblemOf(n.Problem)
 			suite.Failures++
-		case Skipped:
+		case event.Skipped:
 			c.Skipped = &junitProblem{Message: clean("needs " + strings.Join(n.Needs, ", "))}
 			suite.Skipped++
-		case Decided:
+		case event.Decided:
 			c.Skipped = &junitProblem{Message: "known only when it runs"}
 			suite.Skipped++
 		}

@@ -1,54 +1,42 @@
 // Package report holds what a run did: its steps and checks as a tree, each with
-// its outcome, time, problem and evidence, and writes that as JUnit XML or JSON.
+// its outcome, time, problem and evidence, made from the run's events, and writes that
+// as JUnit XML, JSON or HTML.
 package report
 
 import (
 	"time"
 
 	"github.com/ktrdr/kinfra/engine/diag"
-)
-
-// Kind says what a node is.
-type Kind string
-
-// The kinds of nodes.
-const (
-	Step  Kind = "step"
-	Check Kind = "check"
-)
-
-// Status is how a node ended.
-type Status string
-
-// The ways to end.
-const (
-	Running Status = "running" // not yet
-	Passed  Status = "passed"
-	Failed  Status = "failed"
-	Skipped Status = "skipped" // a check that needs one which failed
-	Undone  Status = "undone"  // a step that was done and taken back
-	Decided Status = "decided" // in a dry run: known only when it runs
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // Run is a whole run.
 type Run struct {
+	ID      string // of its record; "" if it left none
 	Command string
 	Version string // of the binary
 	DryRun  bool
 	Started time.Time
 	Took    time.Duration
-	Passed  bool
+	Status  event.Status
 	Problem []diag.Diagnostic // why it ended, if not by its checks
 	Nodes   []*Node
 }
 
+// Passed tells whether the run did what it should.
+func (r *Run) Passed() bool { return r.Status == event.Passed }
+
 // Node is a step or a check.
 type Node struct {
-	Kind     Kind
+	Kind     event.Kind
 	Name     string
 	Key      string // the names from the outermost to this, joined by "/": unique within a run
-	Status   Status
+	Branch   string // the branch of parallel that it is in
+	Status   event.Status
+	Start    time.Duration // since the run began
 	Took     time.Duration
+	Retries  int
+	Replayed bool // its result is that of an earlier process
 	Problem  []diag.Diagnostic
 	Needs    []string // of a skipped check: the names of those that failed
 	Evidence []Evidence
@@ -57,8 +45,8 @@ type Node struct {
 
 // Evidence is something that a script put on record.
 type Evidence struct {
-	Name  string
-	Value string // text as it is, anything else as JSON
+	Name  string `json:"name"`
+	Value string `json:"value"` // text as it is, anything else as JSON
 }
 
 // Walk calls visit for every node, parents first.
@@ -74,7 +62,7 @@ func (r *Run) Walk(visit func(*Node)) {
 }
 
 // Count is how many nodes of a kind ended in a way.
-func (r *Run) Count(kind Kind, status Status) int {
+func (r *Run) Count(kind event.Kind, status event.Status) int {
 	count := 0
 	r.Walk(func(n *Node) {
 		if n.Kind == kind && n.Status == status {

@@ -13,22 +13,23 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // sample is a run with a node of every kind and status.
 func sample() *Run {
 	problem := []diag.Diagnostic{{Message: "expected 1\ngot 2", Place: &diag.Place{File: "e2e.star", Line: 3, Column: 5, Source: "x = <&>"}, Hint: "look"}}
 	return &Run{
-		Command: "e2e", Version: "v1", Started: time.Date(2026, 2, 2, 10, 11, 12, 0, time.FixedZone("", 3600)), Took: 1500 * time.Millisecond,
+		Command: "e2e", Version: "v1", Started: time.Date(2026, 2, 2, 10, 11, 12, 0, time.FixedZone("", 3600)), Took: 1500 * time.Millisecond, Status: event.Failed,
 		Problem: []diag.Diagnostic{{Message: "interrupted"}},
 		Nodes: []*Node{
-			{Kind: Step, Name: "a", Key: "a", Status: Undone, Took: time.Second, Children: []*Node{
-				{Kind: Check, Name: "b", Key: "a/b", Status: Failed, Problem: problem, Took: time.Millisecond},
+			{Kind: event.Step, Name: "a", Key: "a", Status: event.Undone, Took: time.Second, Children: []*Node{
+				{Kind: event.Check, Name: "b", Key: "a/b", Status: event.Failed, Problem: problem, Took: time.Millisecond},
 			}},
-			{Kind: Check, Name: "c", Key: "c", Status: Skipped, Needs: []string{"b", "x"}},
-			{Kind: Check, Name: "d", Key: "d", Status: Passed, Evidence: []Evidence{{"out", "<x> & ]]>"}, {"empty", ""}}},
-			{Kind: Step, Name: "e", Key: "e", Status: Decided},
-			{Kind: Step, Name: "f", Key: "f", Status: Running},
+			{Kind: event.Check, Name: "c", Key: "c", Status: event.Skipped, Needs: []string{"b", "x"}},
+			{Kind: event.Check, Name: "d", Key: "d", Status: event.Passed, Evidence: []Evidence{{"out", "<x> & ]]>"}, {"empty", ""}}},
+			{Kind: event.Step, Name: "e", Key: "e", Status: event.Decided},
+			{Kind: event.Step, Name: "f", Key: "f", Status: event.Running},
 		},
 	}
 }
@@ -102,7 +103,7 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
-		"version": 1.0, "command": "e2e", "kinfra": "v1", "dry_run": false, "started": "2026-02-02T09:11:12Z", "seconds": 1.5, "passed": false,
+		"version": 1.0, "command": "e2e", "kinfra": "v1", "dry_run": false, "started": "2026-02-02T09:11:12Z", "seconds": 1.5, "passed": false, "status": "failed",
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %v, want %v", key, got[key], want)
@@ -114,7 +115,7 @@ func TestJSON(t *testing.T) {
 	}
 	b := nodes[0].(map[string]any)["nodes"].([]any)[0].(map[string]any)
 	wantB := map[string]any{
-		"kind": "check", "name": "b", "key": "a/b", "status": "failed", "seconds": 0.001,
+		"kind": "check", "name": "b", "key": "a/b", "status": "failed", "start": 0.0, "seconds": 0.001,
 		"problems": []any{map[string]any{
 			"message": "expected 1\ngot 2", "hint": "look",
 			"position": map[string]any{"file": "e2e.star", "line": 3.0, "column": 5.0, "source": "x = <&>"},
@@ -136,7 +137,7 @@ func TestJSON(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	r := sample()
-	if r.Count(Check, Failed) != 1 || r.Count(Step, Failed) != 0 || r.Count(Step, Undone) != 1 || r.Count(Check, Passed) != 1 {
+	if r.Count(event.Check, event.Failed) != 1 || r.Count(event.Step, event.Failed) != 0 || r.Count(event.Step, event.Undone) != 1 || r.Count(event.Check, event.Passed) != 1 {
 		t.Error("the counts are wrong")
 	}
 }
@@ -149,8 +150,8 @@ func FuzzReports(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		problem := []diag.Diagnostic{{Message: s, Hint: s, Place: &diag.Place{File: s, Line: 1, Column: 1, Source: s}}}
 		r := &Run{Command: s, Version: s, Problem: problem, Nodes: []*Node{
-			{Kind: Check, Name: s, Key: s, Status: Failed, Problem: problem, Evidence: []Evidence{{s, s}}},
-			{Kind: Check, Name: s, Key: s, Status: Skipped, Needs: []string{s}},
+			{Kind: event.Check, Name: s, Key: s, Status: event.Failed, Problem: problem, Evidence: []Evidence{{s, s}}},
+			{Kind: event.Check, Name: s, Key: s, Status: event.Skipped, Needs: []string{s}},
 		}}
 		junit, err := JUnit(r)
 		if err != nil {

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/builtins"
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// identify gives the run what its record says of it: how it was called, in a form that
+// gives the same again.
+func (a *app) identify(w *engine.Workflow, flags *pflag.FlagSet, words []string) {
+	dir, _ := a.real.WorkDir() // what needs it has asked for it, and failed
+	args := slices.Clone(a.target)
+	if root := a.builtinOptions().Root; root != "" {
+		args = append(args, "--root="+root)
+	}
+	if a.globals.scripts != "" {
+		args = append(args, "--scripts="+a.path(a.globals.scripts))
+	}
+	a.identity = event.Run{Args: append(args, w.CommandLine(flags, words)...), Dir: dir}
+}
+
+// record begins the record of a run.
+func (a *app) record(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error) {
+	store, err := a.runs(t)
+	if err != nil {
+		return nil, "", err
+	}
+	scripts, err := json.Marshal(a.layers.Copy(loaded))
+	if err != nil {
+		return nil, "", err
+	}
+	j, id, err := store.Create(scripts)
+	a.recorded = id
+	return j, id, err
+}
+
+// runs is the records of the pool's runs.
+func (a *app) runs(t *starlark.Thread) (*journal.Store, error) {
+	dir, keep, err := builtins.Runs(t, a.builtinOptions())
+	if err != nil {
+		return nil, err
+	}
+	return journal.Open(a.world, dir, keep), nil
+}
+
+// resumption is a run that goes on from its record.
+type resumption struct {
+	engine.Resume
+	id     string
+	run    *event.Run
+	layers *layer.Stack
+	file   *layer.Layer // of kinfra run
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume RUN",
+		Short: "Go on with a run that was interrupted, or failed",
+		Long: `Go on with a run that was interrupted, or failed.
+
+The run's own scripts are run again from the top, with its own flags and in its own
+directory. Steps that were done give back their results; the others run. kinfra runs list
+shows the runs; the beginning of a name is enough.`,
+		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
+	}
+}
+
+func (a *app) undoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "undo RUN",
+		Short: "Take back what a run did",
+		Long: `Take back what a run did.
+
+The steps that were done and have an undo function are taken back, newest first. One that
+can't be is reported, and the others are taken back all the same; the command can then be
+called again. kinfra runs list shows the runs; the beginning of a name is enough.`,
+		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], true) },
+	}
+}
+
+// resume makes a recorded run go on, or takes it back. It is executed as the command line
+// that it once was, with those flags of this one that say how it is shown.
+func (a *app) resume(c *cobra.Command, name string, undo bool) error {
+	store, err := a.openRuns(c)
+	if err != nil {
+		return err
+	}
+	id, err := store.Find(name)
+	if err != nil {
+		return unknownRun(err)
+	}
+	past, err := a.openResumption(store, id, undo)
+	if err != nil {
+		return err
+	}
+	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr)
+	again.real, again.past, again.recorded = world.In(a.real, past.run.Dir), past, id
+	err = again.main(c.Context())
+	past.Journal.Close()
+	a.run, a.printed, a.reported = again.run, again.printed, again.reported
+	return err
+}
+
+func (a *app) openResumption(store *journal.Store, id string, undo bool) (*resumption, error) {
+	record, j, err := store.Resume(id)
+	if err != nil {
+		return nil, err
+	}
+	past := &resumption{Resume: engine.Resume{Events: record.Events, Journal: j, Undo: undo}, id: id, run: record.Run()}
+	err = refuseEnded(record, undo)
+	var copied layer.Copy
+	if err == nil {
+		copied, err = readScripts(store, id)
+	}
+	if err != nil {
+		j.Close()
+		return nil, err
+	}
+	past.layers, past.file = copied.Stack(a.real)
+	if record.Dropped {
+		fmt.Fprintf(a.stderr, "The record of %s ended in the middle of a line, which was left out\n", id)
+	}
+	return past, nil
+}
+
+// refuseEnded is why a run can't go on or be taken back.
+func refuseEnded(r *journal.Record, undo bool) error {
+	switch status := r.Status(); {
+	case status == event.Undone:
+		return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the run %s was taken back", r.ID),
+			Next: "kinfra runs show " + r.ID + " shows what it did"}
+	case status == event.Passed && !undo:
+		return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the run %s has ended well: there is nothing to resume", r.ID),
+			Next: "kinfra undo " + r.ID + " takes back what it did"}
+	}
+	return nil
+}
+
+func readScripts(store *journal.Store, id string) (layer.Copy, error) {
+	var c layer.Copy
+	data, err := store.Scripts(id)
+	if err == nil {
+		if err = json.Unmarshal(data, &c); err == nil && len(c.Layers) == 0 {
+			err = fmt.Errorf("there are none")
+		}
+		if err != nil {
+			err = &journal.DamagedError{Path: store.Dir(id) + "/scripts.json", Err: err}
+		}
+	}
+	return c, err
+}
+
+// presentation is the flags of this command line that say how a run is shown.
+func (a *app) presentation(c *cobra.Command) []string {
+	var args []string
+	c.Flags().Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "root", "scripts", "help":
+		case "report":
+			for _, r := range a.globals.reports {
+				args = append(args, "--report="+r.kind+"="+a.path(r.file))
+			}
+		default:
+			args = append(args, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return args
+}
+
+// openRuns gives the records of the pool's runs to a command that is no script.
+func (a *app) openRuns(c *cobra.Command) (*journal.Store, error) {
+	run := a.newRun(c.Context())
+	var store *journal.Store
+	err := run.With(func(t *starlark.Thread) (err error) {
+		store, err = a.runs(t)
+		return err
+	})
+	return store, err
+}
+
+func unknownRun(err error) error {
+	return &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err, Next: "kinfra runs list shows the runs"}
+}
+
+// hintAtRecord says, after a run that left a record failed, what can be done with that.
+func (a *app) hintAtRecord(err error) {
+	if err == nil || a.recorded == "" || a.globals.output != engine.Text || a.past != nil && a.past.Undo {
+		return
+	}
+	fmt.Fprintf(a.stderr, "The run is recorded: kinfra resume %s goes on with it, kinfra runs show %[1]s shows it\n", a.recorded)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/present"
+	"github.com/ktrdr/kinfra/engine/report"
+)
+
+func (a *app) runsCommand() *cobra.Command {
+	group := &cobra.Command{Use: "runs", Short: "The records of runs", Args: cobra.ArbitraryArgs, RunE: a.group}
+	group.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List the runs that left a record, the newest first", Args: exactly(0, "no arguments"),
+			RunE: func(c *cobra.Command, _ []string) error { return a.listRuns(c) },
+		},
+		&cobra.Command{
+			Use:   "show RUN",
+			Short: "Show the steps of a run, and how each ended",
+			Long: `Show the steps of a run, and how each ended.
+
+The beginning of a run's name is enough. With --report the record becomes a report, as
+the run itself would have written it.`,
+			Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(c *cobra.Command, args []string) error { return a.showRun(c, args[0]) },
+		},
+	)
+	return group
+}
+
+// runEntry is a run as `runs list` shows it.
+type runEntry struct {
+	ID      string       `json:"id"`
+	Command string       `json:"command"`
+	Args    []string     `json:"args,omitempty"`
+	Started time.Time    `json:"started"`
+	Seconds float64      `json:"seconds"`
+	Status  event.Status `json:"status"`
+	Done    int          `json:"steps_done"`
+	Steps   int          `json:"steps"`
+	Holder  string       `json:"process,omitempty"` // that is at it
+}
+
+func entryOf(r *journal.Record) runEntry {
+	rep := report.Of(r.Events)
+	e := runEntry{
+		ID: r.ID, Command: rep.Command, Args: r.Run().Args, Started: rep.Started, Status: r.Status(), Holder: r.Holder,
+		Seconds: r.Events[len(r.Events)-1].Time.Sub(rep.Started).Seconds(), Done: rep.Count(event.Step, event.Passed),
+	}
+	rep.Walk(func(n *report.Node) {
+		if n.Kind == event.Step {
+			e.Steps++
+		}
+	})
+	return e
+}
+
+func (a *app) listRuns(c *cobra.Command) error {
+	store, err := a.openRuns(c)
+	if err != nil {
+		return err
+	}
+	records, damaged, err := store.List()
+	if err != nil {
+		return err
+	}
+	entries := []runEntry{}
+	for _, r := range slices.Backward(records) {
+		entries = append(entries, entryOf(r))
+	}
+	for _, err := range damaged {
+		fmt.Fprintf(a.stderr, "warning: %v\n", err)
+	}
+	return a.print("runs list", map[string]any{"runs": entries}, func() { a.writeRuns(entries) })
+}
+
+func (a *app) writeRuns(entries []runEntry) {
+	if len(entries) == 0 {
+		io.WriteString(a.stdout, "No runs are recorded: only workflows with steps leave a record.\n")
+		return
+	}
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "Run\tStarted\tTook\tSteps\tStatus\tCommand")
+	for _, e := range entries {
+		took := present.Short(time.Duration(e.Seconds * float64(time.Second)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", e.ID, local(e.Started), took, e.Done, e.Steps, e.Status, strings.Join(e.Args, " "))
+	}
+	table.Flush()
+}
+
+func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+func (a *app) showRun(c *cobra.Command, name string) error {
+	store, err := a.openRuns(c)
+	if err != nil {
+		return err
+	}
+	id, err := store.Find(name)
+	if err != nil {
+		return unknownRun(err)
+	}
+	record, err := store.Read(id)
+	if err != nil {
+		return err
+	}
+	rep := report.Of(record.Events)
+	rep.Status = record.Status()
+	for _, wanted := range a.globals.reports {
+		if err := a.writeReport(wanted, rep); err != nil {
+			return err
+		}
+	}
+	data, err := report.JSON(rep)
+	if err != nil {
+		return err
+	}
+	result := map[string]any{"run": entryOf(record), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
+	return a.print("runs show", result, func() { a.writeRun(store, record, rep) })
+}
+
+func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run) {
+	e := entryOf(record)
+	out := a.stdout
+	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, strings.Join(e.Args, " "))
+	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), record.Run().Dir)
+	writeNodes(out, rep.Nodes, "  ")
+	for _, d := range rep.Problem {
+		io.WriteString(out, d.Text())
+	}
+	if record.Dropped {
+		fmt.Fprintln(out, "The journal ends in the middle of a line, which is left out")
+	}
+	fmt.Fprintf(out, "%s after %s: %s\n", statusText(e), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
+	switch e.Status {
+	case event.Interrupted, event.Failed:
+		fmt.Fprintf(out, "kinfra resume %s goes on with it, kinfra undo %[1]s takes back what it did\n", e.ID)
+	}
+}
+
+func statusText(e runEntry) string {
+	text := string(e.Status)
+	if e.Status == event.Running && e.Holder != "" {
+		text += " (" + e.Holder + ")"
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// writeNodes writes steps and checks as a tree.
+func writeNodes(out io.Writer, nodes []*report.Node, indent string) {
+	for _, n := range nodes {
+		io.WriteString(out, indent+nodeLine(n)+"\n")
+		for _, d := range n.Problem {
+			for line := range strings.Lines(d.Text()) {
+				io.WriteString(out, indent+"      "+line)
+			}
+		}
+		writeNodes(out, n.Children, indent+"  ")
+	}
+}
+
+func nodeLine(n *report.Node) string {
+	marks := map[event.Status]string{
+		event.Passed: "ok", event.Failed: "FAIL", event.Skipped: "skip", event.Undone: "undid", event.Running: "open", event.Decided: "later",
+	}
+	line := fmt.Sprintf("%-5s %s", marks[n.Status], n.Name)
+	switch {
+	case n.Status == event.Skipped:
+		return line + ": needs " + strings.Join(n.Needs, ", ")
+	case n.Status != event.Running:
+		line += fmt.Sprintf(" (%s)", present.Short(n.Took))
+	}
+	if n.Retries > 0 {
+		line += fmt.Sprintf(", tried %d times", n.Retries+1)
+	}
+	return line
+}

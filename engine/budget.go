@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"go.starlark.net/starlark"
+)
+
+// budget is what is left of a run's limit of execution steps. Its threads share it:
+// each gets a part of it at a time, and gives back what it didn't use.
+type budget struct{ left atomic.Int64 }
+
+// part is how many steps a thread gets at once: some milliseconds' worth, so that
+// branches of parallel seldom meet here.
+const part = 1 << 20
+
+func (b *budget) reset(steps uint64) { b.left.Store(int64(min(steps, 1<<62))) }
+
+// take gives a part of the budget, 0 if nothing is left.
+func (b *budget) take() uint64 {
+	for {
+		left := b.left.Load()
+		taken := min(left, part)
+		if taken <= 0 || b.left.CompareAndSwap(left, left-taken) {
+			return uint64(max(taken, 0))
+		}
+	}
+}
+
+// lend gives a thread of its own a part of the budget, another one whenever that is
+// used up, and calls over when nothing is left. What the thread did not use comes back
+// with giveBack.
+func (b *budget) lend(t *starlark.Thread, over func()) (giveBack func()) {
+	lent := b.take()
+	t.SetMaxExecutionSteps(max(lent, 1)) // 0 would be no limit
+	t.OnMaxSteps = func(t *starlark.Thread) {
+		more := b.take()
+		if more == 0 {
+			over()
+			return
+		}
+		lent += more
+		t.SetMaxExecutionSteps(lent)
+	}
+	return func() { b.left.Add(int64(lent) - int64(t.ExecutionSteps())) }
+}

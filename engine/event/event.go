@@ -1,0 +1,104 @@
+// Package event is what happens in a run, as it happens: steps and checks that begin
+// and end, what is announced, how the run ended. Everything that shows or keeps a run
+// is made from its events: the lines on a terminal, the JSON lines of --output events,
+// the journal in the record of a run, and the reports.
+//
+// The JSON form of an event is documented in docs/runs.md.
+package event
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/ktrdr/kinfra/engine/diag"
+)
+
+// Version is that of the events' JSON form. A field or a type more does not change it.
+const Version = 1
+
+// Type says what happened.
+type Type string
+
+// The types.
+const (
+	RunBegan Type = "run"      // the first event of a run
+	Recorded Type = "record"   // the run has begun its record, and so has an ID
+	Resumed  Type = "resume"   // an interrupted run goes on, or is undone
+	Began    Type = "begin"    // a step or check
+	Retried  Type = "retry"    // a try of a step failed, and another follows
+	Ended    Type = "end"      // a step or check
+	Noted    Type = "evidence" // a script put something on record
+	Undid    Type = "undo"     // a step was taken back, or could not be
+	Clock    Type = "clock"    // a script read the clock between steps
+	Said     Type = "say"      // an announcement
+	Told     Type = "progress" // how far a long call is
+	Warned   Type = "warning"  // something went wrong that does not end the run
+	RunEnded Type = "result"   // the last event of a run
+)
+
+// Kind says what a node of the run is.
+type Kind string
+
+// The kinds of nodes.
+const (
+	Step  Kind = "step"
+	Check Kind = "check"
+)
+
+// Status is how a node, or a run, ended.
+type Status string
+
+// The ways to end.
+const (
+	Running     Status = "running"     // not yet
+	Passed      Status = "passed"      // done
+	Failed      Status = "failed"      // with an error
+	Skipped     Status = "skipped"     // a check that needs one which failed
+	Undone      Status = "undone"      // done, and taken back
+	Decided     Status = "decided"     // in a dry run: known only when it runs
+	Interrupted Status = "interrupted" // a run whose process is gone
+)
+
+// Event is something that happened. Which fields it has depends on its type.
+type Event struct {
+	Seq  int       `json:"seq"` // from 1, in the order in which things happened
+	Time time.Time `json:"time"`
+	Type Type      `json:"event"`
+
+	// Of a step or check.
+	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"
+	Kind     Kind              `json:"kind,omitempty"`   // at its begin
+	Branch   string            `json:"branch,omitempty"` // at its begin: the branch of parallel that it is in; see [Event.InBranch]
+	Status   Status            `json:"status,omitempty"` // at its end, or that of the run
+	Seconds  float64           `json:"seconds,omitempty"`
+	Result   json.RawMessage   `json:"result,omitempty"` // of a step that was done, or of the run
+	Undoable bool              `json:"undoable,omitempty"`
+	Replayed bool              `json:"replayed,omitempty"` // its result is that of an earlier process
+	Needs    []string          `json:"needs,omitempty"`    // of a skipped check: the names of those that failed
+	Problems []diag.Diagnostic `json:"problems,omitempty"`
+	Pause    float64           `json:"pause,omitempty"` // seconds until the next try
+
+	Name string `json:"name,omitempty"` // of a piece of evidence
+	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, or how far something is
+
+	Read *time.Time `json:"read,omitempty"` // what the clock said
+
+	Run  *Run `json:"run,omitempty"`  // what began
+	Exit *int `json:"exit,omitempty"` // the exit code of the run
+	Undo bool `json:"undo,omitempty"` // of Resumed: the run is taken back
+}
+
+// Run is what is known of a run when it begins.
+type Run struct {
+	Version int      `json:"version"`           // of the events
+	ID      string   `json:"id,omitempty"`      // of its record
+	Command string   `json:"command"`           // "sandbox claim", or "run" for a file without a workflow
+	Args    []string `json:"args,omitempty"`    // the command line behind the program's name
+	Dir     string   `json:"dir,omitempty"`     // the working directory
+	Root    string   `json:"root,omitempty"`    // what --root, or the environment, said
+	Kinfra  string   `json:"kinfra"`            // the version of the binary
+	DryRun  bool     `json:"dry_run,omitempty"` // nothing was changed
+}
+
+// Took is how long what ended took.
+func (e *Event) Took() time.Duration { return time.Duration(e.Seconds * float64(time.Second)) }

@@ -1,0 +1,175 @@
+package journal
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const (
+	journalFile = "journal.jsonl"
+	scriptsFile = "scripts.json"
+	lockFile    = "lock"
+
+	dirMode  = 0o700
+	fileMode = 0o600
+
+	mostJournal = 1 << 30   // bytes of a journal that is read
+	mostScripts = 128 << 20 // bytes of the scripts
+
+	lockTime   = 10 * time.Second // how long to wait for others who begin a record
+	resumeTime = time.Second      // and for those who only look at one
+)
+
+// Store is a directory of records.
+type Store struct {
+	world world.World
+	files world.Files
+	dir   string
+	keep  int
+}
+
+// Open gives the records in a directory, an absolute path, which need not exist. Of the
+// runs that have ended, and of those that were interrupted, the newest keep are kept
+// when a new one begins.
+func Open(w world.World, dir string, keep int) *Store {
+	return &Store{w, w.Root(dir), dir, keep}
+}
+
+// Dir is where the record of a run is.
+func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
+
+// Create begins the record of a run, with its scripts. The caller adds the first event.
+func (s *Store) Create(scripts []byte) (*Journal, string, error) {
+	if err := s.files.MkdirAll(".", dirMode); err != nil {
+		return nil, "", err
+	}
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, "", err
+	}
+	defer unlock()
+	if err := world.RemoveLeftovers(s.files, "."); err != nil {
+		return nil, "", err
+	}
+	if err := s.prune(); err != nil {
+		return nil, "", fmt.Errorf("removing old records of runs: %w", err)
+	}
+	id := s.newID()
+	j, err := s.build(id, scripts)
+	if err != nil {
+		return nil, "", err
+	}
+	return j, id, nil
+}
+
+// build makes the directory of a record aside and renames it into place.
+func (s *Store) build(id string, scripts []byte) (*Journal, error) {
+	aside := world.TempName(s.world, id)
+	err := s.files.Mkdir(aside, dirMode)
+	for name, data := range map[string][]byte{scriptsFile: scripts, journalFile: nil} {
+		if err == nil {
+			err = s.files.CreateFile(path.Join(aside, name), data, fileMode)
+		}
+	}
+	var j *Journal
+	if err == nil {
+		j, err = s.open(aside)
+	}
+	for _, name := range []string{path.Join(aside, scriptsFile), aside} {
+		if err == nil {
+			err = s.files.Sync(name)
+		}
+	}
+	if err == nil {
+		err = s.files.Rename(aside, id)
+	}
+	if err == nil {
+		err = s.files.Sync(".")
+	}
+	if err == nil {
+		return j, nil
+	}
+	if j != nil {
+		j.Close()
+	}
+	return nil, errors.Join(err, s.files.RemoveAll(aside), s.files.RemoveAll(id))
+}
+
+// open takes the lock of a record, and its journal.
+func (s *Store) open(dir string) (*Journal, error) {
+	unlock, err := s.files.TryLock(path.Join(dir, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.files.Append(path.Join(dir, journalFile))
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return &Journal{file: file, unlock: unlock}, nil
+}
+
+// lock keeps others from beginning a record at the same time.
+func (s *Store) lock() (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
+	defer cancel()
+	return s.files.Lock(ctx, lockFile)
+}
+
+// newID names a run so that names sort by time.
+func (s *Store) newID() string {
+	var random [3]byte
+	s.world.Random(random[:])
+	return s.world.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
+}
+
+// prune removes records beyond those that are kept.
+func (s *Store) prune() error {
+	ids, err := s.ids()
+	if err != nil || len(ids) <= s.keep {
+		return err
+	}
+	left := map[bool]int{} // by whether the run has ended
+	for _, id := range slices.Backward(ids) {
+		r, err := s.Read(id)
+		ended := err == nil && r.Status() != event.Interrupted
+		if err == nil && r.Running {
+			continue
+		}
+		if left[ended]++; left[ended] > s.keep {
+			if err := s.files.RemoveAll(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ids is the names of all records, oldest first.
+func (s *Store) ids() ([]string, error) {
+	entries, err := s.files.ReadDir(".")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.Mode.IsDir() && !strings.HasPrefix(e.Name, ".") {
+			ids = append(ids, e.Name)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,107 @@
+package layer
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"unicode/utf8"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Copy is the files of layers as the record of a run keeps them, in JSON.
+type Copy struct {
+	Layers []CopiedLayer `json:"layers"`
+}
+
+// CopiedLayer is a layer of a Copy.
+type CopiedLayer struct {
+	Name   string            `json:"name"`
+	Dir    string            `json:"dir,omitempty"`
+	Shown  string            `json:"shown,omitempty"`  // how messages name dir
+	Files  map[string]string `json:"files"`            // their texts, by name
+	Binary map[string][]byte `json:"binary,omitempty"` // of files that are no UTF-8
+}
+
+// Copy copies all files of the layers; of one that has too many, and of a directory that
+// a file was run from, only those that were loaded.
+func (s *Stack) Copy(loaded []File) Copy {
+	var c Copy
+	layers := s.Layers
+	for _, f := range loaded {
+		if f.Layer.Name == fileLayer {
+			layers = append([]*Layer{f.Layer}, layers...)
+			break
+		}
+	}
+	for _, l := range layers {
+		var files snapshot
+		var err error
+		if l.Name != fileLayer {
+			files, err = takeSnapshot(l)
+		}
+		if files == nil || err != nil {
+			files = snapshot{}
+			for _, f := range loaded {
+				if f.Layer.Name == l.Name {
+					files[f.Name] = f.Data
+				}
+			}
+		}
+		c.Layers = append(c.Layers, copied(l, files))
+	}
+	return c
+}
+
+func copied(l *Layer, files snapshot) CopiedLayer {
+	c := CopiedLayer{Name: l.Name, Dir: l.Dir, Shown: l.shown, Files: map[string]string{}}
+	for name, data := range files {
+		if utf8.Valid(data) {
+			c.Files[name] = string(data)
+			continue
+		}
+		if c.Binary == nil {
+			c.Binary = map[string][]byte{}
+		}
+		c.Binary[name] = data
+	}
+	return c
+}
+
+// Stack is the layers as they were copied, and the directory that a file was run from,
+// nil if none was. What that directory had not been asked for yet is read from it.
+func (c Copy) Stack(w world.World) (*Stack, *Layer) {
+	s := &Stack{}
+	var file *Layer
+	for _, copied := range c.Layers {
+		files := snapshot{}
+		for name, text := range copied.Files {
+			files[path.Clean(name)] = []byte(text)
+		}
+		for name, data := range copied.Binary {
+			files[path.Clean(name)] = data
+		}
+		l := &Layer{Name: copied.Name, Dir: copied.Dir, shown: copied.Shown, source: files}
+		if l.Name == fileLayer {
+			l.source = over{files, directory{w.Root(copied.Dir)}}
+			file = l
+			continue
+		}
+		s.Layers = append(s.Layers, l)
+		s.Builtin = l // the last one
+	}
+	return s, file
+}
+
+// over is a source that goes before another one.
+type over struct{ first, then source }
+
+func (s over) read(name string) ([]byte, error) {
+	data, err := s.first.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.then.read(name)
+	}
+	return data, err
+}
+
+func (s over) list(dir string) ([]entry, error) { return s.first.list(dir) }

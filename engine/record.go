@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/event"
+)
+
+// record begins the record of the run, if it is to leave one and this is its first step.
+func (s *state) record(t *starlark.Thread) error {
+	r := s.run
+	if r.config.Record == nil || r.config.World.Planned() {
+		return nil
+	}
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	r.mu.Lock()
+	begun := r.journal != nil
+	r.mu.Unlock()
+	if begun {
+		return nil
+	}
+	j, id, err := r.config.Record(t, r.loader.loaded())
+	if err != nil {
+		return fmt.Errorf("beginning the record of the run: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.journal = j
+	run := r.identity()
+	run.ID = id
+	for i := range r.kept {
+		if r.kept[i].Type == event.RunBegan {
+			r.kept[i].Run = run
+		}
+		if err == nil {
+			err = j.Add(&r.kept[i])
+		}
+	}
+	r.kept = nil
+	if err == nil {
+		err = j.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("beginning the record of the run: %w", err)
+	}
+	r.emitLocked(&event.Event{Type: event.Recorded, Run: run})
+	return nil
+}
+
+// isRecorded tells whether an event belongs into the record: what only shows how a run
+// goes does not, nor what the record gave.
+func isRecorded(e *event.Event) bool {
+	switch e.Type {
+	case event.Said, event.Told, event.Warned, event.Recorded:
+		return false
+	}
+	return !e.Replayed
+}
+
+// acknowledge emits an event that must be on record before anything builds on it.
+func (r *Run) acknowledge(e *event.Event) error {
+	r.mu.Lock()
+	err := r.emitLocked(e)
+	j := r.journal
+	r.mu.Unlock()
+	if err == nil && j != nil {
+		err = j.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("recording the %s %q: %w", e.Kind, e.Key, err)
+	}
+	return nil
+}
+
+// now is the time as the script sees it. What it reads between steps is recorded, so
+// that a replay sees the same; a step runs as a whole or not at all.
+func (s *state) now() (time.Time, error) {
+	r := s.run
+	now := r.config.World.Now().Round(0) // without the monotonic clock, which would show
+	if s.node != nil {
+		return now, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.reads[s.branch]
+	r.reads[s.branch]++
+	if r.past != nil && i < len(r.past.clocks[s.branch]) {
+		return r.past.clocks[s.branch][i], nil
+	}
+	return now, r.emitLocked(&event.Event{Type: event.Clock, Branch: s.branch, Read: &now})
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Resume is a recorded run that goes on.
+type Resume struct {
+	Events  []event.Event    // of its earlier processes
+	Journal *journal.Journal // where those of this one are added
+	Undo    bool             // the run is not to go on, but to be taken back
+}
+
+// past is what the record of a run says of its earlier processes. Their steps are met
+// again as the script runs from the top: those that were done give back their results.
+type past struct {
+	undo        bool
+	recorded    []event.Event
+	events      int  // the number of the last one
+	interrupted bool // the last process did not come to its end
+
+	mu     sync.Mutex // guards met of all steps
+	nodes  map[string]*pastNode
+	order  map[string][]*pastNode // the steps of each branch, as they first began
+	clocks map[string][]time.Time // what each branch read of the clock
+}
+
+// pastNode is a step or check as the record has it.
+type pastNode struct {
+	key      string
+	kind     event.Kind
+	index    int          // in the order of its branch
+	status   event.Status // Running: it was interrupted
+	seq      int          // of its end
+	seconds  float64
+	result   []byte
+	problem  string
+	undoable bool
+	met      bool
+}
+
+// done tells whether a step was done and not taken back.
+func (n *pastNode) done() bool { return n.status == event.Passed }
+
+func newPast(resume *Resume) *past {
+	p := &past{undo: resume.Undo, recorded: resume.Events, nodes: map[string]*pastNode{}, order: map[string][]*pastNode{}, clocks: map[string][]time.Time{}}
+	for i := range resume.Events {
+		p.add(&resume.Events[i])
+	}
+	return p
+}
+
+func (p *past) add(e *event.Event) {
+	p.events = max(p.events, e.Seq)
+	switch e.Type {
+	case event.RunBegan, event.Resumed:
+		p.interrupted = true
+	case event.RunEnded:
+		p.interrupted = false
+	case event.Clock:
+		p.clocks[e.Branch] = append(p.clocks[e.Branch], *e.Read)
+	case event.Began:
+		n := p.nodes[e.Key]
+		if n == nil {
+			n = &pastNode{key: e.Key, kind: e.Kind, index: len(p.order[e.Branch])}
+			p.nodes[e.Key] = n
+			if e.Kind == event.Step {
+				p.order[e.Branch] = append(p.order[e.Branch], n)
+			}
+		}
+		n.status = event.Running
+	case event.Ended:
+		if n := p.nodes[e.Key]; n != nil {
+			n.status, n.seq, n.seconds, n.result, n.undoable = e.Status, e.Seq, e.Seconds, e.Result, e.Undoable
+			if len(e.Problems) > 0 {
+				n.problem = e.Problems[0].Message
+			}
+		}
+	case event.Undid:
+		if n := p.nodes[e.Key]; n != nil && e.Status == event.Passed {
+			n.status = event.Undone
+		}
+	}
+}
+
+// The ways in which a replay ends.
+var (
+	errRecordEnds = errors.New("the record ends here")
+	errDiverged   = errors.New("the script goes another way than the record of the run")
+)
+
+// divergedError says where a replay left the record.
+type divergedError struct{ message string }
+
+func (e *divergedError) Error() string        { return errDiverged.Error() + ": " + e.message }
+func (e *divergedError) Is(target error) bool { return target == errDiverged }
+func (e *divergedError) Hint() string {
+	return "what decides which steps there are must be the same each time: do it in a step, whose result is recorded"
+}
+
+// meet gives what the record has of a step that a script comes to on a branch, nil if
+// it is to run now.
+func (p *past) meet(branch, key string, collecting bool) (*pastNode, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	own := p.nodes[key]
+	if err := p.inTurn(branch, key, own, collecting); err != nil {
+		return nil, err
+	}
+	switch {
+	case own != nil && own.done(), own != nil && collecting:
+		own.met = true
+		return own, nil
+	case collecting:
+		return nil, errRecordEnds
+	}
+	return nil, nil
+}
+
+// inTurn fails where the record has another step as the next one of the branch.
+func (p *past) inTurn(branch, key string, own *pastNode, collecting bool) error {
+	for _, next := range p.order[branch] {
+		switch {
+		case next == own:
+			return nil
+		case next.met || !next.done():
+		case own != nil && !own.done() && own.index < next.index && !collecting:
+			return nil // it began before that one, and is to run again
+		default:
+			return &divergedError{fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", key, next.key)}
+		}
+	}
+	return nil
+}
+
+// skip notes that the steps inside a step were met with it.
+func (p *past) skip(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.nodes {
+		if strings.HasPrefix(n.key, key+"/") {
+			n.met = true
+		}
+	}
+}
+
+// undoableBelow tells whether there is something to take back inside a step.
+func (p *past) undoableBelow(key string) bool {
+	for _, n := range p.nodes {
+		if n.done() && n.undoable && strings.HasPrefix(n.key, key+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// undoing tells whether the run is only to be taken back.
+func (r *Run) undoing() bool { return r.past != nil && r.past.undo }
+
+// notMet is the error of a script that came to its end without meeting a step that the
+// record has as done.
+func (r *Run) notMet(s *state) error {
+	if r.past == nil || r.past.undo {
+		return nil
+	}
+	r.past.mu.Lock()
+	defer r.past.mu.Unlock()
+	for _, steps := range r.past.order {
+		for _, n := range steps {
+			if n.done() && !n.met {
+				return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", n.key)}
+			}
+		}
+	}
+	return nil
+}
+
+// replay gives back what a step of the record returned. Its function is called only to
+// have the undo functions of the steps inside it, in a world that nothing leaves.
+func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value, error) {
+	p := s.run.past
+	if p.undoableBelow(n.key) {
+		if err := s.collect(c, n); err != nil {
+			return nil, err
+		}
+	} else {
+		p.skip(n.key)
+	}
+	switch before.status {
+	case event.Running:
+		return nil, errRecordEnds
+	case event.Failed:
+		return nil, errors.New(before.problem)
+	}
+	result, err := decodeResult(before.result)
+	if err != nil {
+		return nil, fmt.Errorf("the recorded result of the step %q: %w", n.key, err)
+	}
+	n.status = event.Passed
+	if !s.collecting() {
+		s.run.emit(&event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch, Replayed: true})
+		s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: before.status, Seconds: before.seconds, Replayed: true})
+	}
+	if call := c.Callable("undo"); call != nil && before.done() {
+		s.run.willUndo(undo{n.key, s.branch, before.seq, call, result})
+	}
+	return result, nil
+}
+
+// collect calls a recorded step's function for the undo functions of the steps inside.
+func (s *state) collect(c *table.Call, n *node) error {
+	plan, outer := s.plan, s.node
+	if s.node = n; s.plan == nil {
+		s.plan = world.Planned(s.run.config.World)
+	}
+	_, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
+	s.plan, s.node = plan, outer
+	switch {
+	case err == nil, errors.Is(err, errRecordEnds), errors.Is(err, world.ErrPlanned):
+		return nil
+	case !catchable(s.ctx, err):
+		return err
+	}
+	s.run.emit(&event.Event{
+		Type: event.Warned, Problems: diag.Of(err, s.run.Source),
+		Text: fmt.Sprintf("what was done inside the step %q can't all be found again", n.key),
+	})
+	return nil
+}

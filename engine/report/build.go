@@ -1,0 +1,127 @@
+package report
+
+import (
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/ktrdr/kinfra/engine/event"
+)
+
+// Builder makes the report of a run from its events, given in their order. The zero
+// Builder is ready to use.
+type Builder struct {
+	run   Run
+	nodes map[string]*Node
+}
+
+// Of is the report that events make.
+func Of(events []event.Event) *Run {
+	var b Builder
+	for i := range events {
+		b.Add(&events[i])
+	}
+	return b.Run()
+}
+
+// Run is the report of the events added so far. It changes with those added later.
+func (b *Builder) Run() *Run {
+	ordered(&b.run.Nodes)
+	return &b.run
+}
+
+// Add takes note of an event.
+func (b *Builder) Add(e *event.Event) {
+	switch e.Type {
+	case event.RunBegan:
+		b.run = Run{
+			ID: e.Run.ID, Command: e.Run.Command, Version: e.Run.Kinfra, DryRun: e.Run.DryRun,
+			Started: e.Time, Status: event.Running,
+		}
+	case event.Resumed:
+		b.run.Status, b.run.Problem = event.Running, nil
+	case event.Began:
+		b.begin(e)
+	case event.RunEnded:
+		b.run.Status, b.run.Problem, b.run.Took = e.Status, e.Problems, e.Time.Sub(b.run.Started)
+	default:
+		if n := b.nodes[e.Key]; n != nil {
+			n.add(e)
+		}
+	}
+}
+
+// begin adds a node, or begins one anew that an earlier process left.
+func (b *Builder) begin(e *event.Event) {
+	n := b.nodes[e.Key]
+	if n == nil {
+		if b.nodes == nil {
+			b.nodes = map[string]*Node{}
+		}
+		n = &Node{Key: e.Key, Name: path.Base(e.Key)}
+		b.nodes[e.Key] = n
+		siblings := &b.run.Nodes
+		if parent := b.nodes[path.Dir(e.Key)]; parent != nil {
+			siblings = &parent.Children
+		}
+		*siblings = append(*siblings, n)
+	}
+	*n = Node{
+		Key: n.Key, Name: n.Name, Children: n.Children,
+		Kind: e.Kind, Branch: e.Branch, Status: event.Running, Start: e.Time.Sub(b.run.Started),
+	}
+}
+
+// add takes note of what happened to a node.
+func (n *Node) add(e *event.Event) {
+	switch e.Type {
+	case event.Retried:
+		n.Retries++
+	case event.Ended:
+		n.Status, n.Took, n.Problem, n.Needs, n.Replayed = e.Status, e.Took(), e.Problems, e.Needs, e.Replayed
+	case event.Undid:
+		n.Problem = e.Problems
+		if e.Status == event.Passed {
+			n.Status = event.Undone
+		}
+	case event.Noted:
+		n.Evidence = append(n.Evidence, Evidence{e.Name, e.Text})
+	}
+}
+
+// ordered puts nodes of parallel branches into the order of the branches, whichever
+// began first, and so makes the report of a run the same each time.
+func ordered(nodes *[]*Node) {
+	*nodes = inOrder("", *nodes)
+	for _, n := range *nodes {
+		ordered(&n.Children)
+	}
+}
+
+// inOrder orders nodes that began on the thread of a branch, or on branches below it.
+// A thread waits for its branches, so those of one call of parallel stand together.
+func inOrder(branch string, nodes []*Node) []*Node {
+	all := make([]*Node, 0, len(nodes))
+	for len(nodes) > 0 {
+		if nodes[0].Branch == branch {
+			all, nodes = append(all, nodes[0]), nodes[1:]
+			continue
+		}
+		call, _, _ := event.Fork(branch, nodes[0].Branch)
+		branches := map[int][]*Node{}
+		size := 0
+		for _, n := range nodes {
+			c, item, below := event.Fork(branch, n.Branch)
+			if !below || c != call {
+				break
+			}
+			branches[item] = append(branches[item], n)
+			size++
+		}
+		for _, item := range slices.Sorted(maps.Keys(branches)) {
+			all = append(all, inOrder(event.InBranch(branch, call, item), branches[item])...)
+		}
+		nodes = nodes[size:]
+	}
+	return all
+}

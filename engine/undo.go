@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// undoRecorded takes back the steps of the record that the replay has met, newest
+// first, after it ended with err. Whatever that is, the record can't be followed
+// further, so steps that were not met can't be taken back.
+func (r *Run) undoRecorded(err error) error {
+	undos, exits := r.takeUndos(), r.takeExits()
+	if ended := r.ctx.Err(); ended != nil {
+		return context.Cause(r.ctx)
+	}
+	unmet := r.past.unmet()
+	var failed []string
+	for _, u := range undos {
+		if !r.undo(r.ctx, u) {
+			failed = append(failed, u.key)
+		}
+	}
+	if r.past.interrupted {
+		if e := r.callExits(r.ctx, exits, nil); e != nil {
+			return e
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos), strings.Join(failed, ", ")),
+			Next: "mend what keeps them, and call undo again: what was undone stays so"}
+	case len(unmet) > 0:
+		if err == nil || errors.Is(err, errRecordEnds) {
+			err = errDiverged
+		}
+		return fmt.Errorf("%d step(s) were done and can't be undone, since the script doesn't come to them again: %s: %w", len(unmet), strings.Join(unmet, ", "), err)
+	}
+	return nil
+}
+
+// unmet is the steps that are to be taken back and were not met.
+func (p *past) unmet() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var keys []string
+	for _, n := range p.nodes {
+		if n.done() && n.undoable && !n.met {
+			keys = append(keys, n.key)
+		}
+	}
+	return keys
+}
