@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/nearest"
+	"github.com/ktrdr/kinfra/engine/table"
 )
 
 // dialect is Starlark with sets: no recursion, no while, no reassigned globals.
@@ -125,11 +127,39 @@ func (l *loader) module(file layer.File) (m *module, known bool) {
 }
 
 func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
-	_, program, err := starlark.SourceProgramOptions(dialect(), file.Path(), file.Data, l.run.names.Has)
+	program, err := l.program(file)
 	if err != nil {
 		return nil, l.suggest(err)
 	}
 	return program.Init(t, l.run.names)
+}
+
+// program is what a file compiles to. A compiled form of it that another version of
+// Starlark has written is passed over, like one of another text.
+func (l *loader) program(file layer.File) (*starlark.Program, error) {
+	if compiled := file.Compiled(); compiled != nil {
+		if program, err := starlark.CompiledProgram(bytes.NewReader(compiled)); err == nil {
+			return program, nil
+		}
+	}
+	return compile(file, l.run.names)
+}
+
+func compile(file layer.File, names starlark.StringDict) (*starlark.Program, error) {
+	_, program, err := starlark.SourceProgramOptions(dialect(), file.Path(), file.Data, names.Has)
+	return program, err
+}
+
+// Compile gives the compiled form of a file of a layer, for [layer.Seal]. The modules
+// are those that a run will have beside the engine's own.
+func Compile(file layer.File, modules []table.Module) ([]byte, error) {
+	program, err := compile(file, table.Predeclare(append(Modules(), modules...)))
+	if err != nil {
+		return nil, fmt.Errorf("compiling %s: %w", file.Path(), err)
+	}
+	var out bytes.Buffer
+	err = program.Write(&out)
+	return out.Bytes(), err
 }
 
 // suggest adds to errors about unknown names which of the builtins may have been

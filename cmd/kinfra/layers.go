@@ -21,7 +21,7 @@ const (
 // findLayers assembles the layers. Where a project's scripts are not trusted it
 // returns the other layers and an UntrustedError.
 func findLayers(w world.World, scriptsDir string) (*layer.Stack, error) {
-	stack := &layer.Stack{Builtin: layer.Embedded("kinfra", scripts.Files)}
+	stack := &layer.Stack{Builtin: layer.EmbeddedCompiled("kinfra", scripts.Files, scripts.Compiled())}
 	if scriptsDir != "" {
 		given, err := givenLayer(w, scriptsDir)
 		if err != nil {

@@ -13,10 +13,19 @@ import (
 
 // Embedded is a layer of files inside the binary. Labels name it "@name//".
 func Embedded(name string, files fs.FS) *Layer {
-	return &Layer{Name: name, source: embedded{files}}
+	return EmbeddedCompiled(name, files, nil)
 }
 
-type embedded struct{ files fs.FS }
+// EmbeddedCompiled is such a layer with the compiled forms of its scripts, which are
+// optional: each is named by [CompiledName] and made by [Seal].
+func EmbeddedCompiled(name string, files, compiled fs.FS) *Layer {
+	return &Layer{Name: name, source: embedded{files, compiled}}
+}
+
+type embedded struct {
+	files    fs.FS
+	compiled fs.FS // nil: none
+}
 
 func (s embedded) read(name string) ([]byte, error) { return fs.ReadFile(s.files, name) }
 
