@@ -1,11 +1,6 @@
 // Command kinfra keeps a pool of slots for worktrees, by running the workflows that
 // its scripts declare. This package is the only one that knows all others: it wires
 // the engine, the builtins, the layers and the command line together.
-//
-// Most of its processes live for a few milliseconds: at the start they don't look up
-// what share of the processors the control group may have, which takes 2 % of that.
-//
-//go:debug containermaxprocs=0
 package main
 
 import (
@@ -29,8 +24,7 @@ func Main() int {
 	// compose-go warns there of every unset variable, in a form that is not ours.
 	logrus.SetOutput(io.Discard)
 
-	ctx, stop := interruptible()
-	defer stop()
+	ctx := interruptible()
 	stdout := newStream(os.Stdout)
 	a := newApp(os.Args[1:], stdout, newStream(os.Stderr))
 	err := a.main(ctx)
@@ -45,8 +39,9 @@ func Main() int {
 }
 
 // interruptible is a context that Ctrl-C, a request to terminate, or a terminal that is
-// closed ends. A second Ctrl-C or request ends the process at once.
-func interruptible() (context.Context, func()) {
+// closed ends. A second Ctrl-C or request ends the process at once. Nothing gives the
+// signals back, which would take a tenth of a millisecond: the process ends anyway.
+func interruptible() context.Context {
 	// A write to a pipe that nobody reads is an error then, which a run survives.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
@@ -57,13 +52,12 @@ func interruptible() (context.Context, func()) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {
-		if _, ok := <-signals; ok {
-			signal.Ignore(syscall.SIGHUP) // a terminal that is closed sends more than one
-			signal.Stop(signals)
-			cancel(engine.ErrInterrupted)
-		}
+		<-signals
+		signal.Ignore(syscall.SIGHUP) // a terminal that is closed sends more than one
+		signal.Stop(signals)
+		cancel(engine.ErrInterrupted)
 	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
+	return ctx
 }
 
 // report prints why the command failed: to stderr, or as the one object of
