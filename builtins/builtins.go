@@ -5,7 +5,11 @@
 // of the domain and converts what that returns.
 package builtins
 
-import "github.com/ktrdr/kinfra/engine/table"
+import (
+	"sync/atomic"
+
+	"github.com/ktrdr/kinfra/engine/table"
+)
 
 // Options is what the command line decides about the builtins.
 type Options struct {
@@ -30,4 +34,7 @@ func Modules(o Options) []table.Module {
 }
 
 // domain is what the modules that work on the pool share.
-type domain struct{ options Options }
+type domain struct {
+	options Options
+	pool    atomic.Pointer[Pool] // of pool.star, once it was asked for
+}

@@ -319,10 +319,13 @@ func (p *Pool) checkRuns() error {
 	return nil
 }
 
-// current is the pool of pool.star. A file is evaluated once per run, so asking again
-// costs little; no lock is held meanwhile, since pool.star may itself ask for what needs
-// the pool, which is a load cycle.
+// current is the pool of pool.star, which is evaluated once per run. No lock is held
+// meanwhile, since pool.star may itself ask for what needs the pool, which is a load
+// cycle.
 func (d *domain) current(t *starlark.Thread) (*Pool, error) {
+	if p := d.pool.Load(); p != nil {
+		return p, nil
+	}
 	names, err := engine.Load(t, "pool.star")
 	if err != nil {
 		return nil, err
@@ -332,6 +335,7 @@ func (d *domain) current(t *starlark.Thread) (*Pool, error) {
 		return nil, &engine.Error{Code: engine.Usage, Message: "pool.star does not define pool = slot.pool(…)",
 			Next: "kinfra scripts list shows which pool.star is used"}
 	}
+	d.pool.Store(p)
 	return p, nil
 }
 

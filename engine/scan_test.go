@@ -249,16 +249,22 @@ func BenchmarkNewRun(b *testing.B) {
 // TestFindAgreesWithCommands: looking for one command finds what looking for all does.
 func TestFindAgreesWithCommands(t *testing.T) {
 	shipped := fstest.MapFS{
-		"a.star": {Data: []byte(`workflow(command = "hello", run = print)`)},
-		"b.star": {Data: []byte(`workflow(command = "hello world", run = print)`)},
-		"c.star": {Data: []byte(`x = "hello moon"`)},
+		"a.star":        {Data: []byte(`workflow(command = "hello", run = print)`)},
+		"b.star":        {Data: []byte(`workflow(command = "hello world", run = print)`)},
+		"c.star":        {Data: []byte(`x = "hello moon"`)},
+		"moon.star":     {Data: []byte(`x = "hello moon"`)},
+		"sun.star":      {Data: []byte(`workflow(command = "good sun", run = print)`)},
+		"sun_rise.star": {Data: []byte(`workflow(command = "good sun rise", run = print)`)},
+		"sun_set.star":  {Data: []byte(`workflow(command = "other", run = print)`)},
+		"z.star":        {Data: []byte(`workflow(command = "good sun set", run = print)`)},
 	}
 	user := fstest.MapFS{"b.star": {Data: []byte(`workflow(command = "hel\x6co world", run = print)`)}}
 	stack := &layer.Stack{Builtin: layer.Embedded("kinfra", shipped)}
 	stack.Layers = []*layer.Layer{layer.Embedded("user", user), stack.Builtin}
 	for args, want := range map[string]string{
 		"hello": "hello", "hello you": "hello", "hello world": "hello world", "hello world -n": "hello world",
-		"hello moon": "hello", "moon": "", "": "",
+		"hello moon": "hello", "moon": "", "": "", "-n hello": "", "hello --x world": "hello",
+		"good sun": "good sun", "good sun rise": "good sun rise", "good sun set now": "good sun set", "good": "", "good sun Rise": "good sun",
 	} {
 		c, ok := Find(stack, strings.Fields(args))
 		if c.Words != want || ok != (want != "") {

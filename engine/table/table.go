@@ -7,6 +7,7 @@ package table
 
 import (
 	"fmt"
+	"sync"
 
 	"go.starlark.net/starlark"
 
@@ -63,24 +64,29 @@ func Predeclare(modules []Module) starlark.StringDict {
 				names[m.Builtins[j].Name] = m.Builtins[j].function(nil)
 			}
 		default:
-			names[m.Name] = newModule(m)
+			names[m.Name] = &module{declared: m}
 		}
 	}
 	return names
 }
 
-// module is the value of a module's name in a script.
+// module is the value of a module's name in a script. Its functions are made when one
+// is first asked for, since most runs need few modules.
 type module struct {
 	declared *Module
-	members  starlark.StringDict
+	make     sync.Once
+	made     starlark.StringDict
 }
 
-func newModule(m *Module) *module {
-	members := make(starlark.StringDict, len(m.Builtins))
-	for i := range m.Builtins {
-		members[m.Builtins[i].Name[len(m.Name)+1:]] = m.Builtins[i].function(nil)
-	}
-	return &module{m, members}
+func (m *module) members() starlark.StringDict {
+	m.make.Do(func() {
+		m.made = make(starlark.StringDict, len(m.declared.Builtins))
+		for i := range m.declared.Builtins {
+			b := &m.declared.Builtins[i]
+			m.made[b.Name[len(m.declared.Name)+1:]] = b.function(nil)
+		}
+	})
+	return m.made
 }
 
 func (m *module) String() string        { return "<module " + m.declared.Name + ">" }
@@ -92,7 +98,7 @@ func (m *module) Hash() (uint32, error) { return starlark.String(m.declared.Name
 // Attr gives a member. The error for an unknown one is no NoSuchAttrError, to which
 // starlark would add a suggestion of its own.
 func (m *module) Attr(name string) (starlark.Value, error) {
-	if v, ok := m.members[name]; ok {
+	if v, ok := m.members()[name]; ok {
 		return v, nil
 	}
 	for _, v := range m.declared.Values {
@@ -104,7 +110,7 @@ func (m *module) Attr(name string) (starlark.Value, error) {
 }
 
 func (m *module) AttrNames() []string {
-	names := m.members.Keys()
+	names := m.members().Keys()
 	for _, v := range m.declared.Values {
 		names = append(names, v.Name[len(m.declared.Name)+1:])
 	}
