@@ -2,8 +2,8 @@ package builtins
 
 import (
 	"fmt"
+	"strings"
 
-	prettytable "github.com/jedib0t/go-pretty/v6/table"
 	prettytext "github.com/jedib0t/go-pretty/v6/text"
 	"go.starlark.net/starlark"
 
@@ -40,29 +40,56 @@ func textModule() table.Module {
 
 func textTable(c *table.Call) (starlark.Value, error) {
 	header := c.Strings("header")
-	w := prettytable.NewWriter()
-	style := prettytable.StyleDefault
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Options = prettytable.OptionsNoBordersAndSeparators
-	style.Format = prettytable.FormatOptions{}
-	w.SetStyle(style)
-	w.SuppressTrailingSpaces()
-	names := make(prettytable.Row, len(header))
-	for i, name := range header {
-		names[i] = name
-	}
-	w.AppendHeader(names)
+	rows := [][]string{header}
 	for n, v := range c.List("rows") {
-		row := make(prettytable.Row, 0, len(header))
+		row := make([]string, 0, len(header))
 		for cell := range starlark.Elements(v.(starlark.Iterable)) {
 			row = append(row, engine.TextOf(cell))
 		}
 		if len(row) != len(header) {
 			return nil, fmt.Errorf("text.table: row %d has %d cells, the header %d", n+1, len(row), len(header))
 		}
-		w.AppendRow(row)
+		rows = append(rows, row)
 	}
-	return starlark.String(w.Render()), nil
+	return starlark.String(strings.Join(aligned(rows), "\n")), nil
+}
+
+// aligned is the lines of a table, without blanks at their ends. A cell may itself have
+// several lines. The library's own tables do the same, and more that each process would
+// pay for at its start.
+func aligned(rows [][]string) []string {
+	const tab, gap = "    ", "  "
+	widths := make([]int, len(rows[0]))
+	cells := make([][][]string, len(rows)) // the lines of each cell
+	for r, row := range rows {
+		cells[r] = make([][]string, len(row))
+		for i, cell := range row {
+			cells[r][i] = strings.Split(strings.ReplaceAll(cell, "\t", tab), "\n")
+			for _, line := range cells[r][i] {
+				widths[i] = max(widths[i], prettytext.StringWidthWithoutEscSequences(line))
+			}
+		}
+	}
+	var lines []string
+	for _, row := range cells {
+		height := 1
+		for _, cell := range row {
+			height = max(height, len(cell))
+		}
+		for n := range height {
+			var line strings.Builder
+			for i, cell := range row {
+				part := ""
+				if n < len(cell) {
+					part = cell[n]
+				}
+				line.WriteString(prettytext.Pad(part, widths[i], ' '))
+				line.WriteString(gap)
+			}
+			lines = append(lines, strings.TrimRight(line.String(), " "))
+		}
+	}
+	return lines
 }
 
 func textStyle(c *table.Call) (starlark.Value, error) {

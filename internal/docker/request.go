@@ -32,11 +32,7 @@ const (
 func (e *Engine) listDirectly(ctx context.Context, label string) ([]summary, error) {
 	query := url.Values{"all": {"1"}}
 	if label != "" {
-		filters, err := json.Marshal(map[string][]string{"label": {label}})
-		if err != nil {
-			return nil, err
-		}
-		query.Set("filters", string(filters))
+		query.Set("filters", `{"label":[`+strconv.Quote(label)+`]}`)
 	}
 	body, err := e.get(ctx, "/containers/json?"+query.Encode())
 	if err != nil {
