@@ -55,6 +55,7 @@ var rules = []struct {
 	{"internal", `go\.starlark\.net`},
 	{"internal/world", module},
 	{"internal/hint", module},
+	{"internal/interpolate", module},
 	{"internal/envfile", module + `internal/(registry|slot|ports|compose)`},
 	{"internal/compose", module + `internal/(registry|slot|ports)`},
 	{"internal/ports", module + `internal/(registry|slot)`},

@@ -11,8 +11,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/diag"
 )
@@ -21,9 +19,6 @@ func main() { os.Exit(Main()) }
 
 // Main runs the command line and returns the exit code.
 func Main() int {
-	// compose-go warns there of every unset variable, in a form that is not ours.
-	logrus.SetOutput(io.Discard)
-
 	ctx := interruptible()
 	stdout := newStream(os.Stdout)
 	a := newApp(os.Args[1:], stdout, newStream(os.Stderr))

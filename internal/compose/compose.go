@@ -11,9 +11,6 @@
 //
 // What reaches beyond the one file (include, extends of another file, several
 // YAML documents) is refused with [ErrUnsupported].
-//
-// compose-go's template package warns of unset variables through logrus's
-// standard logger, on stderr. Where that isn't wanted, main silences the logger.
 package compose
 
 import (

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/compose-spec/compose-go/v2/template"
-
 	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/interpolate"
 )
 
 func parse(t *testing.T, data string) *compose.File {
@@ -63,9 +62,9 @@ func TestVariables(t *testing.T) {
 func TestRequiredVariable(t *testing.T) {
 	f := parse(t, "services:\n  web:\n    image: ${IMAGE:?which one}\n")
 	_, err := f.Published(nil)
-	missing, ok := errors.AsType[*template.MissingRequiredError](err)
-	if !ok || missing.Variable != "IMAGE" {
-		t.Errorf("got %v, want a MissingRequiredError of IMAGE", err)
+	missing, ok := errors.AsType[*interpolate.MissingError](err)
+	if !ok || missing.Name != "IMAGE" {
+		t.Errorf("got %v, want a MissingError of IMAGE", err)
 	}
 	if e, ok := errors.AsType[*compose.Error](err); !ok || e.Line != 3 {
 		t.Errorf("got %v, want an Error at line 3", err)

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/template"
-
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/interpolate"
 )
 
 const (
@@ -45,7 +44,7 @@ func (r *resolver) interpolate(s string, line int) (string, []string, error) {
 		return s, nil, nil
 	}
 	var names []string
-	value, err := substitute(s, func(name string) (string, bool) {
+	value, err := interpolate.Substitute(s, func(name string) (string, bool) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -58,8 +57,8 @@ func (r *resolver) interpolate(s string, line int) (string, []string, error) {
 	if r.inserted > maxValue {
 		return "", nil, errorAt(line, "%w: its variables stand for more than %d bytes", ErrTooLarge, maxValue)
 	}
-	if missing, ok := errors.AsType[*template.MissingRequiredError](err); ok {
-		return "", nil, hint.Wrap(&Error{line, err}, "set %s in the environment", missing.Variable)
+	if missing, ok := errors.AsType[*interpolate.MissingError](err); ok {
+		return "", nil, hint.Wrap(&Error{line, err}, "set %s in the environment", missing.Name)
 	}
 	if err != nil {
 		return "", nil, hint.Wrap(errorAt(line, "%.100q is no well-formed reference to a variable", s), "write $$ for a dollar sign")

@@ -21,8 +21,8 @@ const (
 	maxText  = 4 << 20 // bytes of the values, aliases counted likewise
 
 	// Interpolating a line takes time in proportion to its length times its
-	// variables, since compose-go's template looks at the whole rest of the line
-	// for each. This limits the sum over all lines.
+	// variables, since a reference may end with any brace of the line. This limits the
+	// sum over all lines.
 	maxInterpolation = 32 << 20
 )
 

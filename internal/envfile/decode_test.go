@@ -1,10 +1,13 @@
 package envfile_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"strings"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
 
 	"github.com/ktrdr/kinfra/internal/envfile"
 )
@@ -82,11 +85,22 @@ func TestDecodeRefusesLargeFiles(t *testing.T) {
 	}
 }
 
+// FuzzDecode holds Decode against the library of Compose itself.
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte("A=1\nB='2\n3'\nC=\"$A\"\n"))
-	f.Add([]byte("A=${B:-${C:?x}}\nA!=1"))
+	for _, text := range []string{
+		"A=1\nB='2\n3'\nC=\"$A\"\n", "A=${B:-${C:?x}}\nA!=1", "\ufeff# c\n\u2028 export \t A = 1 # c\r\nB: x", "export\nA=1", "export ", "exportA=1", "export",
+		"A b=1", "A b\n", "A b", "A\tb=1", "=x\n", "A=\"x\" B=y\n", "A='x'y!", "A=#x\nB= #x\nC=x#y", "a.b-c[0]=1\né=2\n１=3", "A=\"\xff\"\n\xff=1", "A\u00a0=\u00851",
+		`A="\a\b\c\e\f\n\r\t\v\$\"\\\'\q\"`, `A="\0101\0377\0400\0128\012\0\01234\"$A"`, `A='\'\\\'`, `A="\\" B="\\\""`, `A=\n"x"`, "A=$$B ${A:+x}", `A="\$B\\$B"`, `A="x\`,
+	} {
+		f.Add([]byte(text))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := envfile.Decode(data)
+		got, err := envfile.Decode(data)
+		want, wantErr := dotenv.Parse(bytes.NewReader(data))
+		delete(want, "") // what dotenv makes of a line without a name
+		if len(data) <= envfile.MaxSize && ((err == nil) != (wantErr == nil) || err == nil && !maps.Equal(got, want)) {
+			t.Errorf("%q: got %q, %v; dotenv reads %q, %v", data, got, err, want, wantErr)
+		}
 		if err == nil {
 			return
 		}

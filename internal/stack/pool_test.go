@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/dockertest"
@@ -23,11 +20,6 @@ import (
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
 )
-
-func TestMain(m *testing.M) {
-	logrus.SetOutput(io.Discard) // where compose-go's template warns of unset variables
-	os.Exit(m.Run())
-}
 
 func must(t testing.TB, err error) {
 	t.Helper()
