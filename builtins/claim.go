@@ -29,7 +29,7 @@ func (d *domain) claimModule() table.Module {
 				Result: "an absolute path", Run: claimWorktree,
 			},
 			{
-				Name: "claim.take", Doc: "Gives a worktree a slot, the lightest free one that will do. A worktree that holds one gets that one, its lease begun anew. Where none is free, a stale claim is taken back, after what runs under it was stopped.",
+				Name: "claim.take", Changes: true, Doc: "Gives a worktree a slot, the lightest free one that will do. A worktree that holds one gets that one, its lease begun anew. Where none is free, a stale claim is taken back, after what runs under it was stopped.",
 				Params: []table.Param{
 					{Name: "worktree", Type: table.String(), Help: "an existing directory, absolute"},
 					{Name: "least_profile", Type: table.String(), Named: true, Optional: true, Help: "the least profile; the lightest if left out"},
@@ -52,12 +52,12 @@ func (d *domain) claimModule() table.Module {
 				Run:    d.findClaim,
 			},
 			{
-				Name: "claim.release", Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
+				Name: "claim.release", Changes: true, Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
 				Params: []table.Param{held}, Run: d.releaseClaim,
 				Errors: "A stack that can't be stopped: then the slot stays claimed. A claim that is no longer in force (4).",
 			},
 			{
-				Name: "claim.reap", Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
+				Name: "claim.reap", Changes: true, Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
 				Result: "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
 				Run:    d.reap,
 			},

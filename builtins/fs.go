@@ -33,7 +33,7 @@ func fsModule() table.Module {
 				Result: "a string", Errors: "A file that isn't there, isn't UTF-8, or has more than 64 MiB.",
 			},
 			{
-				Name: "fs.write", Doc: "Writes a file, durably; its directory must be there. A link at its path is replaced, not followed.", Run: fsWrite,
+				Name: "fs.write", Changes: true, Doc: "Writes a file, durably; its directory must be there. A link at its path is replaced, not followed.", Run: fsWrite,
 				Params: []table.Param{
 					path, {Name: "content", Type: table.String(), Help: "what is to be in it"},
 					{Name: "private", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "only the user may read it"},
@@ -56,14 +56,14 @@ func fsModule() table.Module {
 				Params: []table.Param{path}, Result: "a list of " + info + ", paths relative to the directory; empty if it isn't there",
 			},
 			{
-				Name: "fs.mkdir", Doc: "Makes a directory and those above it, for the user alone.", Params: []table.Param{path}, Run: fsMkdir,
+				Name: "fs.mkdir", Changes: true, Doc: "Makes a directory and those above it, for the user alone.", Params: []table.Param{path}, Run: fsMkdir,
 			},
 			{
-				Name: "fs.remove", Doc: "Removes a file, a link, or a directory with all that is in it. What isn't there is no error.",
+				Name: "fs.remove", Changes: true, Doc: "Removes a file, a link, or a directory with all that is in it. What isn't there is no error.",
 				Params: []table.Param{path}, Run: fsRemove,
 			},
 			{
-				Name: "fs.temp_dir", Doc: "Makes a new directory for temporary files, for the user alone. Nothing removes it: do so with on_exit.",
+				Name: "fs.temp_dir", Changes: true, Doc: "Makes a new directory for temporary files, for the user alone. Nothing removes it: do so with on_exit.",
 				Params: []table.Param{{Name: "prefix", Type: table.String(), Help: "how its name begins"}},
 				Result: "its path", Run: fsTempDir,
 			},

@@ -21,7 +21,7 @@ func procModule() table.Module {
 	return table.Module{
 		Name: "proc", Doc: "Processes. A command is a list of arguments, never a shell's line; it gets a clean environment, and is ended with the run.",
 		Builtins: []table.Builtin{{
-			Name: "proc.run", Doc: "Runs a command and waits for it.", Result: outputResult, Run: procRun,
+			Name: "proc.run", Changes: true, Doc: "Runs a command and waits for it.", Result: outputResult, Run: procRun,
 			Params: append([]table.Param{
 				{Name: "args", Type: table.Strings(), Help: "the program, which is looked for in PATH, and its arguments"},
 				{Name: "cwd", Type: table.String(), Named: true, Optional: true, Help: "its working directory; kinfra's own if left out"},

@@ -54,7 +54,7 @@ func (d *domain) registryModule() table.Module {
 				Run:    d.generations,
 			},
 			{
-				Name: "registry.restore", Doc: "Puts a kept copy of the registry back. What it replaces, damaged or not, is kept as well.",
+				Name: "registry.restore", Changes: true, Doc: "Puts a kept copy of the registry back. What it replaces, damaged or not, is kept as well.",
 				Params: []table.Param{{Name: "generation", Type: table.Int(), Help: "the copy's number"}},
 				Result: "the copy, as registry.generations gives it",
 				Errors: "A number that no copy has; a copy that is damaged.",

@@ -23,7 +23,7 @@ func (d *domain) slotModule() table.Module {
 		Builtins: []table.Builtin{
 			poolBuiltin(d),
 			{
-				Name: "slot.ensure",
+				Name: "slot.ensure", Changes: true,
 				Doc: "Makes slots what their specs say, and announces what became of each: created, repaired, refreshed or skipped. " +
 					"One that differs is left alone unless it is refreshed; one that is claimed is never touched.",
 				Params: []table.Param{
@@ -35,8 +35,8 @@ func (d *domain) slotModule() table.Module {
 				Run:    d.ensure,
 			},
 			{
-				Name: "slot.remove",
-				Doc:  "Removes slots, their directories and their registry entries, and announces each.",
+				Name: "slot.remove", Changes: true,
+				Doc: "Removes slots, their directories and their registry entries, and announces each.",
 				Params: []table.Param{
 					{Name: "only", Type: table.Ints(), Named: true, Optional: true, Help: "only these slots; all of the registry if empty"},
 					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds, after what runs under their claims was stopped"},

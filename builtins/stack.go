@@ -25,16 +25,16 @@ func (d *domain) stackModule() table.Module {
 		Name: "stack", Doc: "What runs in the slots, by Docker Compose.",
 		Builtins: []table.Builtin{
 			{
-				Name: "stack.up", Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes; a failure takes everything down again.",
+				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes; a failure takes everything down again.",
 				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackUp,
 			},
 			{
-				Name: "stack.down", Doc: "Stops the stack of a claimed slot and removes its containers and networks.",
+				Name: "stack.down", Changes: true, Doc: "Stops the stack of a claimed slot and removes its containers and networks.",
 				Params: []table.Param{held, {Name: "volumes", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "its volumes, too"}},
 				Errors: "Docker that can't be reached (6).", Run: d.stackDown,
 			},
 			{
-				Name: "stack.restart", Doc: "Restarts the containers of a claimed slot and waits until all are healthy.",
+				Name: "stack.restart", Changes: true, Doc: "Restarts the containers of a claimed slot and waits until all are healthy.",
 				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackRestart,
 			},
 			{

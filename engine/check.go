@@ -16,7 +16,7 @@ func checkBuiltin() table.Builtin {
 			"A check whose needs failed, or were skipped, is skipped.",
 		Params: []table.Param{
 			{Name: "name", Type: table.String(), Help: "what must hold, in a few words"},
-			{Name: "run", Type: table.Function(), Help: "verifies it, and fails if it doesn't hold; called without arguments"},
+			{Name: "run", Type: table.Function(0), Help: "verifies it, and fails if it doesn't hold; called without arguments"},
 			{Name: "needs", Type: table.ListOf("a list of checks", table.Of[*checkHandle]("a check")), Named: true, Optional: true, Help: "the handles of checks without which this one makes no sense"},
 		},
 		Result: "a handle with `name` and `ok` (bool), for the needs of later checks",

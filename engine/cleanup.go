@@ -25,7 +25,7 @@ func onExitBuiltin() table.Builtin {
 		Name: "on_exit",
 		Doc: "Calls a function at the end of the run, whatever happens: success, failure, Ctrl-C or time-out. The function " +
 			"given last is called first. Together they have a minute.",
-		Params: []table.Param{{Name: "run", Type: table.Function(), Help: "called without arguments"}},
+		Params: []table.Param{{Name: "run", Type: table.Function(0), Help: "called without arguments"}},
 		Run: func(c *table.Call) (starlark.Value, error) {
 			s := stateOf(c.Thread)
 			if !s.mayChange() {

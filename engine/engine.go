@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
@@ -97,3 +98,6 @@ func Modules() []table.Module {
 		jsonModule(), yamlModule(), timeModule(), mathModule(),
 	}
 }
+
+// Dialect is the language of scripts: Starlark with sets.
+func Dialect() *syntax.FileOptions { return dialect() }

@@ -49,7 +49,7 @@ func expectModule() table.Module {
 			{
 				Name: "expect.fails", Doc: "Fails unless a function fails.", Run: expectFails,
 				Params: []table.Param{
-					{Name: "run", Type: table.Function(), Help: "called without arguments"},
+					{Name: "run", Type: table.Function(0), Help: "called without arguments"},
 					{Name: "message", Type: table.String(), Named: true, Optional: true, Help: "a text that the error's message must contain"},
 				},
 				Result: "the error's message",

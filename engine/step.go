@@ -24,8 +24,8 @@ func stepBuiltin() table.Builtin {
 			"is unique among the steps and checks beside it.",
 		Params: []table.Param{
 			{Name: "name", Type: table.String(), Help: "what the step does, in a few words"},
-			{Name: "run", Type: table.Function(), Help: "does it; called without arguments"},
-			{Name: "undo", Type: table.Function(), Named: true, Optional: true, Help: "takes it back; called with the step's result"},
+			{Name: "run", Type: table.Function(0), Help: "does it; called without arguments"},
+			{Name: "undo", Type: table.Function(1), Named: true, Optional: true, Help: "takes it back; called with the step's result"},
 			{Name: "retries", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(0), Help: "how often a failure is tried again"},
 			{Name: "backoff", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("200ms"), Help: "the pause before the first retry; it doubles with each"},
 			{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Help: "how long one try may take"},

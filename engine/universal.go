@@ -23,7 +23,7 @@ func attemptBuiltin() table.Builtin {
 	return table.Builtin{
 		Name:   "attempt",
 		Doc:    "Calls a function and returns how that went, since Starlark has no exceptions. The end of the run itself (Ctrl-C, a time-out, a limit) can't be caught.",
-		Params: []table.Param{{Name: "run", Type: table.Function(), Help: "called without arguments"}},
+		Params: []table.Param{{Name: "run", Type: table.Function(0), Help: "called without arguments"}},
 		Result: "`struct(ok, value, error)`: `ok` is a bool, `value` what run returned (None if it failed), `error` the message (\"\" if it didn't)",
 		Run: func(c *table.Call) (starlark.Value, error) {
 			v, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)

@@ -36,8 +36,8 @@ func workflowBuiltin() table.Builtin {
 			"in the file that is run, not in one that is loaded.",
 		Params: []table.Param{
 			{Name: "command", Type: table.String(), Named: true, Help: `the command's words, as a string literal: "sandbox provision"`},
-			{Name: "run", Type: table.Function(), Named: true, Help: "is called with the flags and arguments as a struct; what it returns is the command's result"},
-			{Name: "show", Type: table.Function(), Named: true, Optional: true, Help: "is called with the result in text mode, to print it"},
+			{Name: "run", Type: table.Function(1), Named: true, Help: "is called with the flags and arguments as a struct; what it returns is the command's result"},
+			{Name: "show", Type: table.Function(1), Named: true, Optional: true, Help: "is called with the result in text mode, to print it"},
 			{Name: "flags", Type: table.Dict(), Named: true, Optional: true, Help: "the command's flags by name: `{\"slot\": flag.ints(help = \"…\")}`"},
 			{Name: "args", Type: table.ListOf("a list of arguments (arg.…)", table.Of[*Parameter]("an argument")), Named: true, Optional: true, Help: "its arguments, in order"},
 		},

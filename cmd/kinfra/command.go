@@ -31,7 +31,16 @@ func (a *app) rootCommand() *cobra.Command {
 	a.globals = given
 	completeGlobals(root)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.runsCommand(), a.resumeCommand(), a.undoCommand(), a.scriptsCommand(), a.trustCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(),
+		a.runsCommand(),
+		a.resumeCommand(),
+		a.undoCommand(),
+		a.checkCommand(),
+		a.scriptsCommand(),
+		a.trustCommand(),
+		a.versionCommand(),
+	)
 	for _, c := range a.commands {
 		a.addScript(root, c)
 	}

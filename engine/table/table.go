@@ -39,7 +39,14 @@ type Builtin struct {
 	Result string // the shape of what it returns; empty for None
 	Errors string // when it fails; empty if only wrong arguments make it fail
 	Run    func(*Call) (starlark.Value, error)
+
+	// Changes says that a call changes something outside of the run: files, processes,
+	// what others see. One with a parameter ReadOnly doesn't where that is True.
+	Changes bool
 }
+
+// ReadOnly is the parameter by which a script says that a call changes nothing.
+const ReadOnly = "read_only"
 
 // Param is a parameter of a builtin.
 type Param struct {

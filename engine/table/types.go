@@ -12,6 +12,7 @@ import (
 type Type struct {
 	Name    string // for messages and the reference: "string", "list of ints"
 	Accepts func(starlark.Value) bool
+	Called  []int // of a function, with how many arguments it is called; empty if that isn't said
 }
 
 // String accepts a string.
@@ -22,7 +23,7 @@ func Bool() Type { return of[starlark.Bool]("a bool") }
 
 // Int accepts a whole number that fits 32 bits.
 func Int() Type {
-	return Type{"an int", func(v starlark.Value) bool {
+	return Type{Name: "an int", Accepts: func(v starlark.Value) bool {
 		if _, ok := v.(starlark.Int); !ok {
 			return false
 		}
@@ -33,14 +34,19 @@ func Int() Type {
 
 // Duration accepts a string such as "200ms" or "1m30s", or a time.duration.
 func Duration() Type {
-	return Type{`a duration such as "200ms"`, func(v starlark.Value) bool {
+	return Type{Name: `a duration such as "200ms"`, Accepts: func(v starlark.Value) bool {
 		_, ok := asDuration(v)
 		return ok
 	}}
 }
 
-// Function accepts anything that can be called.
-func Function() Type { return of[starlark.Callable]("a function") }
+// Function accepts anything that can be called. With how many arguments it is called can
+// be said, for those who check scripts.
+func Function(arguments ...int) Type {
+	t := of[starlark.Callable]("a function")
+	t.Called = arguments
+	return t
+}
 
 // Dict accepts a dict.
 func Dict() Type { return of[starlark.IterableMapping]("a dict") }
@@ -49,7 +55,7 @@ func Dict() Type { return of[starlark.IterableMapping]("a dict") }
 func Struct() Type { return of[*starlarkstruct.Struct]("a struct") }
 
 // Any accepts every value.
-func Any() Type { return Type{"a value", func(starlark.Value) bool { return true }} }
+func Any() Type { return Type{Name: "a value", Accepts: func(starlark.Value) bool { return true }} }
 
 // List accepts a list or tuple of any values.
 func List() Type { return listOf("a list", Any()) }
@@ -62,7 +68,7 @@ func Ints() Type { return listOf("a list of ints", Int()) }
 
 // OneOf accepts what one of two types accepts.
 func OneOf(a, b Type) Type {
-	return Type{a.Name + " or " + b.Name, func(v starlark.Value) bool { return a.Accepts(v) || b.Accepts(v) }}
+	return Type{Name: a.Name + " or " + b.Name, Accepts: func(v starlark.Value) bool { return a.Accepts(v) || b.Accepts(v) }}
 }
 
 // Of accepts the values of a Go type, for types that a binary brings.
@@ -72,14 +78,14 @@ func Of[T starlark.Value](name string) Type { return of[T](name) }
 func ListOf(name string, element Type) Type { return listOf(name, element) }
 
 func of[T any](name string) Type {
-	return Type{name, func(v starlark.Value) bool {
+	return Type{Name: name, Accepts: func(v starlark.Value) bool {
 		_, ok := v.(T)
 		return ok
 	}}
 }
 
 func listOf(name string, element Type) Type {
-	return Type{name, func(v starlark.Value) bool {
+	return Type{Name: name, Accepts: func(v starlark.Value) bool {
 		switch v.(type) {
 		case *starlark.List, starlark.Tuple:
 		default:

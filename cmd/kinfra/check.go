@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	prettytext "github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/ktrdr/kinfra/builtins"
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/lint"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var shipped bool
+	c := &cobra.Command{
+		Use:   "check [PATH…]",
+		Short: "Find faults in scripts without running them",
+		Long: `Find faults in scripts without running them.
+
+A PATH is a script, or a directory: then it is all .star files below that. Without one
+it is your own scripts and those of the project, trusted or not: the layers outside of
+the binary, that of --scripts first. Loads lead through the layers as at run time.
+
+Each line says where, what, and by which rule. A comment in the line, or alone in the
+line above, suppresses a rule there and says why:
+
+    # kinfra: ignore[unused-variable] because the table has this column
+
+The exit code is 1 if anything was found. --rules lists the rules.`,
+		ValidArgsFunction: completeScripts,
+	}
+	var rules bool
+	c.Flags().BoolVar(&shipped, "shipped", false, "check the scripts inside the binary, too")
+	c.Flags().BoolVar(&rules, "rules", false, "list the rules instead")
+	c.RunE = func(_ *cobra.Command, paths []string) error {
+		if rules {
+			return a.listRules()
+		}
+		return a.check(paths, shipped)
+	}
+	return c
+}
+
+func (a *app) listRules() error {
+	type rule struct {
+		Name string `json:"name"`
+		Doc  string `json:"doc"`
+	}
+	var all []rule
+	for _, r := range lint.Rules() {
+		all = append(all, rule{r.Name, r.Doc})
+	}
+	return a.print("check", map[string]any{"rules": all}, func() {
+		for _, r := range all {
+			fmt.Fprintf(a.stdout, "%-24s %s\n", r.Name, r.Doc)
+		}
+	})
+}
+
+// checked is the result of `kinfra check`.
+type checked struct {
+	Files    int            `json:"files"`
+	Findings []lint.Finding `json:"findings"`
+}
+
+func (a *app) check(paths []string, shipped bool) error {
+	layers, err := a.authoringLayers()
+	if err != nil {
+		return err
+	}
+	files, err := a.namedScripts(layers, paths)
+	if err == nil && len(paths) == 0 && !shipped {
+		files, err = ownScripts(layers)
+	}
+	if err != nil {
+		return err
+	}
+	if shipped {
+		more, err := scriptsOf(layers.Builtin)
+		if err != nil {
+			return err
+		}
+		files = append(files, more...)
+	}
+	checker := lint.New(lint.Config{
+		Layers: layers, Dialect: engine.Dialect(),
+		Modules: slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions())),
+	})
+	result := checked{Files: len(files), Findings: []lint.Finding{}}
+	faulty := 0
+	for _, file := range files {
+		found := checker.Check(file)
+		if len(found) > 0 {
+			faulty++
+		}
+		result.Findings = append(result.Findings, found...)
+	}
+	slices.SortStableFunc(result.Findings, func(x, y lint.Finding) int { return cmp.Compare(x.File, y.File) })
+	if err := a.print("check", result, func() { a.showFindings(result, len(paths) == 0 && !shipped) }); err != nil {
+		return err
+	}
+	if faulty == 0 {
+		return nil
+	}
+	a.reported = a.printed // by the object that lists them
+	return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings), "finding"), faulty, number(len(files), "file"))}
+}
+
+// showFindings prints the findings, or that there are none.
+func (a *app) showFindings(result checked, own bool) {
+	var out strings.Builder
+	color := a.globals.wantsColor(a.stdout)
+	for _, f := range result.Findings {
+		if color {
+			fmt.Fprintf(&out, "%s %s %s\n", prettytext.Bold.Sprintf("%s:%d:%d:", f.File, f.Line, f.Column), f.Message, prettytext.Faint.Sprintf("[%s]", f.Rule))
+			continue
+		}
+		fmt.Fprintln(&out, f)
+	}
+	switch {
+	case len(result.Findings) > 0:
+	case result.Files == 0 && own:
+		out.WriteString("There are no scripts outside of the binary: name some, or check those inside it with --shipped\n")
+	default:
+		fmt.Fprintf(&out, "Checked %s: nothing found\n", number(result.Files, "file"))
+	}
+	a.stdout.Write([]byte(out.String()))
+}

@@ -1,0 +1,133 @@
+package lint
+
+import (
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine/table"
+)
+
+// call is a call in a function that is sure to be one of what it is about.
+type call struct {
+	at       syntax.Position
+	expr     *syntax.CallExpr
+	builtin  *table.Builtin
+	function *scope
+}
+
+// callsOf is the calls that a function makes when it is called: its own, and those that
+// builtins make at once of functions that it gives them. A function that is kept, such
+// as in a struct, or that is called later, such as an undo, isn't among them.
+func (c *Checker) callsOf(s *scope) []call {
+	if known, ok := s.unit.calls[s]; ok {
+		return known
+	}
+	var all []call
+	eachOwn(s, func(n syntax.Node) {
+		e, ok := n.(*syntax.CallExpr)
+		if !ok {
+			return
+		}
+		fn := c.callee(s.unit, e.Fn)
+		if fn.builtin == nil && fn.function == nil && fn.language == "" {
+			return
+		}
+		at := syntax.Start(e)
+		if fn.builtin != nil || fn.function != nil {
+			all = append(all, call{at, e, fn.builtin, fn.function})
+		}
+		for _, arg := range calledAtOnce(e, fn) {
+			if given := c.callee(s.unit, arg); given.function != nil || given.builtin != nil {
+				all = append(all, call{syntax.Start(arg), nil, given.builtin, given.function})
+			}
+		}
+	})
+	s.unit.calls[s] = all
+	return all
+}
+
+// calledAtOnce is the arguments of a call that the builtin calls as functions, where it
+// is called itself: not those of a step, which are a part of the step.
+func calledAtOnce(e *syntax.CallExpr, fn callee) []syntax.Expr {
+	var all []syntax.Expr
+	add := func(position int, name string) {
+		if arg := argument(e, position, name); arg != nil {
+			all = append(all, arg)
+		}
+	}
+	switch {
+	case fn.language == "sorted", fn.language == "min", fn.language == "max":
+		add(-1, "key")
+	case fn.builtin != nil:
+		switch fn.builtin.Name {
+		case "step", "on_exit", "workflow":
+			return nil
+		}
+		for i, p := range fn.builtin.Params {
+			if takesFunction(p.Type) {
+				add(i, p.Name)
+			}
+		}
+	}
+	return all
+}
+
+func takesFunction(t table.Type) bool {
+	return t.Accepts(aFunction()[0]) && !t.Accepts(starlark.String(""))
+}
+
+// checkRecursion finds functions that call themselves.
+func (c *Checker) checkRecursion(u *unit, r *reporter) {
+	inCycle := map[*scope]bool{}
+	for _, s := range u.scopes[1:] {
+		if inCycle[s] {
+			continue
+		}
+		first, path := c.cycleOf(s)
+		if path == nil {
+			continue
+		}
+		through := ""
+		for i, f := range path {
+			inCycle[f] = true
+			if i > 0 {
+				through += ", through " + f.name()
+			}
+		}
+		r.add(ruleRecursion, first, "%s calls itself%s: Starlark has no recursion", s.name(), through)
+	}
+}
+
+// cycleOf finds a way of calls from a function of a file back to it: where its first
+// call stands, and the functions on the way.
+func (c *Checker) cycleOf(s *scope) (syntax.Position, []*scope) {
+	const most = 1000 // functions that are looked at
+	seen := map[*scope]bool{}
+	var path []*scope
+	var first syntax.Position
+	var walk func(at *scope) bool
+	walk = func(at *scope) bool {
+		if seen[at] || len(seen) == most {
+			return false
+		}
+		seen[at] = true
+		path = append(path, at)
+		for _, call := range c.callsOf(at) {
+			if call.function == nil || call.function.unit != s.unit {
+				continue
+			}
+			if at == s {
+				first = call.at
+			}
+			if call.function == s || walk(call.function) {
+				return true
+			}
+		}
+		path = path[:len(path)-1]
+		return false
+	}
+	if walk(s) {
+		return first, path
+	}
+	return first, nil
+}
