@@ -12,8 +12,8 @@ import (
 	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/diff"
+	"github.com/rogpeppe/go-internal/txtar"
 	"go.starlark.net/starlark"
-	"golang.org/x/tools/txtar"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/layer"

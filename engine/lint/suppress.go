@@ -33,9 +33,13 @@ func (u *unit) unsuppressed(findings []Finding) []Finding {
 		return findings
 	}
 	ignores, wrong := u.ignores()
+	byLine := map[int][]*ignore{}
+	for _, i := range ignores {
+		byLine[i.line] = append(byLine[i.line], i)
+	}
 	left := slices.DeleteFunc(findings, func(f Finding) bool {
-		for _, i := range ignores {
-			if i.line == f.Line && slices.Contains(i.rules, f.Rule) {
+		for _, i := range byLine[f.Line] {
+			if slices.Contains(i.rules, f.Rule) {
 				i.used[f.Rule] = true
 				return true
 			}
