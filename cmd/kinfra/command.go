@@ -37,6 +37,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.resumeCommand(),
 		a.undoCommand(),
 		a.checkCommand(),
+		a.fmtCommand(),
 		a.scriptsCommand(),
 		a.trustCommand(),
 		a.versionCommand(),

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bazelbuild/buildtools/build"
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// fmtOptions is what `kinfra fmt` does instead of writing.
+type fmtOptions struct {
+	check bool
+	diff  bool
+}
+
+func (a *app) fmtCommand() *cobra.Command {
+	var o fmtOptions
+	c := &cobra.Command{
+		Use:   "fmt [PATH…]",
+		Short: "Format scripts, as buildifier does",
+		Long: `Format scripts, as buildifier does.
+
+A PATH is a script, or a directory: then it is all .star files below that; "-" is
+standard input, whose formatted text is printed. Without one it is your own scripts and
+those of the project: the layers outside of the binary, that of --scripts first.
+
+A file is replaced as a whole, and only if it changes. One that doesn't parse is left
+alone, and the others are done all the same; the exit code is then 2.`,
+		ValidArgsFunction: completeScripts,
+	}
+	c.Flags().BoolVar(&o.check, "check", false, "only name the files that would change; the exit code is 1 if there are any")
+	c.Flags().BoolVar(&o.diff, "diff", false, "only show what would change")
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		if len(paths) == 1 && paths[0] == "-" {
+			return a.formatInput(c.Context(), o)
+		}
+		return a.format(c.Context(), paths, o)
+	}
+	return c
+}
+
+// formatted is a script and what becomes of it.
+type formatted struct {
+	file  layer.File
+	text  []byte // as it should be
+	fault error  // why it can't be formatted
+}
+
+func (f formatted) changed() bool { return f.fault == nil && !bytes.Equal(f.file.Data, f.text) }
+
+// diff is what changes, as a unified diff.
+func (f formatted) diff() []byte {
+	return diff.Diff(f.file.Path(), f.file.Data, f.file.Path()+" (formatted)", f.text)
+}
+
+func (a *app) format(ctx context.Context, paths []string, o fmtOptions) error {
+	layers, err := a.authoringLayers()
+	if err != nil {
+		return err
+	}
+	files, err := a.namedScripts(layers, paths)
+	if err == nil && len(paths) == 0 {
+		files, err = ownScripts(layers)
+	}
+	if err != nil {
+		return err
+	}
+	var all []formatted
+	for _, file := range files {
+		f, err := formatFile(ctx, file)
+		if err != nil {
+			return err
+		}
+		if f.changed() && !o.check && !o.diff {
+			if err := a.rewrite(f); err != nil {
+				return err
+			}
+		}
+		all = append(all, f)
+	}
+	return a.formatResult(all, o)
+}
+
+// formatFile formats a script. An error is the end of all: the run was ended.
+func formatFile(ctx context.Context, file layer.File) (formatted, error) {
+	type outcome struct {
+		text []byte
+		err  error
+	}
+	done := make(chan outcome, 1)
+	go func() { // the formatter can't be told to stop
+		text, err := formatScript(file.Path(), file.Data)
+		done <- outcome{text, err}
+	}()
+	select {
+	case o := <-done:
+		return formatted{file, o.text, o.err}, nil
+	case <-ctx.Done():
+		return formatted{}, context.Cause(ctx)
+	}
+}
+
+// formatScript gives a script in buildifier's default style for its kind of file.
+func formatScript(path string, data []byte) ([]byte, error) {
+	parse := build.ParseDefault
+	if filepath.Ext(path) == ".bzl" {
+		parse = build.ParseBzl
+	}
+	tree, err := parse(path, slices.Clip(data)) // it appends a newline
+	if err != nil {
+		return nil, parseError(path, err)
+	}
+	return build.Format(tree), nil
+}
+
+// parseError is an error of the formatter's parser as one of a script.
+func parseError(path string, err error) error {
+	e, ok := err.(build.ParseError)
+	if !ok {
+		return &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err}
+	}
+	at := syntax.MakePosition(&path, int32(e.Pos.Line), int32(e.Pos.LineRune))
+	return &engine.Error{Code: engine.Usage, Message: e.Message, At: []syntax.Position{at}}
+}
+
+// rewrite puts the formatted script in the place of the file, whose mode it keeps.
+func (a *app) rewrite(f formatted) error {
+	path := filepath.Join(f.file.Layer.Dir, filepath.FromSlash(f.file.Name))
+	info, err := a.world.Host().Lstat(path)
+	if err == nil && info.Mode.Type() == fs.ModeSymlink {
+		err = errors.New("a symbolic link: name the file that it leads to")
+	}
+	if err == nil {
+		err = world.Replace(a.world.Host(), a.world, path, f.text, info.Mode.Perm())
+	}
+	if err != nil {
+		return fmt.Errorf("formatting %s: %w", f.file.Path(), err)
+	}
+	return nil
+}
+
+// formatReport is the result of `kinfra fmt`.
+type formatReport struct {
+	Files   int            `json:"files"`
+	Changed []string       `json:"changed"` // or what would be
+	Failed  []formatFailed `json:"failed"`
+	Diff    string         `json:"diff,omitempty"`
+}
+
+type formatFailed struct {
+	File    string `json:"file"`
+	Message string `json:"message"`
+}
+
+// formatResult says what became of the files, or would.
+func (a *app) formatResult(all []formatted, o fmtOptions) error {
+	report := formatReport{Files: len(all), Changed: []string{}, Failed: []formatFailed{}}
+	var problems strings.Builder
+	for _, f := range all {
+		switch {
+		case f.fault != nil:
+			report.Failed = append(report.Failed, formatFailed{f.file.Path(), f.fault.Error()})
+			for _, d := range diag.Of(f.fault, func(string) []byte { return f.file.Data }) {
+				problems.WriteString(d.Text())
+			}
+		case f.changed():
+			report.Changed = append(report.Changed, f.file.Path())
+			if o.diff {
+				report.Diff += string(f.diff())
+			}
+		}
+	}
+	if err := a.print("fmt", report, func() { a.showFormatted(report, o) }); err != nil {
+		return err
+	}
+	a.reported = a.printed // by the object, which has all of it
+	if !a.printed {
+		io.WriteString(a.stderr, problems.String())
+	}
+	switch {
+	case len(report.Failed) > 0:
+		return engine.UsageError("kinfra check tells all that is wrong with a script", "%d of %s can't be formatted", len(report.Failed), number(len(all), "file"))
+	case o.check && len(report.Changed) > 0:
+		return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%d of %s would change", len(report.Changed), number(len(all), "file")),
+			Next: "kinfra fmt formats them, kinfra fmt --diff shows what would change"}
+	}
+	return nil
+}
+
+// showFormatted prints the diff, or which files change, or that none does.
+func (a *app) showFormatted(r formatReport, o fmtOptions) {
+	var out strings.Builder
+	out.WriteString(r.Diff)
+	verb := "Formatted "
+	switch {
+	case o.check:
+		verb = ""
+	case a.globals.dryRun:
+		verb = "Would format "
+	}
+	for _, name := range r.Changed {
+		if !o.diff {
+			fmt.Fprintf(&out, "%s%s\n", verb, name)
+		}
+	}
+	if len(r.Changed) == 0 && len(r.Failed) == 0 && !o.diff {
+		fmt.Fprintf(&out, "%s: nothing to change\n", number(r.Files, "file"))
+	}
+	a.stdout.Write([]byte(out.String()))
+}
+
+// formatInput formats standard input.
+func (a *app) formatInput(ctx context.Context, o fmtOptions) error {
+	data, err := io.ReadAll(io.LimitReader(os.Stdin, layer.MaxFile+1))
+	if err == nil && len(data) > layer.MaxFile {
+		err = fmt.Errorf("more than %d KiB", layer.MaxFile>>10)
+	}
+	if err != nil {
+		return fmt.Errorf("reading standard input: %w", err)
+	}
+	f, err := formatFile(ctx, layer.File{Layer: &layer.Layer{}, Name: "standard input", Data: data})
+	if err != nil {
+		return err
+	}
+	if o.check || o.diff || f.fault != nil {
+		return a.formatResult([]formatted{f}, o)
+	}
+	return a.print("fmt", map[string]string{"text": string(f.text)}, func() { a.stdout.Write(f.text) })
+}
