@@ -105,6 +105,12 @@ func promises() []promise {
 			},
 		},
 		{
+			name: "check", what: "check, all scripts in the binary ÷ empty program", limit: 10, unit: "×", share: 1,
+			measure: func(ctx context.Context, l *lab, runs int) (figure, error) {
+				return wallRatio(ctx, runs, l.checkShipped, l.emptyProgram)
+			},
+		},
+		{
 			name: "memory", what: "the most resident of all these, pool of 6", limit: 25, unit: "MiB", share: 40,
 			measure: memory,
 		},

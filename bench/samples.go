@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -147,6 +148,26 @@ func (l *lab) e2eChildren(ctx context.Context) (process, error) {
 		sum.wall += p.wall
 	}
 	return sum, nil
+}
+
+// checkedFiles is what check says when it has found nothing.
+var checkedFiles = regexp.MustCompile(`^Checked (\d+) files: nothing found\n$`)
+
+// checkShipped checks the scripts inside the binary.
+func (l *lab) checkShipped(ctx context.Context) (process, error) {
+	p, err := l.execute(ctx, l.kinfra, "check", "--shipped")
+	if err != nil {
+		return p, err
+	}
+	const least = 20
+	found := checkedFiles.FindStringSubmatch(p.stdout)
+	if found == nil {
+		return p, fmt.Errorf("check printed %q", p.stdout)
+	}
+	if n, err := strconv.Atoi(found[1]); err != nil || n < least {
+		return p, fmt.Errorf("check looked at %s scripts, want at least %d", found[1], least)
+	}
+	return p, nil
 }
 
 // steps runs 100 steps that do nothing. Its cost is what a step takes beyond a call of
