@@ -18,8 +18,8 @@ import (
 )
 
 // identify gives the run what its record says of it: how it was called, in a form that
-// gives the same again.
-func (a *app) identify(w *engine.Workflow, flags *pflag.FlagSet, words []string) {
+// gives the same again. line is the flags and arguments of the command.
+func (a *app) identify(line []string) {
 	dir, _ := a.real.WorkDir() // what needs it has asked for it, and failed
 	args := slices.Clone(a.target)
 	if root := a.builtinOptions().Root; root != "" {
@@ -28,7 +28,7 @@ func (a *app) identify(w *engine.Workflow, flags *pflag.FlagSet, words []string)
 	if a.globals.scripts != "" {
 		args = append(args, "--scripts="+a.path(a.globals.scripts))
 	}
-	a.identity = event.Run{Args: append(args, w.CommandLine(flags, words)...), Dir: dir}
+	a.identity = event.Run{ID: a.recorded, Args: append(args, line...), Dir: dir}
 }
 
 // record begins the record of a run.

@@ -178,6 +178,7 @@ func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
+	a.identify(nil)
 	run := a.newRun(ctx)
 	_, err := run.Load(file, true)
 	err = run.Finish(err)
@@ -216,7 +217,7 @@ func (a *app) bind(c *cobra.Command, w *engine.Workflow) {
 		if err != nil {
 			return engine.UsageError(c.CommandPath()+" --help shows the arguments", "%s", err)
 		}
-		a.identify(w, c.Flags(), words)
+		a.identify(w.CommandLine(c.Flags(), words))
 		return a.execute(w, args)
 	}
 }
