@@ -14,6 +14,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/claim"
 	"github.com/ktrdr/kinfra/internal/lifecycle"
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -50,6 +51,11 @@ func (d *domain) claimModule() table.Module {
 				Result: result,
 				Errors: "A worktree that holds no slot; a slot that isn't there, that nobody holds, or that is another's (4).",
 				Run:    d.findClaim,
+			},
+			{
+				Name: "claim.gone", Doc: "Tells whether a worktree is gone: nothing is at its path, or a file.",
+				Params: []table.Param{{Name: "worktree", Type: table.String(), Help: "its path"}},
+				Result: "a bool; False for one that can't be looked at", Run: d.isGone,
 			},
 			{
 				Name: "claim.release", Changes: true, Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
@@ -187,7 +193,7 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 		},
 		Reclaim: func(ctx context.Context, stale claim.Claim) error {
 			verb := either(dry, "Would take", "Taking")
-			run.Announce(fmt.Sprintf("%s slot %d back from %s: %s", verb, stale.Slot, stale.Worktree, stale.Stale))
+			run.Announce(fmt.Sprintf("%s slot %d back from %s: %s", verb, stale.Slot, registry.Shown(stale.Worktree), stale.Stale))
 			if err := m.Clear(ctx, stale); !dry || !errors.Is(err, world.ErrPlanned) {
 				return err
 			}
@@ -234,6 +240,14 @@ func (d *domain) findClaim(c *table.Call) (starlark.Value, error) {
 	return &claimValue{claim: *found.Claim}, nil
 }
 
+func (d *domain) isGone(c *table.Call) (starlark.Value, error) {
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return starlark.Bool(claims.Gone(c.String("worktree"))), nil
+}
+
 func (d *domain) releaseClaim(c *table.Call) (starlark.Value, error) {
 	m, err := d.manager(c.Thread)
 	if err != nil {
@@ -276,7 +290,7 @@ func (d *domain) reap(c *table.Call) (starlark.Value, error) {
 		if s.Claim == nil || s.Claim.Stale == "" {
 			continue
 		}
-		text := fmt.Sprintf("%s slot %d, held by %s: %s", verb, s.Claim.Slot, s.Claim.Worktree, s.Claim.Stale)
+		text := fmt.Sprintf("%s slot %d, held by %s: %s", verb, s.Claim.Slot, registry.Shown(s.Claim.Worktree), s.Claim.Stale)
 		var problem starlark.Value = starlark.None
 		switch err := m.Reclaim(ctx, *s.Claim); {
 		case errors.Is(err, claim.ErrNotStale):

@@ -201,7 +201,7 @@ func describe(r slot.Result, planned bool) string {
 	case slot.Drifted:
 		claim := ""
 		if r.ClaimedBy != "" {
-			claim = ", and is claimed by " + r.ClaimedBy
+			claim = ", and is claimed by " + registry.Shown(r.ClaimedBy)
 		}
 		return fmt.Sprintf("Slot %d: differs from the scripts%s, left alone%s", r.ID, claim, differences(r.Drift, "is"))
 	case slot.Removed:
@@ -237,7 +237,7 @@ func orEmpty(s string) string {
 	if s == "" {
 		return "empty"
 	}
-	return s
+	return registry.Shown(s)
 }
 
 func resultValue(r slot.Result) starlark.Value {

@@ -11,7 +11,9 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/lifecycle"
+	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -51,7 +53,7 @@ func (d *domain) stackModule() table.Module {
 					{Name: "command", Type: table.String(), Help: "logs, exec or shell"},
 					words,
 				},
-				Errors: "Compose that isn't there (6); an unknown command.", Run: d.attach,
+				Errors: "A slot that isn't there; Compose that isn't there (6); an unknown command.", Run: d.attach,
 			},
 		},
 	}
@@ -156,6 +158,13 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 	m, err := d.manager(c.Thread)
 	if err != nil {
 		return nil, err
+	}
+	reg, err := d.load(c.Thread)
+	if err != nil {
+		return nil, named(c, err)
+	}
+	if _, there := reg.Slot(c.Int("slot")); !there {
+		return nil, named(c, hint.Wrap(fmt.Errorf("%w: %d", slot.ErrUnknownSlot, c.Int("slot")), "kinfra sandbox slots lists them"))
 	}
 	s, err := m.Stack(c.Int("slot"))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/registry"
 )
 
 // textModule lays out what a workflow shows.
@@ -16,6 +17,11 @@ func textModule() table.Module {
 	return table.Module{
 		Name: "text", Doc: "The layout of what a workflow shows.",
 		Builtins: []table.Builtin{
+			{
+				Name: "text.line", Doc: "Gives a text, of which somebody else has written a part, as it can stand within a line: quoted where it has characters that aren't seen, such as line breaks.",
+				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the text"}},
+				Result: "a string", Run: textLine,
+			},
 			{
 				Name: "text.table", Doc: "Gives a table with a line for the header and one for each row, its columns aligned.",
 				Params: []table.Param{
@@ -38,13 +44,18 @@ func textModule() table.Module {
 	}
 }
 
+func textLine(c *table.Call) (starlark.Value, error) {
+	return starlark.String(registry.Shown(c.String("text"))), nil
+}
+
 func textTable(c *table.Call) (starlark.Value, error) {
 	header := c.Strings("header")
+	lineBreaks := strings.NewReplacer("\n", `\n`, "\r", `\r`) // a row is a line, whatever is in its cells
 	rows := [][]string{header}
 	for n, v := range c.List("rows") {
 		row := make([]string, 0, len(header))
 		for cell := range starlark.Elements(v.(starlark.Iterable)) {
-			row = append(row, engine.TextOf(cell))
+			row = append(row, lineBreaks.Replace(engine.TextOf(cell)))
 		}
 		if len(row) != len(header) {
 			return nil, fmt.Errorf("text.table: row %d has %d cells, the header %d", n+1, len(row), len(header))

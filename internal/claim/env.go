@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/slot"
@@ -94,17 +95,39 @@ func replaceEnv(files world.Files, token string, data []byte) error {
 }
 
 // envAside is the name under which the copy is written before it is put in place.
-func envAside(token string) string { return slot.EnvName + ".tmp-" + token[:16] }
+func envAside(token string) string { return asidePrefix + token[:16] }
+
+const asidePrefix = slot.EnvName + ".tmp-"
+
+// removeAsides removes what killed processes have left of copies that they were
+// writing, also under claims that have ended since. A living one writes its own anew.
+func removeAsides(files world.Files) error {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	var bad []error
+	for _, e := range entries {
+		token, ok := strings.CutPrefix(e.Name, asidePrefix)
+		if _, err := hex.DecodeString(token); !ok || err != nil || !e.Mode.IsRegular() {
+			continue
+		}
+		if err := files.Remove(e.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			bad = append(bad, err)
+		}
+	}
+	return errors.Join(bad...)
+}
 
 // takeEnv removes the copy from the worktree, if it is what the claim has left
 // there and nobody has changed it.
 func (p *Pool) takeEnv(c Claim, hash string) error {
-	if _, err := p.w.Host().Lstat(c.Worktree); errors.Is(err, fs.ErrNotExist) || !filepath.IsAbs(c.Worktree) {
+	if p.Gone(c.Worktree) || !filepath.IsAbs(c.Worktree) {
 		return nil
 	}
 	files := p.w.Root(c.Worktree)
 	var bad []error
-	if err := files.Remove(envAside(c.Token)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeAsides(files); err != nil {
 		bad = append(bad, err)
 	}
 	info, err := files.Lstat(slot.EnvName)

@@ -41,13 +41,16 @@ func TestEnvFileReplaces(t *testing.T) {
 		"a link to the like":             func(w *world.Fake) { must(t, w.Host().Symlink(slot.Dir(root, 1)+"/"+slot.EnvName, copyInA)) },
 		"a link to nowhere":              func(w *world.Fake) { must(t, w.Host().Symlink("/nowhere", copyInA)) },
 		"what a killed process has left": func(w *world.Fake) {},
+		"what one has left of a claim that has ended": func(w *world.Fake) {
+			w.Write(trees+"a/"+envAside("0123456789abcdef0123456789abcdef"), []byte("SL"))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, p := machine(t, "small")
 			w.Write(trees+"b/precious", []byte("precious"))
 			make(w)
 			a := claim(t, p, "a")
-			if strings.HasPrefix(name, "what") {
+			if name == "what a killed process has left" {
 				must(t, w.Host().Remove(copyInA))
 				w.Write(trees+"a/"+envAside(a.Token), []byte("SL"))
 				a = claim(t, p, "a")
@@ -154,6 +157,13 @@ func TestReleaseWithoutWorktree(t *testing.T) {
 	a := claim(t, p, "a")
 	must(t, w.Host().RemoveAll(trees+"a"))
 	release(t, p, a)
+	wantEntered(t, p, "-")
+
+	// or has a file in its place
+	b := claim(t, p, "b")
+	must(t, w.Host().RemoveAll(trees+"b"))
+	w.Write(trees+"b", []byte("x"))
+	release(t, p, b)
 	wantEntered(t, p, "-")
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -59,7 +60,7 @@ func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 // Hint says how to end the conflict.
 func (e *ConflictError) Hint() string {
 	return fmt.Sprintf("stop what either runs there, then end the claim of one: kinfra sandbox release --for PATH --force, "+
-		"where PATH is %s or %s", e.Ours.Worktree, e.Theirs.Worktree)
+		"where PATH is %s or %s", registry.Shown(e.Ours.Worktree), registry.Shown(e.Theirs.Worktree))
 }
 
 // NotHolderError says that a claim has ended, or that it is somebody else's.
@@ -140,9 +141,9 @@ func (s Slot) heldBy() string {
 
 // since names a claim's holder, since when, and for how long.
 func (c Claim) since() string {
-	text := c.Worktree
+	text := registry.Shown(c.Worktree)
 	if c.ClaimedAt != "" {
-		text += " since " + c.ClaimedAt
+		text += " since " + registry.Shown(c.ClaimedAt)
 	}
 	switch {
 	case c.Stale != "":

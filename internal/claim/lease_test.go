@@ -148,6 +148,12 @@ func TestWorktreeGone(t *testing.T) {
 	w.Alter("/home/user/trees", func(i *world.Info) { i.Mode |= 0o777 })
 	must(t, w.Host().RemoveAll(trees+"a"))
 	wantStale(t, p, WorktreeGone)
-	w.Write("/home/user/trees/a", nil)
+	w.Write("/home/user/trees/a", nil) // where a file is now, no worktree comes back
+	wantStale(t, p, WorktreeGone)
+	must(t, w.Host().Remove(trees+"a"))
+	must(t, w.Host().Symlink(trees+"b", trees+"a"))
 	wantStale(t, p, "")
+	must(t, w.Host().RemoveAll(trees))
+	w.Write("/home/user/trees", nil)
+	wantStale(t, p, WorktreeGone)
 }

@@ -148,10 +148,9 @@ func (v *view) foreign(entry registry.Slot) *Claim {
 	return c
 }
 
-// stale says why a claim may be taken back. A worktree that can't be looked at
-// isn't gone for that.
+// stale says why a claim may be taken back.
 func (v *view) stale(c *Claim) Staleness {
-	if _, err := v.pool.w.Host().Lstat(c.Worktree); errors.Is(err, fs.ErrNotExist) {
+	if v.pool.Gone(c.Worktree) {
 		return WorktreeGone
 	}
 	if c.Lease.over() {

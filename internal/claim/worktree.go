@@ -74,6 +74,16 @@ func (p *Pool) claimable(path string) (worktree, error) {
 	return t, nil
 }
 
+// Gone tells whether a worktree is gone: nothing is at its path, or a file. One that
+// can't be looked at isn't gone for that.
+func (p *Pool) Gone(worktree string) bool {
+	info, err := p.w.Host().Lstat(worktree)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	return info.Mode.IsRegular()
+}
+
 // checkPath is the one place where the path of a worktree is judged by its letters.
 // What passes can stand in the registry, in a line of text and in an env file.
 func checkPath(path string) error {

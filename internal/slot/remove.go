@@ -183,9 +183,9 @@ func (r remover) result(reg *registry.Registry, id int, claimed bool) (Result, e
 	if s.ClaimedBy != "" && !claimed {
 		since := ""
 		if s.ClaimedAt != "" {
-			since = " since " + s.ClaimedAt
+			since = " since " + registry.Shown(s.ClaimedAt)
 		}
-		err := fmt.Errorf("%w: slot %d is held by %s%s", ErrClaimed, id, s.ClaimedBy, since)
+		err := fmt.Errorf("%w: slot %d is held by %s%s", ErrClaimed, id, registry.Shown(s.ClaimedBy), since)
 		return result, hint.Wrap(err, "release it first, or remove it all the same with --force")
 	}
 	return result, nil
