@@ -42,6 +42,7 @@ func startEngine(e *testscript.Env) error {
 	})
 	e.Values[engineKey{}] = engine
 	e.Setenv("DOCKER_HOST", "unix://"+socket)
+	e.Setenv("ENGINE_SOCKET", socket)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func TestStackStories(t *testing.T) {
 		}
 		name := strings.TrimPrefix(filepath.Base(e.WorkDir), "script-"+stackStories)
 		number := slices.IndexFunc(files, func(path string) bool { return filepath.Base(path) == stackStories+name+".txtar" })
-		return ownPool(e, "story-"+strings.ReplaceAll(name, "_", "-"), 21000+1000*number)
+		return ownPool(e, "story-"+strings.ReplaceAll(name, "_", "-"), 21000+100*number)
 	}
 	testscript.Run(t, p)
 }

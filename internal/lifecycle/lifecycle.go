@@ -12,6 +12,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,6 +164,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		s.Secrets = secrets
 		options := stack.Options{Ports: ports, Clean: clean, Timeout: o.Timeout, Report: o.Report}
 		options.Begin = func(ctx context.Context) error { return m.claims.VolumesUsed(ctx, target(c)) }
+		options.Undone = func(ctx context.Context) error { return m.claims.SetStatus(ctx, target(c), "stopped") }
 		if err := stack.Up(ctx, m.w, s, options); err != nil {
 			return err
 		}
@@ -194,9 +196,16 @@ func (m *Manager) writeOverride(c claim.Claim) error {
 		}
 		return nil
 	}
-	data, err := stack.Override(c.Worktree, m.def.Mounts)
+	found, err := stack.FindSources(m.w.Host(), c.Worktree, m.def.Mounts)
 	if err != nil {
 		return fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	data, err := stack.Override(c.Worktree, m.def.Mounts, found)
+	if err != nil {
+		return fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	if have, err := files.ReadFile(stack.OverrideName, mostRead); err == nil && bytes.Equal(have, data) {
+		return nil
 	}
 	if err := world.Replace(files, m.w, stack.OverrideName, data, 0o600); err != nil {
 		return fmt.Errorf("slot %d: %w", c.Slot, err)
@@ -268,10 +277,27 @@ func (m *Manager) release(ctx context.Context, c claim.Claim, t claim.Target) er
 // the slot's guard.
 func (m *Manager) Clear(ctx context.Context, c claim.Claim) error {
 	started, err := m.claims.Started(ctx, target(c))
-	if err != nil || !started {
+	if err != nil {
 		return err
 	}
+	if !started {
+		if started, err = m.startedByHand(ctx, c.Slot); err != nil || !started {
+			return err
+		}
+	}
 	return m.stop(ctx, c, true)
+}
+
+// startedByHand tells whether a slot has containers, though kinfra started none: the
+// older tool did, or a plain `docker compose up` in the slot's directory. Where the
+// Engine can't be asked there are none that kinfra would have to answer for.
+func (m *Manager) startedByHand(ctx context.Context, id int) (bool, error) {
+	list := <-m.list(ctx)
+	if list.err != nil {
+		return false, ctx.Err()
+	}
+	states, _ := docker.Survey(m.w, m.def.Root, list.containers, []docker.Expected{{Project: m.Project(id)}})
+	return len(states[0].Containers) > 0, nil
 }
 
 // guarded calls f while nobody else works on the slot, if the claim is still in force.

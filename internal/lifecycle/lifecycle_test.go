@@ -57,7 +57,7 @@ func newMachine(t *testing.T) *machine {
 	m.Write(filepath.Join(dir, slot.EnvName), []byte("WEB_PORT=8001\n"))
 	m.Write(filepath.Join(dir, slot.ComposeName), []byte("services:\n  web:\n    image: web\n    ports: [\"127.0.0.1:${WEB_PORT}:80\"]\n"))
 	for _, name := range []string{"a", "b"} {
-		must(t, m.Host().MkdirAll(trees+name, 0o755))
+		must(t, m.Host().MkdirAll(trees+name+"/src", 0o755))
 	}
 	store := registry.Open(m.Fake, root)
 	must(t, store.Update(t.Context(), func(r *registry.Registry) error {
@@ -253,6 +253,10 @@ func TestUpRefused(t *testing.T) {
 			func(m *machine) { m.on["volume rm"] = func() bool { return false } },
 			func(m *machine) { m.on["volume rm"] = nil }, nil,
 		},
+		"nothing to mount": {
+			func(m *machine) { must(m.t, m.Host().RemoveAll(trees+"a/src")) },
+			func(m *machine) { must(m.t, m.Host().MkdirAll(trees+"a/src", 0o755)) }, stack.ErrNoSource,
+		},
 		"no engine": {func(m *machine) { m.Connect = nil }, func(m *machine) { m.Connect = m.engine }, docker.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -320,6 +324,63 @@ func TestReleaseUnstarted(t *testing.T) {
 	m.wantCommands()
 	if m.holder() != "" {
 		t.Errorf("it is still held by %q", m.holder())
+	}
+}
+
+// TestReleaseOfWhatOthersStarted: what the older tool, or a plain docker compose, has
+// started in a slot that kinfra never started doesn't outlive the claim.
+func TestReleaseOfWhatOthersStarted(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	m.running, m.volume = true, true
+	must(t, m.m.Release(t.Context(), c))
+	if m.running || m.volume || m.holder() != "" {
+		t.Errorf("it runs: %v, its volume is there: %v, held by %q", m.running, m.volume, m.holder())
+	}
+
+	// another's is none of it
+	c = m.claim("a")
+	m.foreign = true
+	must(t, m.m.Release(t.Context(), c))
+	if !m.foreign || m.holder() != "" {
+		t.Errorf("another's runs: %v, held by %q", m.foreign, m.holder())
+	}
+
+	// it is not released while that can't be asked for any more
+	m.foreign = false
+	c = m.claim("a")
+	ctx, stop := context.WithCancel(t.Context())
+	m.Connect = func(context.Context, string, string) (net.Conn, error) {
+		stop()
+		return nil, context.Canceled
+	}
+	wantErr(t, m.m.Release(ctx, c), context.Canceled)
+	if m.holder() != "a" {
+		t.Errorf("held by %q", m.holder())
+	}
+}
+
+// TestFailedStartOnRecord: a start that has failed, and so has taken down what ran
+// before, leaves the slot recorded as stopped.
+func TestFailedStartOnRecord(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	must(t, m.up(c))
+	m.on["up"] = func() bool { return false }
+	if err := m.up(c); err == nil || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("got the error %v", err)
+	}
+	if m.running || m.slot().Status != "stopped" {
+		t.Errorf("it runs: %v, recorded is %q", m.running, m.slot().Status)
+	}
+
+	// one that was refused has changed nothing
+	m.on["up"] = nil
+	must(t, m.up(c))
+	m.foreign = true
+	wantErr(t, m.up(c), stack.ErrInTheWay)
+	if !m.running || m.slot().Status != "running" {
+		t.Errorf("it runs: %v, recorded is %q", m.running, m.slot().Status)
 	}
 }
 

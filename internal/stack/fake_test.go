@@ -385,35 +385,58 @@ func TestPortOfStartingContainer(t *testing.T) {
 	}
 }
 
-// TestComposeGivesUp: where Compose fails and a container was restarted, that one is why.
+// TestComposeGivesUp: where Compose fails and a container has ended since, that one is
+// why; also one that was there before, unless it had ended before already.
 func TestComposeGivesUp(t *testing.T) {
-	m := newMachine()
-	looked := make(chan bool)
-	down := false
-	m.list = func(look int) []string {
-		switch {
-		case look == 0 || down:
-			return nil
-		case look < 4:
-			return []string{"a restarting Restarting (1) 1 second ago"}
-		case look == 4:
-			close(looked)
+	const starting, healthy = "a running Up 1 second (health: starting)", "a running Up 1 hour (healthy)"
+	const restarting, exited = "a restarting Restarting (1) 1 second ago", "a exited Exited (1) 1 second ago"
+	for name, test := range map[string]struct {
+		before, meanwhile, after string
+		fails                    bool
+	}{
+		"restarted":                       {"", restarting, starting, true},
+		"restarted, of before":            {healthy, restarting, starting, true},
+		"restarting all the time":         {restarting, restarting, restarting, true},
+		"ended, of before":                {healthy, healthy, exited, true},
+		"ended before, started and ended": {exited, starting, exited, true},
+		"unhealthy, of before":            {healthy, healthy, "a running Up 1 hour (unhealthy)", true},
+		"ended before":                    {exited, exited, exited, false},
+		"as it was":                       {healthy, healthy, healthy, false},
+	} {
+		m := newMachine()
+		looked := make(chan bool)
+		down := false
+		m.list = func(look int) []string {
+			var lines []string
+			switch {
+			case down:
+				return nil
+			case look == 0:
+				lines = []string{test.before}
+			case look < 4:
+				lines = []string{test.meanwhile}
+			case look == 4:
+				close(looked)
+				fallthrough
+			default:
+				lines = []string{test.after, "b created Created"}
+			}
+			return slices.DeleteFunc(lines, func(line string) bool { return line == "" })
 		}
-		return []string{"a running Up 1 second (health: starting)", "b created Created"}
-	}
-	m.compose = func(_ context.Context, command string) (string, error) {
-		if command == "up" {
-			<-looked
-			return "dependency failed to start", nil
+		m.compose = func(_ context.Context, command string) (string, error) {
+			if command == "up" {
+				<-looked
+				return "dependency failed to start", nil
+			}
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = command == "down"
+			return "", nil
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		down = command == "down"
-		return "", nil
-	}
-	err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
-	unhealthy, ok := errors.AsType[*stack.UnhealthyError](err)
-	if !ok || len(unhealthy.Failures) != 1 || unhealthy.Failures[0].Service != "a" {
-		t.Errorf("got %v", err)
+		err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+		unhealthy, ok := errors.AsType[*stack.UnhealthyError](err)
+		if ok != test.fails || err == nil || ok && (len(unhealthy.Failures) != 1 || unhealthy.Failures[0].Service != "a") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }

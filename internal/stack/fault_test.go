@@ -188,7 +188,7 @@ func TestWorktreePaths(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(worktree, "src $x: #1", "code.py"), []byte("the code of "+name), 0o600))
 		override, err := stack.Override(worktree, map[string][]stack.Mount{
 			service: {{Source: "src $x: #1", Target: "/app/src"}, {Source: ".", Target: "/all: $it", ReadOnly: true}},
-		})
+		}, nil)
 		must(t, err)
 		file := filepath.Join(s.Dir, fmt.Sprintf("override-%d.yml", i))
 		must(t, os.WriteFile(file, override, 0o600))

@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // OverrideName is the file beside a Compose file that Compose merges into it. A plain
@@ -21,6 +27,9 @@ const OverrideName = "docker-compose.override.yml"
 // ErrMount is returned for a mount that can't be what is asked for.
 var ErrMount = errors.New("invalid mount")
 
+// ErrNoSource is returned for a mount of what the worktree doesn't have.
+var ErrNoSource = errors.New("what is to be mounted is missing")
+
 // Mount is a part of a worktree as a service sees it.
 type Mount struct {
 	Source   string // relative to the worktree; "." is the worktree itself
@@ -28,15 +37,52 @@ type Mount struct {
 	ReadOnly bool
 }
 
+// Sources are what mounts take from a worktree: the number of each file or directory
+// (as world.Info has it), by its path. They tell one that was made anew from the one
+// that running containers have, which is not the same though its path is.
+type Sources map[string]uint64
+
+// FindSources looks for what is to be mounted. What isn't there is an ErrNoSource that
+// names it.
+func FindSources(files world.Files, worktree string, mounts map[string][]Mount) (Sources, error) {
+	found := Sources{}
+	for _, service := range slices.Sorted(maps.Keys(mounts)) {
+		for _, m := range mounts[service] {
+			path := filepath.Join(worktree, m.Source)
+			info, err := files.Lstat(path)
+			if err == nil && info.Mode&fs.ModeSymlink != 0 {
+				_, err = files.ReadDir(path) // what it leads to may be a file, which is no directory
+				if errors.Is(err, syscall.ENOTDIR) {
+					err = nil
+				}
+			}
+			switch {
+			case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+				err := fmt.Errorf("%w: service %s is to see %s of the worktree %s, where there is none", ErrNoSource, service, m.Source, worktree)
+				return nil, hint.Wrap(err, "make it, or change what is mounted in the pool's script")
+			case err != nil:
+				return nil, fmt.Errorf("looking at what service %s is to see of the worktree: %w", service, err)
+			}
+			found[path] = info.ID
+		}
+	}
+	return found, nil
+}
+
+// sourcesLabel is the label of a container that says which files are mounted. Compose
+// makes a container anew when a label has changed.
+const sourcesLabel = "kinfra.sources"
+
 // Override returns a Compose file that mounts parts of a worktree into services: the
 // same bytes for the same arguments. Any path that is UTF-8 comes out as it is. What
 // isn't in the worktree when the stack starts makes the start fail, and is not
-// created there. Without mounts there are no services in it.
+// created there. Containers that run with other files than those of found are made
+// anew. Without mounts there are no services in it.
 //
 // A worktree that isn't absolute, a source that leads out of it, a target that isn't
 // absolute or is used twice in a service are an ErrMount.
-func Override(worktree string, mounts map[string][]Mount) ([]byte, error) {
-	file, err := newOverride(worktree, mounts)
+func Override(worktree string, mounts map[string][]Mount, found Sources) ([]byte, error) {
+	file, err := newOverride(worktree, mounts, found)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +97,15 @@ func Override(worktree string, mounts map[string][]Mount) ([]byte, error) {
 
 // CheckMounts tells what is wrong with mounts, whatever the worktree: an ErrMount.
 func CheckMounts(mounts map[string][]Mount) error {
-	_, err := newOverride("/", mounts)
+	_, err := newOverride("/", mounts, nil)
 	return err
 }
 
-func newOverride(worktree string, mounts map[string][]Mount) (overrideFile, error) {
+func newOverride(worktree string, mounts map[string][]Mount, found Sources) (overrideFile, error) {
 	file := overrideFile{Services: map[string]overrideService{}}
 	for _, service := range slices.Sorted(maps.Keys(mounts)) {
 		var volumes []overrideVolume
+		var numbers []string
 		seen := map[string]bool{}
 		for _, m := range mounts[service] {
 			if err := m.check(worktree); err != nil {
@@ -69,6 +116,9 @@ func newOverride(worktree string, mounts map[string][]Mount) (overrideFile, erro
 				return file, fmt.Errorf("mount for service %s: %w: target %q is used twice", service, ErrMount, m.Target)
 			}
 			seen[target] = true
+			if number := found[filepath.Join(worktree, m.Source)]; number != 0 {
+				numbers = append(numbers, strconv.FormatUint(number, 10))
+			}
 			volumes = append(volumes, overrideVolume{
 				Type:     "bind",
 				Source:   escape(filepath.Join(worktree, m.Source)),
@@ -77,10 +127,18 @@ func newOverride(worktree string, mounts map[string][]Mount) (overrideFile, erro
 			})
 		}
 		if len(volumes) > 0 {
-			file.Services[service] = overrideService{volumes}
+			file.Services[service] = overrideService{volumes, labels(numbers)}
 		}
 	}
 	return file, nil
+}
+
+// labels are those of a service with some mounts.
+func labels(numbers []string) map[string]string {
+	if len(numbers) == 0 {
+		return nil
+	}
+	return map[string]string{sourcesLabel: strings.Join(numbers, ",")}
 }
 
 // overrideFile and what is in it are the part of the Compose specification that is
@@ -91,7 +149,8 @@ type overrideFile struct {
 }
 
 type overrideService struct {
-	Volumes []overrideVolume `yaml:"volumes"`
+	Volumes []overrideVolume  `yaml:"volumes"`
+	Labels  map[string]string `yaml:"labels,omitempty"`
 }
 
 type overrideVolume struct {

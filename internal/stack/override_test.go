@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 func TestOverride(t *testing.T) {
@@ -17,7 +19,7 @@ func TestOverride(t *testing.T) {
 		"worker": {{Source: "src", Target: "/app/src/"}},
 		"api":    {{Source: "src", Target: "/app/src"}, {Source: ".", Target: "/all", ReadOnly: true}},
 		"db":     {},
-	})
+	}, nil)
 	must(t, err)
 	const want = `services:
   api:
@@ -44,10 +46,66 @@ func TestOverride(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	empty, err := stack.Override("/w", nil)
+	empty, err := stack.Override("/w", nil, nil)
 	if err != nil || string(empty) != "services: {}\n" {
 		t.Errorf("without mounts: %q, %v", empty, err)
 	}
+}
+
+// TestSources: a directory that was made anew changes the file of the services that
+// see it, and of no other; what isn't there is named.
+func TestSources(t *testing.T) {
+	w := world.NewFake()
+	files := w.Host()
+	mounts := map[string][]stack.Mount{
+		"api":    {{Source: "src", Target: "/app/src"}, {Source: "conf.toml", Target: "/app/conf.toml"}},
+		"worker": {{Source: "lib", Target: "/app/lib"}},
+	}
+	override := func() map[string]string {
+		t.Helper()
+		found, err := stack.FindSources(files, "/w", mounts)
+		must(t, err)
+		data, err := stack.Override("/w", mounts, found)
+		must(t, err)
+		var file struct {
+			Services map[string]struct{ Labels map[string]string }
+		}
+		must(t, yaml.Unmarshal(data, &file))
+		labels := map[string]string{}
+		for name, service := range file.Services {
+			labels[name] = service.Labels["kinfra.sources"]
+		}
+		return labels
+	}
+	must(t, files.MkdirAll("/w/src", 0o755))
+	must(t, files.MkdirAll("/elsewhere", 0o755))
+	must(t, files.Symlink("/elsewhere", "/w/lib"))
+	w.Write("/w/conf.toml", nil)
+	first := override()
+	w.Write("/w/src/code.py", []byte("x = 1\n"))
+	if again := override(); !maps.Equal(again, first) || first["api"] == "" || first["worker"] == "" {
+		t.Errorf("without a change of what is mounted the labels are %v, were %v", again, first)
+	}
+	must(t, files.RemoveAll("/w/src"))
+	must(t, files.MkdirAll("/w/src", 0o755))
+	if anew := override(); anew["api"] == first["api"] || anew["worker"] != first["worker"] {
+		t.Errorf("of a directory that was made anew the labels are %v, were %v", anew, first)
+	}
+	for _, gone := range []struct{ path, text string }{
+		{"/elsewhere", "service worker is to see lib of the worktree /w, where there is none"},
+		{"/w/conf.toml", "service api is to see conf.toml of the worktree /w, where there is none"},
+	} {
+		must(t, files.RemoveAll(gone.path))
+		_, err := stack.FindSources(files, "/w", mounts)
+		wantErr(t, err, stack.ErrNoSource)
+		if err == nil || !strings.Contains(err.Error(), gone.text) {
+			t.Errorf("without %s: %v", gone.path, err)
+		}
+	}
+	must(t, files.RemoveAll("/w"))
+	w.Write("/w", nil)
+	_, err := stack.FindSources(files, "/w", mounts)
+	wantErr(t, err, stack.ErrNoSource)
 }
 
 func TestOverrideRefuses(t *testing.T) {
@@ -67,7 +125,7 @@ func TestOverrideRefuses(t *testing.T) {
 		"target is the root":   {"/w", []stack.Mount{{Source: "src", Target: "/x/.."}}},
 		"target twice":         {"/w", []stack.Mount{ok, {Source: "other", Target: "/app/"}}},
 	} {
-		_, err := stack.Override(tt.worktree, map[string][]stack.Mount{"api": tt.mounts})
+		_, err := stack.Override(tt.worktree, map[string][]stack.Mount{"api": tt.mounts}, nil)
 		wantErr(t, err, stack.ErrMount)
 		if err != nil && !strings.Contains(err.Error(), "service api") {
 			t.Errorf("%s: %v doesn't name the service", name, err)
@@ -82,7 +140,7 @@ func FuzzOverride(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, worktree, source string) {
 		worktree = "/" + worktree
-		data, err := stack.Override(worktree, map[string][]stack.Mount{"api": {{Source: source, Target: "/app/" + source}}})
+		data, err := stack.Override(worktree, map[string][]stack.Mount{"api": {{Source: source, Target: "/app/" + source}}}, nil)
 		if err != nil {
 			if utf8.ValidString(worktree) && utf8.ValidString(source) && filepath.IsLocal(source) && !strings.Contains(worktree+source, "\x00") {
 				t.Errorf("%q, %q: %v", worktree, source, err)

@@ -24,6 +24,10 @@ type Options struct {
 	// Begin is called when nothing stands in the way any more, and before anything is
 	// started, which an error prevents; may be nil.
 	Begin func(context.Context) error
+
+	// Undone is called when a start that has failed was taken down again, with a
+	// context that hasn't ended; may be nil.
+	Undone func(context.Context) error
 }
 
 const (
@@ -301,6 +305,12 @@ func (u *upper) takeDown(ctx context.Context, cause error, volumes bool) error {
 		if left == 0 {
 			break
 		}
+	}
+	if u.options.Undone == nil {
+		return cause
+	}
+	if err := u.options.Undone(ctx); err != nil {
+		return fmt.Errorf("%w\nafter taking it down again: %w", cause, err)
 	}
 	return cause
 }

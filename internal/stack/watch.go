@@ -24,13 +24,14 @@ const (
 type watch struct {
 	upper    *upper
 	composed bool // Compose has done its part: what doesn't run now has failed
-	gaveUp   bool // Compose has failed: what was restarted is why
+	gaveUp   bool // Compose has failed: what has ended since it began is why
 
 	failed  []docker.Container // ended, unhealthy, or restarted too often
 	pending []docker.Container // not up yet
 
 	reported   map[string]docker.ServiceState
 	old        map[string]bool // containers that were there before, by id
+	ran        map[string]bool // containers that were seen to run
 	restarts   map[string]int
 	restarting map[string]bool
 	upSince    map[string]time.Time // of those without a health check
@@ -41,6 +42,7 @@ func newWatch(u *upper, before docker.State) *watch {
 		upper:      u,
 		reported:   map[string]docker.ServiceState{},
 		old:        map[string]bool{},
+		ran:        map[string]bool{},
 		restarts:   map[string]int{},
 		restarting: map[string]bool{},
 		upSince:    map[string]time.Time{},
@@ -87,19 +89,24 @@ func (w *watch) see(state docker.State) {
 }
 
 // hasFailed judges a container. One that was there before may have ended long ago, or
-// be stopped and started by Compose right now, so Compose is left to finish first.
+// be stopped and started by Compose right now, so Compose is left to finish first. If it
+// gives up, what ran and doesn't any more is why, not what has ended long ago.
 func (w *watch) hasFailed(c docker.Container) bool {
 	restarting := c.State == "restarting"
 	if restarting && !w.restarting[c.ID] {
 		w.restarts[c.ID]++
 	}
 	w.restarting[c.ID] = restarting
-	if w.old[c.ID] && !w.composed {
-		return false
+	if c.Running() {
+		w.ran[c.ID] = true
 	}
 	ended := c.State == "exited" || c.State == "dead"
 	restarts := w.restarts[c.ID]
-	return ended || c.Running() && c.Health == "unhealthy" || restarts > maxRestarts || w.gaveUp && restarts > 0
+	unhealthy := c.Running() && c.Health == "unhealthy"
+	if w.old[c.ID] && !w.composed {
+		return w.gaveUp && (ended && w.ran[c.ID] || unhealthy || restarts > 0)
+	}
+	return ended || unhealthy || restarts > maxRestarts || w.gaveUp && restarts > 0
 }
 
 func (w *watch) isUp(c docker.Container) bool {

@@ -162,7 +162,7 @@ func infoOf(info fs.FileInfo) Info {
 		i.Size = info.Size()
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		i.UserID = int(stat.Uid)
+		i.UserID, i.ID = int(stat.Uid), stat.Ino
 	}
 	return i
 }

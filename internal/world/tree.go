@@ -25,6 +25,7 @@ type tree struct {
 	lockFiles bool
 
 	mu    sync.Mutex // guards all below, and every node
+	made  uint64     // how many nodes were
 	top   *node
 	locks map[string]chan struct{} // by path; whoever has put something in holds the lock
 }
@@ -207,7 +208,8 @@ func (t *tree) drop(dir *node, name string) {
 
 // fresh is a new node that belongs to the user.
 func (t *tree) fresh(mode fs.FileMode) *node {
-	return &node{info: Info{Mode: mode, ModTime: t.now(), UserID: t.user()}}
+	t.made++
+	return &node{info: Info{Mode: mode, ModTime: t.now(), UserID: t.user(), ID: t.made}}
 }
 
 // How many symbolic links the system follows in one name: Linux's limit, and

@@ -189,7 +189,8 @@ type Info struct {
 	Size    int64       // bytes of a regular file; 0 for anything else
 	Mode    fs.FileMode // type and permissions
 	ModTime time.Time
-	UserID  int // its owner
+	UserID  int    // its owner
+	ID      uint64 // tells it from other files there are at the same time, by whatever name; 0 if unknown
 }
 
 // Command is a process to be run.

@@ -4,7 +4,8 @@
 // it where no image can be pulled.
 //
 // The variable FAKE_MODE makes a server fail: exit (it ends at once), unhealthy (it
-// answers 503), crash (it ends some answers after the first).
+// answers 503), crash (it ends some answers after the first). GET /crash ends it, and
+// has it end at once when it is started again.
 package main
 
 import (
@@ -66,12 +67,20 @@ func after(args []string, flag, otherwise string) string {
 	return otherwise
 }
 
+// crashed is there once the container was asked to crash.
+const crashed = "/crashed"
+
 // answers counts the answers of this process.
 var answers atomic.Int32
 
 // answer tells what the service was started with.
 func answer(w http.ResponseWriter, r *http.Request) {
 	switch n := answers.Add(1); {
+	case r.URL.Path == "/crash":
+		if err := os.WriteFile(crashed, nil, 0o600); err != nil {
+			fmt.Println(err)
+		}
+		os.Exit(3)
 	case os.Getenv("FAKE_MODE") == "unhealthy":
 		fmt.Println("refusing", r.URL.Path, "since the tables are missing")
 		http.Error(w, "the tables are missing", http.StatusServiceUnavailable)
@@ -95,6 +104,9 @@ func serve(handler http.Handler, ports ...string) error {
 	if os.Getenv("FAKE_MODE") == "exit" {
 		fmt.Println("starting up")
 		return fmt.Errorf("ImportError: no module named ktrdr")
+	}
+	if _, err := os.Stat(crashed); err == nil {
+		return fmt.Errorf("panic: out of luck")
 	}
 	failed := make(chan error)
 	for _, port := range ports {
