@@ -13,7 +13,8 @@ import (
 
 // Options is what the command line decides about the builtins.
 type Options struct {
-	// Root is the pool's root directory, absolute; empty for what the pool says.
+	// Root is the pool's root directory, of --root (then absolute) or of KINFRA_ROOT
+	// (as it is); empty for what the pool says.
 	Root     string
 	RootFlag string // the root of --root alone, absolute; empty if it wasn't given
 

@@ -103,6 +103,10 @@ func (p *Pool) at(root string) *Pool {
 
 func (p *Pool) setRoot(w world.World, given, declared string) error {
 	if p.root = given; given != "" {
+		if !filepath.IsAbs(given) {
+			return engine.UsageError("--root takes a relative one, for a single command",
+				"KINFRA_ROOT is %q: want an absolute path, since it would name another pool in each directory", given)
+		}
 		return nil
 	}
 	p.root = declared

@@ -165,8 +165,7 @@ func (a *app) output() engine.Output {
 func (a *app) builtinOptions() builtins.Options {
 	o := builtins.Options{Version: version, RootFlag: a.path(a.globals.root)}
 	if o.Root = o.RootFlag; o.Root == "" {
-		root, _ := a.real.Getenv("KINFRA_ROOT")
-		o.Root = a.path(root)
+		o.Root, _ = a.real.Getenv("KINFRA_ROOT")
 	}
 	if a.globals.scripts != "" {
 		o.Globals = append(o.Globals, "--scripts", a.globals.scripts)

@@ -34,7 +34,7 @@ func Need(t testing.TB) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := missing(ctx)
+	err := Missing(ctx)
 	switch {
 	case err == nil:
 	case os.Getenv(Demand) == "1":
@@ -60,8 +60,8 @@ func Alone(t testing.TB, name string) {
 	t.Cleanup(unlock)
 }
 
-// missing tells what is missing for running stacks.
-func missing(ctx context.Context) error {
+// Missing tells what is missing for running stacks; nil if nothing is.
+func Missing(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return err
 	}

@@ -189,6 +189,9 @@ func (m *Manager) secrets(ctx context.Context) (map[string]secret.Value, error) 
 // nothing is mounted.
 func (m *Manager) writeOverride(c claim.Claim) error {
 	files := m.w.Root(m.Dir(c.Slot))
+	if err := world.RemoveLeftoversOf(files, stack.OverrideName); err != nil {
+		return fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
 	if len(m.def.Mounts) == 0 {
 		err := files.Remove(stack.OverrideName)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -269,6 +272,8 @@ func (m *Manager) release(ctx context.Context, c claim.Claim, t claim.Target) er
 		if err := m.Clear(ctx, c); err != nil {
 			return err
 		}
+		// What a killed start was writing and can't be cleared away keeps no claim.
+		_ = world.RemoveLeftoversOf(m.w.Root(m.Dir(c.Slot)), stack.OverrideName)
 		return m.claims.Release(ctx, t)
 	})
 }

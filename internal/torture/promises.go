@@ -17,8 +17,7 @@ type promise struct {
 	try     func(context.Context, *lab) (finding, error)
 }
 
-// promises are those that can be tried without a Docker Engine and without the record
-// of runs.
+// promises are those that can be tried without the record of runs.
 func promises() []promise {
 	return []promise{
 		{"claims", "claims are linearizable: never two holders, never a lost claim",
@@ -43,6 +42,8 @@ func promises() []promise {
 			"claims with leases while the wall clock jumps by up to a year either way", tryClock},
 		{"rush", "6 slots have 6 winners",
 			"64 processes claim at the same moment, again and again", tryRush},
+		{"stacks", "a claim, a start and a release survive kill -9",
+			"each is killed at its events, on a real Docker Engine, and done again", tryStacks},
 	}
 }
 

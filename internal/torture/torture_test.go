@@ -14,6 +14,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/ktrdr/kinfra/internal/dockertest"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -26,10 +27,11 @@ func TestMain(m *testing.M) {
 
 // TestPromises tries each promise in its short form, in which the seeded faults are
 // still caught. Under -short, which is how the race detector is run, they are left out:
-// they take longest, and race on purpose.
+// they take longest, and race on purpose. So is what needs a Docker Engine, unless one
+// is demanded.
 func TestPromises(t *testing.T) {
 	for _, p := range promises() {
-		if testing.Short() && p.name == "seeded" {
+		if testing.Short() && (p.name == "seeded" || p.name == "stacks" && os.Getenv(dockertest.Demand) != "1") {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {

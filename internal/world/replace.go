@@ -131,7 +131,15 @@ const (
 // [TempName]. It must be called under the lock under which such names are made,
 // or it takes the work of a living process for that of a dead one. A directory
 // that isn't there has no leftovers.
-func RemoveLeftovers(f Files, dir string) error {
+func RemoveLeftovers(f Files, dir string) error { return removeLeftovers(f, dir, "") }
+
+// RemoveLeftoversOf is RemoveLeftovers of one file, beside which others may be written
+// under other locks.
+func RemoveLeftoversOf(f Files, name string) error {
+	return removeLeftovers(f, path.Dir(name), "."+path.Base(name)+tempMark)
+}
+
+func removeLeftovers(f Files, dir, prefix string) error {
 	entries, err := f.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -140,7 +148,7 @@ func RemoveLeftovers(f Files, dir string) error {
 		return fmt.Errorf("looking for leftovers of killed processes: %w", err)
 	}
 	for _, entry := range entries {
-		if !isTempName(entry.Name) {
+		if !isTempName(entry.Name) || !strings.HasPrefix(entry.Name, prefix) {
 			continue
 		}
 		if err := f.RemoveAll(path.Join(dir, entry.Name)); err != nil {

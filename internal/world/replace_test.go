@@ -71,6 +71,20 @@ func TestReplaceFails(t *testing.T) {
 	}
 }
 
+// TestRemoveLeftoversOf: those of other files may be of living processes.
+func TestRemoveLeftoversOf(t *testing.T) {
+	inAll(t, func(t *testing.T, s stage) {
+		root := s.world.Root(s.dir)
+		must(t, world.RemoveLeftoversOf(root, "missing/x"))
+		must(t, root.Mkdir("dir", 0o700))
+		for _, name := range []string{".x.tmp-0123456789abcdef", ".x.yml.tmp-0123456789abcdef", ".y.tmp-0123456789abcdef", ".x.tmp-0", "x"} {
+			must(t, root.CreateFile("dir/"+name, nil, 0o600))
+		}
+		must(t, world.RemoveLeftoversOf(root, "dir/x"))
+		wantNames(t, root, "dir", ".x.tmp-0", ".x.yml.tmp-0123456789abcdef", ".y.tmp-0123456789abcdef", "x")
+	})
+}
+
 func TestRemoveLeftovers(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root := s.world.Root(s.dir)
