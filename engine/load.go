@@ -131,7 +131,18 @@ func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDi
 	if err != nil {
 		return nil, l.suggest(err)
 	}
-	return program.Init(t, l.run.names)
+	globals, err := program.Init(t, l.run.names)
+	if lacksName(err) {
+		err = &Error{Code: Usage, Message: err.Error(), Err: err}
+	}
+	return globals, err
+}
+
+// lacksName tells whether a load statement has asked a file for a name that it lacks. The
+// interpreter, which finds that out, has no type for it.
+func lacksName(err error) bool {
+	e, ok := errors.AsType[*starlark.EvalError](err)
+	return ok && strings.HasPrefix(e.Msg, "load: name ") && strings.Contains(e.Msg, " not found in module ")
 }
 
 // program is what a file compiles to. A compiled form of it that another version of

@@ -33,11 +33,24 @@ type errorObject struct {
 	Position *diag.Place  `json:"position,omitempty"`
 	Also     []diag.Place `json:"also,omitempty"`
 	Hint     string       `json:"hint,omitempty"`
+	More     []moreError  `json:"more,omitempty"`
+}
+
+// moreError is another of several errors, such as a second name that isn't defined.
+type moreError struct {
+	Message  string       `json:"message"`
+	Position *diag.Place  `json:"position,omitempty"`
+	Also     []diag.Place `json:"also,omitempty"`
 }
 
 func newErrorObject(err error, code Code, sources diag.Sources) *errorObject {
-	d := diag.Of(err, sources)[0]
-	return &errorObject{d.Message, code.String(), int(code), d.Place, d.Also, d.Hint}
+	all := diag.Of(err, sources)
+	d := all[0]
+	o := &errorObject{Message: d.Message, Code: code.String(), Exit: int(code), Position: d.Place, Also: d.Also, Hint: d.Hint}
+	for _, d := range all[1:] {
+		o.More = append(o.More, moreError{d.Message, d.Place, d.Also})
+	}
+	return o
 }
 
 // ErrorJSON is an error as --output json prints it where no workflow has run.
