@@ -132,16 +132,18 @@ func TestFailedStartKeepsData(t *testing.T) {
 func TestInterruptedStart(t *testing.T) {
 	t.Parallel()
 	for _, when := range []string{"migrate", "plain", "api"} {
-		s := newSlot(t, tempRoot(t), 53, []byte(portless), nil)
-		ctx, cancel := context.WithCancel(t.Context())
-		err := s.up(ctx, stack.Options{Clean: true, Report: func(s docker.ServiceState) {
-			if s.Service == when {
-				cancel()
-			}
-		}})
-		cancel()
-		wantErr(t, err, context.Canceled)
-		wantNothing(t, s.Project)
+		t.Run(when, func(t *testing.T) {
+			s := newSlot(t, tempRoot(t), 53, []byte(portless), nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			err := s.up(ctx, stack.Options{Clean: true, Report: func(s docker.ServiceState) {
+				if s.Service == when {
+					cancel()
+				}
+			}})
+			cancel()
+			wantErr(t, err, context.Canceled)
+			wantNothing(t, s.Project)
+		})
 	}
 }
 
@@ -331,14 +333,16 @@ func TestPortOfContainer(t *testing.T) {
 // TestDownWithoutFiles takes a stack down whose directory was removed by hand.
 func TestDownWithoutFiles(t *testing.T) {
 	t.Parallel()
-	for _, gone := range []func(s slot) error{
-		func(s slot) error { return os.RemoveAll(s.Dir) },
-		func(s slot) error { return os.WriteFile(s.Files[0], []byte("not: [yaml"), 0o600) },
+	for name, gone := range map[string]func(s slot) error{
+		"no directory":  func(s slot) error { return os.RemoveAll(s.Dir) },
+		"no valid file": func(s slot) error { return os.WriteFile(s.Files[0], []byte("not: [yaml"), 0o600) },
 	} {
-		s := newSlot(t, tempRoot(t), 52, []byte(portless), nil)
-		must(t, s.up(t.Context(), stack.Options{}))
-		must(t, gone(s))
-		must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
-		wantNothing(t, s.Project)
+		t.Run(name, func(t *testing.T) {
+			s := newSlot(t, tempRoot(t), 52, []byte(portless), nil)
+			must(t, s.up(t.Context(), stack.Options{}))
+			must(t, gone(s))
+			must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+			wantNothing(t, s.Project)
+		})
 	}
 }

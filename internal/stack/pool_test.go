@@ -54,10 +54,12 @@ func ports(n int) map[string]int {
 }
 
 // newSlot makes the directory of slot n below root, with a Compose file and what env
-// adds to the slot's environment, and takes its stack down when the test ends.
+// adds to the slot's environment, and takes its stack down when the test ends. It waits
+// for the tests of another checkout that have slot n on this Engine now.
 func newSlot(t *testing.T, root string, n int, content []byte, env map[string]string) slot {
 	t.Helper()
 	dockertest.Need(t)
+	dockertest.Alone(t, fmt.Sprintf("stack-%d", n))
 	dir := filepath.Join(root, "sandboxes", fmt.Sprintf("slot-%d", n))
 	s := slot{env: map[string]string{"SLOT_ID": fmt.Sprint(n)}}
 	for name, port := range ports(n) {
