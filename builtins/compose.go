@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	"go.starlark.net/starlark"
@@ -11,12 +12,14 @@ import (
 	"github.com/ktrdr/kinfra/internal/compose"
 )
 
-// composeReader keeps the file that was parsed last: scripts ask several things of one
-// text, and the slots of a pool all have the same.
+// composeReader keeps the file that was parsed last, and what it came to: scripts ask
+// several things of one text, and the slots of a pool all have the same.
 type composeReader struct {
-	mu   sync.Mutex
-	text string
-	file *compose.File
+	mu       sync.Mutex
+	text     string
+	file     *compose.File
+	env      map[string]string
+	resolved *compose.Resolved // file under env; nil: not yet
 }
 
 // composeModule reads compose files as Compose itself resolves them.
@@ -55,34 +58,39 @@ func (r *composeReader) read(text string) (*compose.File, error) {
 	}
 	file, err := compose.Parse([]byte(text))
 	if err == nil {
-		r.text, r.file = text, file
+		r.text, r.file, r.resolved = text, file, nil
 	}
 	return file, err
 }
 
-// parse gives the file and the environment of a call.
-func (r *composeReader) parse(c *table.Call) (*compose.File, map[string]string, error) {
+// resolve gives the file of a call under its environment.
+func (r *composeReader) resolve(c *table.Call) (*compose.Resolved, error) {
 	file, err := r.read(c.String("text"))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	env, err := stringMap(c.Dict("env"))
 	if err != nil {
-		return nil, nil, fmt.Errorf("env: %w", err)
+		return nil, fmt.Errorf("env: %w", err)
 	}
-	return file, env, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == file && r.resolved != nil && maps.Equal(r.env, env) {
+		return r.resolved, nil
+	}
+	resolved, err := file.Resolve(env)
+	if err == nil && r.file == file {
+		r.env, r.resolved = env, resolved
+	}
+	return resolved, err
 }
 
 func (r *composeReader) services(c *table.Call) (starlark.Value, error) {
-	file, env, err := r.parse(c)
+	resolved, err := r.resolve(c)
 	if err != nil {
 		return nil, fmt.Errorf("compose.services: %w", err)
 	}
-	names, err := file.Services(env)
-	if err != nil {
-		return nil, fmt.Errorf("compose.services: %w", err)
-	}
-	return engine.List(names, stringValue), nil
+	return engine.List(resolved.Services(), stringValue), nil
 }
 
 func (r *composeReader) variables(c *table.Call) (starlark.Value, error) {
@@ -100,11 +108,11 @@ func (r *composeReader) variables(c *table.Call) (starlark.Value, error) {
 }
 
 func (r *composeReader) published(c *table.Call) (starlark.Value, error) {
-	file, env, err := r.parse(c)
+	resolved, err := r.resolve(c)
 	if err != nil {
 		return nil, fmt.Errorf("compose.published: %w", err)
 	}
-	published, err := file.Published(env)
+	published, err := resolved.Published()
 	if err != nil {
 		return nil, fmt.Errorf("compose.published: %w", err)
 	}

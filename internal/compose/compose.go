@@ -96,15 +96,38 @@ func isServiceName(name string) bool {
 // file's order: those without profiles, and those of the profiles that
 // COMPOSE_PROFILES names. A nil env is an empty one.
 func (f *File) Services(env map[string]string) ([]string, error) {
-	services, err := newResolver(f, env).allServices()
+	r, err := f.Resolve(env)
 	if err != nil {
 		return nil, err
 	}
+	return r.Services(), nil
+}
+
+// Resolved is a file under an environment, for whoever asks several things of it. It
+// isn't changed by its methods.
+type Resolved struct {
+	resolver resolver
+	services []*service
+}
+
+// Resolve resolves the file under an environment. The error is an [*Error]: a variable
+// that is required and not set, or a reference that isn't well-formed.
+func (f *File) Resolve(env map[string]string) (*Resolved, error) {
+	r := newResolver(f, env)
+	services, err := r.allServices()
+	if err != nil {
+		return nil, err
+	}
+	return &Resolved{*r, services}, nil
+}
+
+// Services is [File.Services] of what was resolved.
+func (r *Resolved) Services() []string {
 	var names []string
-	for _, s := range services {
+	for _, s := range r.services {
 		if s.active {
 			names = append(names, s.name)
 		}
 	}
-	return names, nil
+	return names
 }

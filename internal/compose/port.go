@@ -22,14 +22,19 @@ type Port struct {
 // reference that isn't well-formed, anywhere in the file; or a port that Compose
 // refuses, or that Docker would refuse at the start.
 func (f *File) Published(env map[string]string) ([]Port, error) {
-	r := newResolver(f, env)
-	services, err := r.allServices()
+	r, err := f.Resolve(env)
 	if err != nil {
 		return nil, err
 	}
+	return r.Published()
+}
+
+// Published is [File.Published] of what was resolved.
+func (r *Resolved) Published() ([]Port, error) {
+	resolver := r.resolver // a copy, whose limits count on from what the services came to
 	var ports []Port
-	for _, s := range services {
-		expanded, err := r.servicePorts(s)
+	for _, s := range r.services {
+		expanded, err := resolver.servicePorts(s)
 		if err != nil {
 			return nil, err
 		}
