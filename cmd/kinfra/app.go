@@ -31,6 +31,7 @@ type app struct {
 	layers    *layer.Stack
 	layersErr error // why not all layers can be used; commands that need none work all the same
 	commands  []engine.Command
+	only      bool    // they are just the one that the arguments name
 	problems  []error // files that commands could not be found in
 
 	target   []string    // the words of the script's command, or run and the path of its file
@@ -108,11 +109,12 @@ func (a *app) findCommands() {
 	asked, words := helpWords(a.args)
 	if i := firstWord(words); i >= 0 && len(asked) == 0 {
 		if c, ok := engine.Find(a.layers, words[i:]); ok {
-			a.commands = []engine.Command{c}
+			a.commands, a.only = []engine.Command{c}, true
 			return
 		}
 	}
 	a.commands, a.problems = engine.Commands(a.layers)
+	a.only = false
 }
 
 // settle reads the global flags again, now that those of the command itself are

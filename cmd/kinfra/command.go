@@ -29,7 +29,6 @@ func (a *app) rootCommand() *cobra.Command {
 	a.globals = globals{} // what they are when they are declared is what the help calls default
 	root.PersistentFlags().AddFlagSet(a.globals.flags())
 	a.globals = given
-	completeGlobals(root)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		a.runCommand(),
@@ -46,10 +45,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.addScript(root, c)
 	}
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd(a.args...)
-	if completion := child(root, "completion"); completion != nil {
-		completion.Args, completion.RunE = cobra.ArbitraryArgs, a.group
-	}
+	a.complete(root)
 	a.setHelp(root)
 	if a.layersErr != nil {
 		a.acceptUnknown(root)

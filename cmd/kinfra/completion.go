@@ -5,6 +5,19 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// complete offers completion, but where the arguments name the one command that is run.
+func (a *app) complete(root *cobra.Command) {
+	if a.only {
+		root.CompletionOptions.DisableDefaultCmd = true
+		return
+	}
+	completeGlobals(root)
+	root.InitDefaultCompletionCmd(a.args...)
+	if completion := child(root, "completion"); completion != nil {
+		completion.Args, completion.RunE = cobra.ArbitraryArgs, a.group
+	}
+}
+
 // completeGlobals offers the words that global flags take, and directories where they
 // take one. The flags are there, so registering can't fail.
 func completeGlobals(root *cobra.Command) {
