@@ -73,7 +73,7 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 		}
 		specs = append(specs, s.spec)
 	}
-	if err := d.putClaimsBack(c, store); err != nil {
+	if err := d.putClaimsBack(c); err != nil {
 		return nil, fmt.Errorf("slot.ensure: %w", err)
 	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
@@ -92,7 +92,7 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.putClaimsBack(c, store); err != nil {
+	if err := d.putClaimsBack(c); err != nil {
 		return nil, fmt.Errorf("slot.remove: %w", err)
 	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
@@ -110,27 +110,16 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 // putClaimsBack brings the registry into line with what kinfra knows of its claims, so
 // that a slot isn't taken for a free one because another tool has overwritten its claim.
 // Where they agree, no lock is taken.
-func (d *domain) putClaimsBack(c *table.Call, store *registry.Store) error {
+func (d *domain) putClaimsBack(c *table.Call) error {
 	ctx := engine.Context(c.Thread)
 	claims, err := d.claims(c.Thread)
 	if err != nil {
 		return err
 	}
-	known, err := claims.List(ctx)
-	if err != nil {
+	if agrees, err := claims.Agrees(ctx); err != nil || agrees {
 		return err
 	}
-	reg, err := store.Load(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range known {
-		entry, _ := reg.Slot(s.ID)
-		if s.Contender == nil && (entry.ClaimedBy != s.ClaimedBy || entry.ClaimedAt != s.ClaimedAt) {
-			return claims.Reconcile(ctx)
-		}
-	}
-	return nil
+	return claims.Reconcile(ctx)
 }
 
 // giveUp ends the claim of a slot, after what runs under it was stopped.

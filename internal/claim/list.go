@@ -66,6 +66,15 @@ func (p *Pool) Holder(ctx context.Context, id int, path string, force bool) (Cla
 	return *s.Claim, nil
 }
 
+// Agrees tells, without a lock, whether the registry has what kinfra knows of its claims.
+func (p *Pool) Agrees(ctx context.Context) (bool, error) {
+	v, err := p.load(ctx)
+	if err != nil {
+		return false, err
+	}
+	return !v.reg.Changed(), nil
+}
+
 // Reconcile brings the registry into line with what kinfra knows of its claims, as
 // each transaction does. It is for those who then change the registry by themselves.
 func (p *Pool) Reconcile(ctx context.Context) error {

@@ -51,7 +51,8 @@ func errorAt(line int, format string, args ...any) error {
 // File is a parsed Compose file. It isn't changed by its methods, so that
 // several goroutines may use it.
 type File struct {
-	root *node // a mapping
+	root       *node   // a mapping
+	references []*node // the texts that have variables, in the file's order
 }
 
 // Parse reads a Compose file. It checks what doesn't depend on an environment:
@@ -80,7 +81,7 @@ func Parse(data []byte) (*File, error) {
 			return nil, errorAt(s.line, "service %s must be a mapping, not %s", s.key, s.value.kind)
 		}
 	}
-	return &File{root}, nil
+	return &File{root, root.references()}, nil
 }
 
 func isServiceName(name string) bool {

@@ -20,12 +20,10 @@ type service struct {
 // does: for any value of the file that can't be interpolated, used or not, and
 // for services of inactive profiles, too.
 func (r *resolver) allServices() ([]*service, error) {
-	err := r.root.walkText(func(n *node) error {
-		_, _, err := r.text(n)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	for _, n := range r.references {
+		if _, _, err := r.text(n); err != nil {
+			return nil, err
+		}
 	}
 	var services []*service
 	for _, f := range r.root.get("services").fields {

@@ -71,22 +71,19 @@ func (n *node) get(key string) *node {
 	return n.fields[i].value
 }
 
-// walkText calls visit for every text in n, in the file's order, until it fails.
-func (n *node) walkText(visit func(*node) error) error {
-	if n.kind == text {
-		return visit(n)
+// references is the texts in n that have variables, in the file's order.
+func (n *node) references() []*node {
+	if n.kind == text && strings.Contains(n.value, "$") {
+		return []*node{n}
 	}
+	var all []*node
 	for _, item := range n.items {
-		if err := item.walkText(visit); err != nil {
-			return err
-		}
+		all = append(all, item.references()...)
 	}
 	for _, f := range n.fields {
-		if err := f.value.walkText(visit); err != nil {
-			return err
-		}
+		all = append(all, f.value.references()...)
 	}
-	return nil
+	return all
 }
 
 func parseYAML(data []byte) (*node, error) {

@@ -29,8 +29,7 @@ func (f *File) Variables() []Variable {
 		}
 		all[i].Required = all[i].Required || v.Required
 	}
-	// The visitor never fails, so nor does the walk.
-	_ = f.root.walkText(func(n *node) error {
+	for _, n := range f.references {
 		line := n.line
 		for part := range strings.Lines(n.value) {
 			if n.literal {
@@ -38,8 +37,7 @@ func (f *File) Variables() []Variable {
 			}
 			eachVariable(part, line, add)
 		}
-		return nil
-	})
+	}
 	return all
 }
 

@@ -62,6 +62,9 @@ func newRegistry() *Registry {
 // changed. Where there was no file it is 2.
 func (r *Registry) Version() int { return r.version }
 
+// Changed tells whether it was changed since it was read, or published last.
+func (r *Registry) Changed() bool { return r.changed }
+
 // LocalProd is the record of the local production stack as JSON, "null" if there
 // is none.
 func (r *Registry) LocalProd() string {
