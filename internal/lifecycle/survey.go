@@ -28,24 +28,23 @@ type Survey struct {
 // Survey tells how all slots are, with one request to the Docker Engine. It changes
 // nothing.
 func (m *Manager) Survey(ctx context.Context) (Survey, error) {
-	listed := m.list(ctx) // the Engine thinks for milliseconds, in which the claims can be read
 	slots, err := m.claims.List(ctx)
-	list := <-listed
 	if err != nil {
 		return Survey{}, err
 	}
+	containers, listErr := m.containers(ctx)
 	all := Survey{Slots: make([]SlotState, len(slots))}
 	for i, s := range slots {
 		all.Slots[i].Slot = s
 	}
-	if errors.Is(list.err, docker.ErrUnavailable) {
-		all.Engine = list.err
+	if errors.Is(listErr, docker.ErrUnavailable) {
+		all.Engine = listErr
 		return all, nil
 	}
-	if list.err != nil {
-		return Survey{}, list.err
+	if listErr != nil {
+		return Survey{}, listErr
 	}
-	states, strays := docker.Survey(m.w, m.def.Root, list.containers, m.expected(&all, list.containers))
+	states, strays := docker.Survey(m.w, m.def.Root, containers, m.expected(&all, containers))
 	for i, state := range states {
 		all.Slots[i].State = state
 	}
@@ -53,24 +52,13 @@ func (m *Manager) Survey(ctx context.Context) (Survey, error) {
 	return all, nil
 }
 
-// listing is the Engine's answer.
-type listing struct {
-	containers []docker.Container
-	err        error
-}
-
-// list asks the Engine for the containers that Compose made.
-func (m *Manager) list(ctx context.Context) <-chan listing {
-	answer := make(chan listing, 1)
-	go func() {
-		var l listing
-		var engine *docker.Engine
-		if engine, l.err = docker.Open(m.w); l.err == nil {
-			l.containers, l.err = engine.Containers(ctx)
-		}
-		answer <- l
-	}()
-	return answer
+// containers asks the Engine for the containers that Compose made.
+func (m *Manager) containers(ctx context.Context) ([]docker.Container, error) {
+	engine, err := docker.Open(m.w)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Containers(ctx)
 }
 
 // expected is the stacks of all slots. How many containers of which service one should
