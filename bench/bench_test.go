@@ -147,7 +147,7 @@ func TestRun(t *testing.T) {
 		{"a broken one that isn't asked for", "-run ^a$", []promise{fixed("a", 1), fixed("ab", 4, 4, 4)}, 0, []string{"holds"}},
 		{"broken, as JSON", "-json", []promise{fixed("a", 4, 4, 4)}, 1, []string{`"holds": false`, `"version": 1`}},
 		{"not to be measured", "", []promise{fixed("a")}, 2, []string{"error: a: no value left"}},
-		{"no such promise", "-run x", []promise{fixed("a", 1)}, 2, []string{`-run "x" matches none of [a]`}},
+		{"no such promise", "-run x", []promise{fixed("a", 1)}, 2, []string{`-run "x" matches none of: a`}},
 		{"bad pattern", "-run (", []promise{fixed("a", 1)}, 2, []string{"error: -run: "}},
 		{"no runs", "-n 0", []promise{fixed("a", 1)}, 2, []string{"-n 0: want 1 or more"}},
 		{"a stray word", "slots", []promise{fixed("a", 1)}, 2, []string{`"slots": want flags only`}},

@@ -24,8 +24,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
-	"slices"
+
+	"github.com/ktrdr/kinfra/internal/verdict"
 )
 
 func main() {
@@ -39,55 +39,23 @@ type build func(ctx context.Context, dir string) (*lab, error)
 
 // run is the command, over the given promises; it returns the exit code.
 func run(ctx context.Context, args []string, all []promise, b build, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	pattern := flags.String("run", "", "only the promises whose name matches this `pattern`")
-	runs := flags.Int("n", 200, "how many `runs` of a short command; long ones are run less often")
-	asJSON := flags.Bool("json", false, "print one JSON object instead of a table")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	var runs *int
+	table := verdict.Table[promise]{
+		Name: "bench", Promises: all, NameOf: func(p promise) string { return p.name },
+		Declare: func(flags *flag.FlagSet) func() error {
+			runs = flags.Int("n", 200, "how many `runs` of a short command; long ones are run less often")
+			return func() error {
+				if *runs < 1 {
+					return fmt.Errorf("-n %d: want 1 or more", *runs)
+				}
+				return nil
+			}
+		},
+		Try: func(ctx context.Context, chosen []promise, progress io.Writer) (verdict.Report, error) {
+			return bench(ctx, b, chosen, *runs, progress)
+		},
 	}
-	chosen, err := choose(all, *pattern)
-	switch {
-	case err == nil && *runs < 1:
-		err = fmt.Errorf("-n %d: want 1 or more", *runs)
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%q: want flags only", flags.Arg(0))
-	}
-	var report *report
-	if err == nil {
-		report, err = bench(ctx, b, chosen, *runs, stderr)
-	}
-	if err == nil {
-		err = report.print(stdout, *asJSON)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "error: %v\n", err)
-		return 2
-	}
-	if report.broken() {
-		return 1
-	}
-	return 0
-}
-
-func choose(all []promise, pattern string) ([]promise, error) {
-	matches, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("-run: %w", err)
-	}
-	var names []string
-	var chosen []promise
-	for _, p := range all {
-		names = append(names, p.name)
-		if matches.MatchString(p.name) {
-			chosen = append(chosen, p)
-		}
-	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-run %q matches none of %v", pattern, names)
-	}
-	return slices.Clip(chosen), nil
+	return table.Run(ctx, args, stdout, stderr)
 }
 
 // bench measures the promises, and says on progress which one is under way.

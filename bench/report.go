@@ -52,7 +52,8 @@ func newReport(ctx context.Context, l *lab, runs int) (*report, error) {
 	}, nil
 }
 
-func (r *report) broken() bool {
+// Broken tells whether a promise was.
+func (r *report) Broken() bool {
 	for _, row := range r.Rows {
 		if !row.Holds {
 			return true
@@ -61,7 +62,8 @@ func (r *report) broken() bool {
 	return false
 }
 
-func (r *report) print(out io.Writer, asJSON bool) error {
+// Print prints the table, or JSON.
+func (r *report) Print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")

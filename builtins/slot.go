@@ -60,49 +60,44 @@ func (d *domain) slotModule() table.Module {
 }
 
 func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
-	store, err := d.store(c.Thread)
-	if err != nil {
-		return nil, err
-	}
-	var specs []slot.Spec
-	for _, v := range c.List("specs") {
-		s := v.(*specValue)
-		if s.dir != slot.Dir(store.Root(), s.spec.ID) {
-			return nil, fmt.Errorf("slot.ensure: slot %d is to be in %s, but the pool is in %s: want specs of the pool of pool.star",
-				s.spec.ID, s.dir, store.Root())
+	return d.changed(c, func(ctx context.Context, w world.World, store *registry.Store, report func(slot.Result)) ([]slot.Result, error) {
+		var specs []slot.Spec
+		for _, v := range c.List("specs") {
+			s := v.(*specValue)
+			if s.dir != slot.Dir(store.Root(), s.spec.ID) {
+				return nil, fmt.Errorf("slot %d is to be in %s, but the pool is in %s: want specs of the pool of pool.star",
+					s.spec.ID, s.dir, store.Root())
+			}
+			specs = append(specs, s.spec)
 		}
-		specs = append(specs, s.spec)
-	}
-	if err := d.putClaimsBack(c); err != nil {
-		return nil, fmt.Errorf("slot.ensure: %w", err)
-	}
-	run, w := engine.Current(c.Thread), engine.World(c.Thread)
-	results, err := slot.Ensure(engine.Context(c.Thread), w, store, specs, slot.Options{
-		Refresh: c.Bool("refresh"),
-		Report:  func(r slot.Result) { run.Announce(describe(r, w.Planned())) },
+		return slot.Ensure(ctx, w, store, specs, slot.Options{Refresh: c.Bool("refresh"), Report: report})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("slot.ensure: %w", err)
-	}
-	return engine.List(results, resultValue), nil
 }
 
 func (d *domain) remove(c *table.Call) (starlark.Value, error) {
+	return d.changed(c, func(ctx context.Context, w world.World, store *registry.Store, report func(slot.Result)) ([]slot.Result, error) {
+		options := slot.RemoveOptions{Report: report}
+		if c.Bool("force") {
+			options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
+		}
+		return slot.Remove(ctx, w, store, c.Ints("only"), options)
+	})
+}
+
+// changed changes slots, once the registry has the claims that kinfra gave, announces
+// what becomes of each, and gives that.
+func (d *domain) changed(c *table.Call, change func(context.Context, world.World, *registry.Store, func(slot.Result)) ([]slot.Result, error)) (starlark.Value, error) {
 	store, err := d.store(c.Thread)
 	if err != nil {
 		return nil, err
 	}
 	if err := d.putClaimsBack(c); err != nil {
-		return nil, fmt.Errorf("slot.remove: %w", err)
+		return nil, named(c, err)
 	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
-	options := slot.RemoveOptions{Report: func(r slot.Result) { run.Announce(describe(r, w.Planned())) }}
-	if c.Bool("force") {
-		options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
-	}
-	results, err := slot.Remove(engine.Context(c.Thread), w, store, c.Ints("only"), options)
+	results, err := change(engine.Context(c.Thread), w, store, func(r slot.Result) { run.Announce(describe(r, w.Planned())) })
 	if err != nil {
-		return nil, fmt.Errorf("slot.remove: %w", err)
+		return nil, named(c, err)
 	}
 	return engine.List(results, resultValue), nil
 }

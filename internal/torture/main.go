@@ -25,9 +25,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
 	"time"
+
+	"github.com/ktrdr/kinfra/internal/verdict"
 )
 
 func main() {
@@ -41,56 +41,25 @@ func main() {
 
 // run is the command, over the given promises; it returns the exit code.
 func run(ctx context.Context, args []string, all []promise, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	pattern := flags.String("run", "", "only the promises whose name matches this `pattern`")
-	short := flags.Bool("short", false, "a form of a few seconds, that still catches the seeded faults")
-	seconds := flags.Int("seconds", 60, "for how many `seconds` processes claim and are killed")
-	asJSON := flags.Bool("json", false, "print one JSON object instead of a table")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	var short *bool
+	var seconds *int
+	table := verdict.Table[promise]{
+		Name: "torture", Promises: all, NameOf: func(p promise) string { return p.name },
+		Declare: func(flags *flag.FlagSet) func() error {
+			short = flags.Bool("short", false, "a form of a few seconds, that still catches the seeded faults")
+			seconds = flags.Int("seconds", 60, "for how many `seconds` processes claim and are killed")
+			return func() error {
+				if *seconds < 1 {
+					return fmt.Errorf("-seconds %d: want 1 or more", *seconds)
+				}
+				return nil
+			}
+		},
+		Try: func(ctx context.Context, chosen []promise, progress io.Writer) (verdict.Report, error) {
+			return torture(ctx, chosen, lab{short: *short, claiming: time.Duration(*seconds) * time.Second, progress: progress})
+		},
 	}
-	chosen, err := choose(all, *pattern)
-	switch {
-	case err == nil && *seconds < 1:
-		err = fmt.Errorf("-seconds %d: want 1 or more", *seconds)
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%q: want flags only", flags.Arg(0))
-	}
-	var report *report
-	if err == nil {
-		report, err = torture(ctx, chosen, lab{short: *short, claiming: time.Duration(*seconds) * time.Second, progress: stderr})
-	}
-	if err == nil {
-		err = report.print(stdout, *asJSON)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "error: %v\n", err)
-		return 2
-	}
-	if report.broken() {
-		return 1
-	}
-	return 0
-}
-
-func choose(all []promise, pattern string) ([]promise, error) {
-	matches, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("-run: %w", err)
-	}
-	var names []string
-	var chosen []promise
-	for _, p := range all {
-		names = append(names, p.name)
-		if matches.MatchString(p.name) {
-			chosen = append(chosen, p)
-		}
-	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-run %q matches none of: %s", pattern, strings.Join(names, ", "))
-	}
-	return chosen, nil
+	return table.Run(ctx, args, stdout, stderr)
 }
 
 // torture tries the promises one after another, and says which one is under way.

@@ -69,7 +69,8 @@ func (r *report) add(p promise, f finding, took time.Duration) {
 	r.Rows = append(r.Rows, line)
 }
 
-func (r *report) broken() bool {
+// Broken tells whether a promise was.
+func (r *report) Broken() bool {
 	for _, line := range r.Rows {
 		if line.Verdict == verdictBroken {
 			return true
@@ -81,7 +82,8 @@ func (r *report) broken() bool {
 // mostReasons is how many ways in which one promise was broken are printed.
 const mostReasons = 5
 
-func (r *report) print(out io.Writer, asJSON bool) error {
+// Print prints the table, or JSON.
+func (r *report) Print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")

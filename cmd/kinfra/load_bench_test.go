@@ -1,4 +1,4 @@
-package engine_test
+package main
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // BenchmarkLoad is what each start of a script's command costs: preparing the run and
 // evaluating the files of `sandbox slots`.
 func BenchmarkLoad(b *testing.B) {
-	builtin := layer.Embedded("kinfra", os.DirFS("../scripts"))
+	builtin := layer.Embedded("kinfra", os.DirFS("../../scripts"))
 	file, err := builtin.Read("slots.star")
 	if err != nil {
 		b.Fatal(err)
