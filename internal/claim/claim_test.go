@@ -13,6 +13,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const (
@@ -477,7 +478,7 @@ func TestListWritesNothing(t *testing.T) {
 	must(t, w.Host().RemoveAll(trees+"b"))
 	enter(t, p, 1, "", "")
 	w.Pass(time.Hour)
-	before := snapshot(t, w, "/home/user")
+	before := worldtest.Snapshot(t, w, "/home/user")
 	var stale []Staleness
 	for _, s := range list(t, p) {
 		if s.Claim != nil {
@@ -492,30 +493,9 @@ func TestListWritesNothing(t *testing.T) {
 	wantSame(t, w, before)
 }
 
-// snapshot are all files below a directory, but locks, with their modes and contents.
-func snapshot(t testing.TB, w world.World, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	entries, err := w.Host().ReadDir(dir)
-	must(t, err)
-	for _, e := range entries {
-		name := path.Join(dir, e.Name)
-		all[name] = fmt.Sprint(e.Mode, e.ModTime.UnixNano())
-		switch {
-		case e.Mode.IsDir():
-			for name, what := range snapshot(t, w, name) {
-				all[name] = what
-			}
-		case e.Mode.IsRegular():
-			all[name] += read(t, w, name)
-		}
-	}
-	return all
-}
-
 func wantSame(t testing.TB, w world.World, before map[string]string) {
 	t.Helper()
-	after := snapshot(t, w, "/home/user")
+	after := worldtest.Snapshot(t, w, "/home/user")
 	for name, what := range after {
 		if before[name] != what {
 			t.Errorf("%s was changed:\n%s\n%s", name, before[name], what)
@@ -531,7 +511,7 @@ func wantSame(t testing.TB, w world.World, before map[string]string) {
 // What a planned claim says, a real one does; and it writes nothing.
 func TestPlanned(t *testing.T) {
 	w, p := machine(t, "small")
-	before := snapshot(t, w, "/home/user")
+	before := worldtest.Snapshot(t, w, "/home/user")
 	planned := open(world.Planned(w))
 	if c := claim(t, planned, "a"); c.Slot != 1 {
 		t.Errorf("got %+v", c)

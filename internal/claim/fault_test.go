@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // operation is something that changes who holds slots, on a machine prepared for it.
@@ -142,7 +143,7 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 		t.Errorf("held %v, but the worktree has a copy: %v", held, has)
 	}
 	claim(t, p, "d") // which clears away what is left, if there is something
-	for name := range snapshot(t, w, "/home/user") {
+	for name := range worldtest.Snapshot(t, w, "/home/user") {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s is left over", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const otherTime = "2026-02-02T09:00:00.000001+00:00"
@@ -370,7 +371,7 @@ func TestDamagedLedger(t *testing.T) {
 			t.Fatal("nothing is damaged")
 		}
 		w.Write(name, []byte(content))
-		before := snapshot(t, w, "/home/user")
+		before := worldtest.Snapshot(t, w, "/home/user")
 		_, err := p.List(t.Context())
 		wantErr(t, err, ErrDamaged)
 		wantText(t, err, name)

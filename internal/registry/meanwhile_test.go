@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // What another tool writes between loading and publishing is not overwritten.
@@ -38,7 +39,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 			if got := onDisk(t, w, s.Path()); !bytes.Equal(got, test.write) {
 				t.Errorf("there is now %s", got)
 			}
-			for name := range tree(t, w, root+"/kinfra") {
+			for name := range worldtest.Snapshot(t, w, root+"/kinfra") {
 				if name == root+"/kinfra/beside" {
 					t.Error("the file beside it was written")
 				}

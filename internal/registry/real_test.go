@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // The test binary, started with these variables, is a process that updates a
@@ -55,7 +56,7 @@ func wantSlots(t *testing.T, s *Store, n int) {
 	if got := len(r.Slots()); got != n {
 		t.Errorf("%d of %d updates are there", got, n)
 	}
-	for name := range tree(t, world.Real(""), s.Root()) {
+	for name := range worldtest.Snapshot(t, world.Real(""), s.Root()) {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s was left over", name)
 		}

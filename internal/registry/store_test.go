@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const root = "/home/user/pool"
@@ -53,32 +53,6 @@ func onDisk(t *testing.T, w world.World, name string) []byte {
 	return data
 }
 
-// tree are all files below dir, with their modes and, of files, their content.
-func tree(t *testing.T, w world.World, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	var walk func(string)
-	walk = func(dir string) {
-		entries, err := w.Host().ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			name := path.Join(dir, e.Name)
-			what := fmt.Sprint(e.Mode, " ", e.ModTime.UnixNano())
-			if e.Mode.IsRegular() {
-				what += " " + string(onDisk(t, w, name))
-			}
-			all[name] = what
-			if e.Mode.IsDir() {
-				walk(name)
-			}
-		}
-	}
-	walk(dir)
-	return all
-}
-
 func names(all map[string]string) string {
 	var list []string
 	for name := range all {
@@ -105,7 +79,7 @@ func TestLoadOfNothing(t *testing.T) {
 	if r.Version() != 2 || len(r.Slots()) != 0 || r.LocalProd() != "null" {
 		t.Errorf("the registry is %s", r.JSON())
 	}
-	if all := tree(t, w, root); len(all) != 0 {
+	if all := worldtest.Snapshot(t, w, root); len(all) != 0 {
 		t.Errorf("loading has made %v", all)
 	}
 }
@@ -114,7 +88,7 @@ func TestUpdateMakesWhatIsMissing(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(3))
 	var modes []string
-	for name, what := range tree(t, w, root) {
+	for name, what := range worldtest.Snapshot(t, w, root) {
 		mode, _, _ := strings.Cut(what, " ")
 		modes = append(modes, mode+" "+strings.TrimPrefix(name, root+"/"))
 	}
@@ -140,10 +114,10 @@ func TestUpdateMakesWhatIsMissing(t *testing.T) {
 func TestUpdateOfNothingWritesNothing(t *testing.T) {
 	for _, name := range []string{"v1.json", "v2.json"} {
 		w, s := machine(t, fixture(t, name))
-		before := tree(t, w, root+"/sandbox")
+		before := worldtest.Snapshot(t, w, root+"/sandbox")
 		w.Advance(time.Hour)
 		update(t, s, func(*Registry) error { return nil })
-		after := tree(t, w, root+"/sandbox")
+		after := worldtest.Snapshot(t, w, root+"/sandbox")
 		if names(before) != names(after) || before[s.Path()] != after[s.Path()] {
 			t.Errorf("%s was written", name)
 		}
@@ -155,7 +129,7 @@ func TestUpdateOfNothingWritesNothing(t *testing.T) {
 
 func TestUpdateThatFailsWritesNothing(t *testing.T) {
 	w, s := machine(t, fixture(t, "v2.json"))
-	before := tree(t, w, root+"/sandbox")
+	before := worldtest.Snapshot(t, w, root+"/sandbox")
 	refusal := errors.New("no")
 	err := s.Update(t.Context(), func(r *Registry) error {
 		r.RemoveSlot(1)
@@ -173,7 +147,7 @@ func TestUpdateThatFailsWritesNothing(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	if after := tree(t, w, root+"/sandbox"); before[s.Path()] != after[s.Path()] {
+	if after := worldtest.Snapshot(t, w, root+"/sandbox"); before[s.Path()] != after[s.Path()] {
 		t.Error("it was written")
 	}
 }
@@ -223,7 +197,7 @@ func TestUnreadable(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w, s := machine(t, fixture(t, "v2.json"))
 			test.spoil(w, s.Path())
-			before := tree(t, withoutSecrets{w}, root+"/sandbox")
+			before := worldtest.Snapshot(t, withoutSecrets{w}, root+"/sandbox")
 			_, loadErr := s.Load(t.Context())
 			updateErr := s.Update(t.Context(), put(1))
 			for _, err := range []error{loadErr, updateErr} {
@@ -237,7 +211,7 @@ func TestUnreadable(t *testing.T) {
 					t.Errorf("the hint is %q", hintOf(err))
 				}
 			}
-			if after := tree(t, withoutSecrets{w}, root+"/sandbox"); names(before) != names(after) || before[s.Path()] != after[s.Path()] {
+			if after := worldtest.Snapshot(t, withoutSecrets{w}, root+"/sandbox"); names(before) != names(after) || before[s.Path()] != after[s.Path()] {
 				t.Error("something was changed")
 			}
 		})
@@ -457,11 +431,11 @@ func TestRestore(t *testing.T) {
 
 	// Once more, it changes nothing, and what was restored isn't kept twice.
 	w.Advance(time.Hour)
-	before := tree(t, w, root)
+	before := worldtest.Snapshot(t, w, root)
 	if _, err := s.Restore(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if after := tree(t, w, root); before[s.Path()] != after[s.Path()] || names(before) != names(after) {
+	if after := worldtest.Snapshot(t, w, root); before[s.Path()] != after[s.Path()] || names(before) != names(after) {
 		t.Error("it was written again")
 	}
 	update(t, s, put(5))
@@ -596,7 +570,7 @@ func TestLockHeldTooLong(t *testing.T) {
 func TestPlannedLeavesNoTrace(t *testing.T) {
 	for _, file := range [][]byte{nil, fixture(t, "v1.json"), fixture(t, "v2.json")} {
 		w, _ := machine(t, file)
-		before := tree(t, w, "/home")
+		before := worldtest.Snapshot(t, w, "/home")
 		planned := world.Planned(w)
 		s := Open(planned, root)
 		update(t, s, put(7))
@@ -611,7 +585,7 @@ func TestPlannedLeavesNoTrace(t *testing.T) {
 		if _, err := s.Restore(t.Context(), 1); err != nil {
 			t.Error(err)
 		}
-		after := tree(t, w, "/home")
+		after := worldtest.Snapshot(t, w, "/home")
 		if len(before) != len(after) {
 			t.Errorf("the machine now has:\n%s", names(after))
 		}
@@ -710,7 +684,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 	if _, ok := r.Slot(10); !ok {
 		t.Errorf("%s: the next update was lost", at)
 	}
-	for name := range tree(t, w, root) {
+	for name := range worldtest.Snapshot(t, w, root) {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s: %s was left over", at, name)
 		}

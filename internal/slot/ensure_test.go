@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const root = "/home/user/pool"
@@ -73,39 +73,6 @@ func wantTold(t *testing.T, results []Result, want string) {
 	if got := told(results); got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
-}
-
-// snapshot are all files below dir with mode, time and content.
-func snapshot(t *testing.T, w world.World, dir string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	var walk func(string)
-	walk = func(dir string) {
-		entries, err := w.Host().ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			name := path.Join(dir, e.Name)
-			what := fmt.Sprint(e.Mode, " ", e.ModTime.UnixNano())
-			switch {
-			case e.Mode.IsRegular():
-				what += " " + string(read(t, w, name))
-			case e.Mode&fs.ModeSymlink != 0:
-				to, err := w.Host().ReadLink(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				what += " " + to
-			}
-			all[name] = what
-			if e.Mode.IsDir() {
-				walk(name)
-			}
-		}
-	}
-	walk(dir)
-	return all
 }
 
 func wantSame(t *testing.T, before, after map[string]string) {
@@ -180,12 +147,12 @@ func wantWhole(t *testing.T, w world.World, all []Spec) {
 			want[dir+name] = true
 		}
 	}
-	for name := range snapshot(t, w, root+"/sandboxes") {
+	for name := range worldtest.Snapshot(t, w, root+"/sandboxes") {
 		if !want[name] {
 			t.Errorf("%s is left over", name)
 		}
 	}
-	for name := range snapshot(t, w, root) {
+	for name := range worldtest.Snapshot(t, w, root) {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s is left over", name)
 		}
@@ -205,7 +172,7 @@ func TestCreate(t *testing.T) {
 	if got := string(read(t, w, root+"/sandboxes/slot-2/.env.sandbox")); got != "DATA_DIR='/home/user/my data'\nSLOT_ID=2\nWEB_PORT=8002\n" {
 		t.Errorf("its environment is:\n%s", got)
 	}
-	for name, what := range snapshot(t, w, root) {
+	for name, what := range worldtest.Snapshot(t, w, root) {
 		mode, _, _ := strings.Cut(what, " ")
 		if mode != "drwx------" && mode != "-rw-------" && mode[0] != 'L' {
 			t.Errorf("%s has mode %s", name, mode)
@@ -219,7 +186,7 @@ func TestCreate(t *testing.T) {
 func TestNothingToDo(t *testing.T) {
 	w := world.NewFake()
 	ensure(t, w, specs(3), Options{})
-	before := snapshot(t, w, root)
+	before := worldtest.Snapshot(t, w, root)
 	w.Advance(time.Hour)
 	counting := world.Faulty(w, func(op, name string) error {
 		if !slices.Contains([]string{"read", "lstat", "readdir", "readlink"}, op) {
@@ -229,7 +196,7 @@ func TestNothingToDo(t *testing.T) {
 	})
 	wantTold(t, ensure(t, counting, specs(3), Options{}), "1 skipped\n2 skipped\n3 skipped\n")
 	wantTold(t, ensure(t, counting, specs(2), Options{Refresh: true}), "1 skipped\n2 skipped\n")
-	wantSame(t, before, snapshot(t, w, root))
+	wantSame(t, before, worldtest.Snapshot(t, w, root))
 }
 
 func TestEnsure(t *testing.T) {
@@ -353,10 +320,10 @@ func TestEnsure(t *testing.T) {
 				ensure(t, w, specs(3), Options{})
 				test.spoil(t, w)
 				w.Advance(time.Hour)
-				before := snapshot(t, w, root)
+				before := worldtest.Snapshot(t, w, root)
 				// A dry run tells the same and changes nothing.
 				planned := ensure(t, world.Planned(w), specs(3), Options{Refresh: refresh})
-				wantSame(t, before, snapshot(t, w, root))
+				wantSame(t, before, worldtest.Snapshot(t, w, root))
 
 				results := ensure(t, w, specs(3), Options{Refresh: refresh})
 				wantTold(t, planned, told(results))
@@ -374,7 +341,7 @@ func TestEnsure(t *testing.T) {
 				if strings.Contains(told(results), "canary") {
 					t.Errorf("a secret is told: %s", told(results))
 				}
-				after := snapshot(t, w, root)
+				after := worldtest.Snapshot(t, w, root)
 				switch results[1].Action {
 				case Skipped, Drifted:
 					wantSame(t, before, after)
@@ -450,12 +417,12 @@ func TestRegistryWithoutDirectories(t *testing.T) {
 func TestOtherSlotsAreLeftAlone(t *testing.T) {
 	w := world.NewFake()
 	ensure(t, w, specs(3), Options{})
-	before := snapshot(t, w, root+"/sandboxes/slot-3")
+	before := worldtest.Snapshot(t, w, root+"/sandboxes/slot-3")
 	ensure(t, w, []Spec{spec(5, 8000)}, Options{})
 	if ids := len(load(t, w).Slots()); ids != 4 {
 		t.Errorf("%d slots are registered", ids)
 	}
-	wantSame(t, before, snapshot(t, w, root+"/sandboxes/slot-3"))
+	wantSame(t, before, worldtest.Snapshot(t, w, root+"/sandboxes/slot-3"))
 }
 
 func TestRefused(t *testing.T) {
@@ -521,14 +488,14 @@ func TestRefused(t *testing.T) {
 			unreadable := test.is != ErrBroken
 			var before map[string]string
 			if !unreadable {
-				before = snapshot(t, w, "/home")
+				before = worldtest.Snapshot(t, w, "/home")
 			}
 			_, err := Ensure(t.Context(), w, registry.Open(w, root), specs(4), Options{Refresh: true})
 			if !errors.Is(err, test.is) || !strings.HasSuffix(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 			if !unreadable {
-				wantSame(t, before, snapshot(t, w, "/home"))
+				wantSame(t, before, worldtest.Snapshot(t, w, "/home"))
 			}
 		})
 	}
@@ -558,12 +525,12 @@ func TestInvalidSpecs(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := world.NewFake()
-			before := snapshot(t, w, "/home")
+			before := worldtest.Snapshot(t, w, "/home")
 			_, err := Ensure(t.Context(), w, registry.Open(w, test.root), test.specs, Options{})
 			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
-			wantSame(t, before, snapshot(t, w, "/home"))
+			wantSame(t, before, worldtest.Snapshot(t, w, "/home"))
 		})
 	}
 }
@@ -571,12 +538,12 @@ func TestInvalidSpecs(t *testing.T) {
 func TestDamagedRegistryStopsEverything(t *testing.T) {
 	w := world.NewFake()
 	w.Write(root+"/"+registry.File, nil)
-	before := snapshot(t, w, root)
+	before := worldtest.Snapshot(t, w, root)
 	_, err := Ensure(t.Context(), w, registry.Open(w, root), specs(2), Options{})
 	if !errors.Is(err, registry.ErrDamaged) {
 		t.Errorf("the error is %v", err)
 	}
-	wantSame(t, before, snapshot(t, w, root))
+	wantSame(t, before, worldtest.Snapshot(t, w, root))
 }
 
 func TestCancelled(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // starts are machines at which Ensure has different things to do, each with what
@@ -96,7 +97,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) bool 
 		t.Errorf("%s: the error wasn't told", at)
 	}
 	if err != nil && !forGood {
-		for name := range snapshot(t, w, root) {
+		for name := range worldtest.Snapshot(t, w, root) {
 			// Where it was the removal itself that failed, the next run removes it.
 			if strings.Contains(name, ".tmp-") && !strings.Contains(at, "remove") {
 				t.Errorf("%s: %s was left over", at, name)

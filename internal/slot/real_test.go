@@ -13,6 +13,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // The test binary, started with this variable, is a process that ensures a pool
@@ -85,7 +86,7 @@ func wantRealPool(t *testing.T, dir string, n int) {
 	if err != nil || len(reg.Slots()) != n {
 		t.Fatalf("the registry has %d slots, %v", len(reg.Slots()), err)
 	}
-	for name := range snapshot(t, w, dir) {
+	for name := range worldtest.Snapshot(t, w, dir) {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s is left over", name)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func hintOf(err error) string {
@@ -51,22 +52,22 @@ func TestRemove(t *testing.T) {
 func TestRemoveTwice(t *testing.T) {
 	w := world.NewFake()
 	ensure(t, w, specs(2), Options{})
-	before := snapshot(t, w, "/")
+	before := worldtest.Snapshot(t, w, "/")
 	_, err := Remove(t.Context(), w, registry.Open(w, root), []int{2, 1, 2}, RemoveOptions{})
 	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "slot 2 is given twice") {
 		t.Errorf("got %v", err)
 	}
-	wantSame(t, before, snapshot(t, w, "/"))
+	wantSame(t, before, worldtest.Snapshot(t, w, "/"))
 }
 
 func TestRemoveOfNothing(t *testing.T) {
 	w := world.NewFake()
-	before := snapshot(t, w, "/")
+	before := worldtest.Snapshot(t, w, "/")
 	results, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{})
 	if err != nil || len(results) != 0 {
 		t.Errorf("got %v, %v", results, err)
 	}
-	wantSame(t, before, snapshot(t, w, "/"))
+	wantSame(t, before, worldtest.Snapshot(t, w, "/"))
 }
 
 // What an interrupted run has left is removed, and nothing else that lies there.
@@ -122,7 +123,7 @@ func TestRemoveRefuses(t *testing.T) {
 			w := world.NewFake()
 			ensure(t, w, specs(3), Options{})
 			alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy, s.ClaimedAt = "/w", "then" })
-			before := snapshot(t, w, root)
+			before := worldtest.Snapshot(t, w, root)
 			options := RemoveOptions{}
 			if test.force {
 				options.Release = freeing(w)
@@ -131,7 +132,7 @@ func TestRemoveRefuses(t *testing.T) {
 			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || hintOf(err) != test.hint {
 				t.Errorf("got %v (%s)", err, hintOf(err))
 			}
-			wantSame(t, before, snapshot(t, w, root))
+			wantSame(t, before, worldtest.Snapshot(t, w, root))
 		})
 	}
 }
@@ -175,13 +176,13 @@ func TestRemoveKeepsWhatIsStillHeld(t *testing.T) {
 			w := world.NewFake()
 			ensure(t, w, specs(3), Options{})
 			alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
-			before := snapshot(t, w, root)
+			before := worldtest.Snapshot(t, w, root)
 			release := func(context.Context, Result) error { return test.release }
 			_, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Release: release})
 			if !errors.Is(err, test.is) || err.Error() != test.want {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
-			wantSame(t, before, snapshot(t, w, root))
+			wantSame(t, before, worldtest.Snapshot(t, w, root))
 		})
 	}
 }
@@ -216,7 +217,7 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 func TestPlannedRemove(t *testing.T) {
 	w := world.NewFake()
 	ensure(t, w, specs(2), Options{})
-	before := snapshot(t, w, root)
+	before := worldtest.Snapshot(t, w, root)
 	planned := world.Planned(w)
 	results, err := Remove(t.Context(), planned, registry.Open(planned, root), nil, RemoveOptions{})
 	if err != nil {
@@ -224,5 +225,5 @@ func TestPlannedRemove(t *testing.T) {
 	}
 	wantTold(t, results, "1 removed\n2 removed\n")
 	wantWhole(t, planned, nil)
-	wantSame(t, before, snapshot(t, w, root))
+	wantSame(t, before, worldtest.Snapshot(t, w, root))
 }

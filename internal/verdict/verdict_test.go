@@ -28,15 +28,15 @@ func TestRun(t *testing.T) {
 		stdout string
 		stderr string // a part of it
 	}{
-		"":               {1, "tried [a b c fails], as JSON: false\n", "trying 1 times"},
+		"":                 {1, "tried [a b c fails], as JSON: false\n", "trying 1 times"},
 		"-run ^[ac]$ -n 3": {0, "tried [a c], as JSON: false\n", "trying 3 times"},
-		"-run b -json":   {1, "tried [b], as JSON: true\n", "trying"},
-		"-run x":         {2, "", `error: -run "x" matches none of: a, b, c, fails`},
-		"-run (":         {2, "", "error: -run: "},
-		"-run fails":     {2, "", "error: out of luck"},
-		"-n 0":           {2, "", "error: -n 0: want 1 or more"},
-		"a":              {2, "", `error: "a": want flags only`},
-		"-x":             {2, "", "flag provided but not defined: -x"},
+		"-run b -json":     {1, "tried [b], as JSON: true\n", "trying"},
+		"-run x":           {2, "", `error: -run "x" matches none of: a, b, c, fails`},
+		"-run (":           {2, "", "error: -run: "},
+		"-run fails":       {2, "", "error: out of luck"},
+		"-n 0":             {2, "", "error: -n 0: want 1 or more"},
+		"a":                {2, "", `error: "a": want flags only`},
+		"-x":               {2, "", "flag provided but not defined: -x"},
 	} {
 		var n *int
 		table := verdict.Table[string]{
