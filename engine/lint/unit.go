@@ -103,10 +103,12 @@ func (c *Checker) syntaxErrors(file layer.File, err error) []Finding {
 		if !errors.As(err, &e) {
 			return all
 		}
-		all = append(all, found(ruleSyntax, e.Pos, "%s", e.Msg))
-		next := int(e.Pos.Line) // the index of the line after the error
-		if e.Pos.Col == 1 && next-1 > start {
-			next--
+		if f := found(ruleSyntax, e.Pos, "%s", e.Msg); len(all) == 0 || f != all[len(all)-1] {
+			all = append(all, f)
+		}
+		next := int(e.Pos.Line) - 1
+		if next <= start { // the same line may begin what is behind the error
+			next = start + 1
 		}
 		for next < len(lines) && !begins.MatchString(lines[next]) {
 			next++

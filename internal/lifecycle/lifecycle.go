@@ -297,11 +297,11 @@ func (m *Manager) Clear(ctx context.Context, c claim.Claim) error {
 // older tool did, or a plain `docker compose up` in the slot's directory. Where the
 // Engine can't be asked there are none that kinfra would have to answer for.
 func (m *Manager) startedByHand(ctx context.Context, id int) (bool, error) {
-	list := <-m.list(ctx)
-	if list.err != nil {
+	containers, err := m.containers(ctx)
+	if err != nil {
 		return false, ctx.Err()
 	}
-	states, _ := docker.Survey(m.w, m.def.Root, list.containers, []docker.Expected{{Project: m.Project(id)}})
+	states, _ := docker.Survey(m.w, m.def.Root, containers, []docker.Expected{{Project: m.Project(id)}})
 	return len(states[0].Containers) > 0, nil
 }
 
