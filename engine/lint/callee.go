@@ -119,14 +119,40 @@ func (c *Checker) checkAttributes(u *unit, r *reporter) {
 			name := dot.Name.Name
 			switch of := c.callee(u, dot.X); {
 			case of.module != "":
-				if m := c.modules[of.module]; !m.has(name) {
+				if m := c.modules[of.module]; !m.has(name) && !u.asked()[name] {
 					r.add(ruleAttribute, dot.Name.NamePos, "%s has no %q%s", of.module, name, s.suggest(name, func() []string { return m.names }))
 				}
-			case of.fields != nil && of.fields[name] == nil:
+			case of.fields != nil && of.fields[name] == nil && !u.asked()[name]:
 				r.add(ruleAttribute, dot.Name.NamePos, "the struct %s has no %q%s", textOf(dot.X), name, s.suggest(name, func() []string { return sortedKeys(of.fields) }))
 			}
 		})
 	}
+}
+
+// asked is the attributes that a file asks for by hasattr: what it then does with those
+// that aren't there isn't known.
+func (u *unit) asked() map[string]bool {
+	if u.attributes != nil {
+		return u.attributes
+	}
+	u.attributes = map[string]bool{}
+	syntax.Walk(u.tree, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok {
+			return true
+		}
+		fn, isName := call.Fn.(*syntax.Ident)
+		if !isName || fn.Name != "hasattr" {
+			return true
+		}
+		if name, ok := argument(call, 1, "name").(*syntax.Literal); ok {
+			if text, ok := name.Value.(string); ok {
+				u.attributes[text] = true
+			}
+		}
+		return true
+	})
+	return u.attributes
 }
 
 func (m *members) has(name string) bool {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -70,8 +71,8 @@ func argumentsOf(call *syntax.CallExpr) arguments {
 	return all
 }
 
-// checkBuiltinCall is what table.Call does with the arguments of a call, as far as they
-// are known.
+// checkBuiltinCall does with the arguments of a call what table.Call will do with their
+// values, as far as they are known.
 func (c *Checker) checkBuiltinCall(u *unit, r *reporter, call *syntax.CallExpr, b *table.Builtin) {
 	args, before := argumentsOf(call), len(r.findings)
 	given := make([]bool, len(b.Params))
@@ -85,23 +86,7 @@ func (c *Checker) checkBuiltinCall(u *unit, r *reporter, call *syntax.CallExpr, 
 		c.checkValue(u, r, value, b, p, p.Name)
 	}
 	for _, arg := range args.named {
-		i := indexOf(b, arg.name.Name)
-		if last := len(b.Params) - 1; last >= 0 && b.Params[last].Keywords && (i < 0 || i == last) {
-			c.checkValue(u, r, arg.value, b, b.Params[last], arg.name.Name)
-			continue
-		}
-		switch {
-		case i < 0:
-			r.add(ruleArguments, arg.name.NamePos, "%s has no parameter %q%s", b.Name, arg.name.Name,
-				new(suggester).suggest(arg.name.Name, func() []string { return paramNames(b) }))
-		case b.Params[i].Rest:
-			r.add(ruleArguments, arg.name.NamePos, "%s takes %q without a name", b.Name, arg.name.Name)
-		case given[i]:
-			r.add(ruleArguments, arg.name.NamePos, "%s: %q is given twice", b.Name, arg.name.Name)
-		default:
-			given[i] = true
-			c.checkValue(u, r, arg.value, b, b.Params[i], arg.name.Name)
-		}
+		c.checkNamed(u, r, arg, b, given)
 	}
 	if len(r.findings) > before {
 		return // what is missing may be what is wrong
@@ -111,6 +96,26 @@ func (c *Checker) checkBuiltinCall(u *unit, r *reporter, call *syntax.CallExpr, 
 		if !given[i] && !p.Optional && !p.Rest && !p.Keywords && !may {
 			r.add(ruleArguments, call.Lparen, "%s wants %q (%s): %s", b.Name, p.Name, p.Type.Name, p.Help)
 		}
+	}
+}
+
+// checkNamed is the part of checkBuiltinCall for an argument that is given by its name.
+func (c *Checker) checkNamed(u *unit, r *reporter, arg namedArgument, b *table.Builtin, given []bool) {
+	name := arg.name.Name
+	i, last := indexOf(b, name), len(b.Params)-1
+	switch {
+	case last >= 0 && b.Params[last].Keywords && (i < 0 || i == last):
+		c.checkValue(u, r, arg.value, b, b.Params[last], name)
+	case i < 0:
+		r.add(ruleArguments, arg.name.NamePos, "%s has no parameter %q%s", b.Name, name,
+			new(suggester).suggest(name, func() []string { return paramNames(b) }))
+	case b.Params[i].Rest:
+		r.add(ruleArguments, arg.name.NamePos, "%s takes %q without a name", b.Name, name)
+	case given[i]:
+		r.add(ruleArguments, arg.name.NamePos, "%s: %q is given twice", b.Name, name)
+	default:
+		given[i] = true
+		c.checkValue(u, r, arg.value, b, b.Params[i], name)
 	}
 }
 
@@ -134,7 +139,7 @@ func tooMany(b *table.Builtin, taken, got int) string {
 	case taken == 0:
 		return b.Name + " takes its arguments by name"
 	}
-	return sprintf("%s takes at most %d argument(s) without a name, got %d", b.Name, taken, got)
+	return fmt.Sprintf("%s takes at most %d argument(s) without a name, got %d", b.Name, taken, got)
 }
 
 func indexOf(b *table.Builtin, name string) int {
@@ -220,7 +225,7 @@ func count(n int, noun string) string {
 	case 1:
 		return "one " + noun
 	}
-	return sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // signature is what a function of a script takes.
@@ -283,15 +288,15 @@ func (s *signature) describe() string {
 	least, most := s.leastPositional(), len(s.positional)
 	switch {
 	case len(s.namedOnly) > 0:
-		return sprintf("%q by name", s.namedOnly[0])
+		return fmt.Sprintf("%q by name", s.namedOnly[0])
 	case s.rest:
-		return sprintf("at least %d", least)
+		return fmt.Sprintf("at least %d", least)
 	case least == most && most == 0:
 		return "none"
 	case least == most:
-		return sprintf("%d", most)
+		return fmt.Sprintf("%d", most)
 	}
-	return sprintf("%d to %d", least, most)
+	return fmt.Sprintf("%d to %d", least, most)
 }
 
 // checkFunctionCall compares a call with the parameters of the function.
@@ -324,7 +329,7 @@ func checkFunctionCall(r *reporter, call *syntax.CallExpr, fn *scope) {
 	var missing []string
 	for _, name := range s.required {
 		if !given[name] && !(args.rest && s.names[name] >= 0) {
-			missing = append(missing, sprintf("%q", name))
+			missing = append(missing, fmt.Sprintf("%q", name))
 		}
 	}
 	if len(missing) > 0 {
@@ -336,5 +341,5 @@ func atMost(n int) string {
 	if n == 0 {
 		return "no arguments"
 	}
-	return sprintf("at most %d argument(s)", n)
+	return fmt.Sprintf("at most %d argument(s)", n)
 }

@@ -50,7 +50,10 @@ func FuzzCheck(f *testing.F) {
 // TestLarge: what grows with the square of a script's size doesn't end within the time
 // that tests have.
 func TestLarge(t *testing.T) {
-	const size = 1 << 20
+	size := 1 << 20
+	if testing.Short() {
+		size = 1 << 17
+	}
 	repeat := func(text string) string { return strings.Repeat(text, size/len(text)) }
 	numbered := func(format func(n string) string, each int) string {
 		var b strings.Builder

@@ -21,10 +21,10 @@ type ignore struct {
 }
 
 // marker matches the beginning of such a comment, however it goes on.
-var marker = `^#\s*kinfra:\s*ignore\b`
+const marker = `^#\s*kinfra:\s*ignore\b`
 
 // whole matches such a comment: its rules, and why.
-var whole = `^#\s*kinfra:\s*ignore\[([^\]]*)\]\s+because\s+(\S.*)$`
+const whole = `^#\s*kinfra:\s*ignore\[([^\]]*)\]\s+because\s+(\S.*)$`
 
 // unsuppressed is the findings that no comment suppresses, and what is wrong with the
 // comments that should.

@@ -17,23 +17,34 @@ import (
 
 // unit is a file after the first pass.
 type unit struct {
-	file      layer.File
-	tree      *syntax.File // nil if it doesn't parse
-	loads     map[*syntax.LoadStmt]*unit
-	vars      map[*syntax.Ident]*variable // by the identifier that introduces each
-	scopes    []*scope                    // all functions, in the order of the text; the file itself first
-	functions map[syntax.Node]*scope      // the same, by their *syntax.DefStmt or *syntax.LambdaExpr
+	file    layer.File
+	tree    *syntax.File // nil if it doesn't parse
+	faults  []Finding    // what keeps the file from being loaded
+	loading bool         // the first pass is under way: a load of it closes a cycle
 
-	loops map[*syntax.ForStmt]*loop
-
+	loads   map[*syntax.LoadStmt]*unit  // nil for what can't be loaded
+	vars    map[*syntax.Ident]*variable // by the identifier that introduces each
 	globals map[string]*variable
-	locals  map[string]bool // what the file itself loads
+	locals  map[string]bool // what the file loads itself
 
-	faults  []Finding // what keeps the file from being loaded
-	loading bool      // the first pass is under way: a load of it closes a cycle
-	structs map[*syntax.CallExpr]map[string]syntax.Expr
-	ends    map[*syntax.IfStmt]outcome
-	calls   map[*scope][]call
+	scopes    []*scope               // all functions, in the order of the text; the file itself first
+	functions map[syntax.Node]*scope // the same, by their *syntax.DefStmt or *syntax.LambdaExpr
+	loops     map[*syntax.ForStmt]*loop
+
+	// What was found out already.
+	structs    map[*syntax.CallExpr]map[string]syntax.Expr
+	ends       map[*syntax.IfStmt]outcome
+	calls      map[*scope][]call
+	attributes map[string]bool
+}
+
+func newUnit(file layer.File) *unit {
+	return &unit{
+		file: file, loading: true,
+		loads: map[*syntax.LoadStmt]*unit{}, vars: map[*syntax.Ident]*variable{}, globals: map[string]*variable{}, locals: map[string]bool{},
+		functions: map[syntax.Node]*scope{}, loops: map[*syntax.ForStmt]*loop{},
+		structs: map[*syntax.CallExpr]map[string]syntax.Expr{}, ends: map[*syntax.IfStmt]outcome{}, calls: map[*scope][]call{},
+	}
 }
 
 // unit gives the file after the first pass.
@@ -42,12 +53,7 @@ func (c *Checker) unit(file layer.File) *unit {
 	if u := c.units[path]; u != nil {
 		return u
 	}
-	u := &unit{
-		file: file, loading: true,
-		loads: map[*syntax.LoadStmt]*unit{}, vars: map[*syntax.Ident]*variable{},
-		functions: map[syntax.Node]*scope{}, loops: map[*syntax.ForStmt]*loop{}, globals: map[string]*variable{}, locals: map[string]bool{},
-		structs: map[*syntax.CallExpr]map[string]syntax.Expr{}, ends: map[*syntax.IfStmt]outcome{}, calls: map[*scope][]call{},
-	}
+	u := newUnit(file)
 	c.units[path] = u
 	c.loading = append(c.loading, u)
 	tree, err := c.config.Dialect.Parse(path, file.Data, 0)
@@ -89,7 +95,7 @@ func (c *Checker) resolve(tree *syntax.File) []Finding {
 
 // statement matches the beginning of a line where a statement at the top level is sure
 // to begin, whatever stands before it.
-var statement = `^(def [A-Za-z_]\w*\(|load\(|[A-Za-z_][\w.]*\(|[A-Za-z_]\w* = )`
+const statement = `^(def [A-Za-z_]\w*\(|load\(|[A-Za-z_][\w.]*\(|[A-Za-z_]\w* = )`
 
 // syntaxErrors gives the syntax errors of a file. The parser stops at the first, so the
 // rest is parsed from the next line on that begins a statement at the top level.

@@ -1,14 +1,11 @@
 package lint
 
 import (
-	"fmt"
 	"math/big"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 )
-
-func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
 // samples is values that stand for all that an expression can have: the value itself if
 // it is known, some of its type if only that is, none if not even that. A type that
@@ -89,6 +86,8 @@ func aFunction() []starlark.Value {
 	})}
 }
 
+// sampledName is what a name stands for: a constant, a function, or a global that is bound
+// to a literal. What a local has isn't followed.
 func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Value {
 	fn := c.follows(u, id, left)
 	switch {
@@ -103,7 +102,7 @@ func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Va
 	}
 	v := u.variable(id)
 	if v == nil || !v.global {
-		return nil // a local may not be bound yet, or be what a list of its own has become
+		return nil
 	}
 	value, ok := v.value.(*syntax.Literal)
 	if !ok {
@@ -112,8 +111,8 @@ func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Va
 	return literal(value)
 }
 
-// sampledList is the list of the elements if all are known; else one that is empty, and
-// one for each element that is known.
+// sampledList is the list of the elements if all are known, else one that is empty: every
+// type that takes some lists takes that.
 func (c *Checker) sampledList(u *unit, elements []syntax.Expr, left int) []starlark.Value {
 	const most = 100
 	if len(elements) > most {
