@@ -9,7 +9,7 @@ import (
 // a variable that a loop binds anew in each turn has its last value.
 func (c *Checker) checkCaptures(u *unit, r *reporter) {
 	for _, scope := range u.scopes {
-		w := &captureWalk{checker: c, unit: u, report: r}
+		w := &captureWalk{checker: c, unit: u, report: r, scope: scope}
 		w.block(scope.statements(), nil, falls)
 		if lambda, ok := scope.node.(*syntax.LambdaExpr); ok {
 			w.expr(lambda.Body, nil, falls)
@@ -23,6 +23,7 @@ type captureWalk struct {
 	checker *Checker
 	unit    *unit
 	report  *reporter
+	scope   *scope
 }
 
 func (w *captureWalk) block(all []syntax.Stmt, in *loop, after outcome) {
@@ -79,10 +80,23 @@ func (w *captureWalk) call(call *syntax.CallExpr, in *loop, after outcome) {
 		return
 	}
 	name, around := w.captured(given)
-	if around == nil || after == leaves && in.in(around) || after == breaks && in == around {
+	if around == nil || !w.turns(around, in) || after == leaves && in.in(around) || after == breaks && in == around {
 		return
 	}
 	w.report.add(ruleCapture, syntax.Start(given), "when this is called, %q has the value of the last turn of the loop: %s", name, instead)
+}
+
+// turns tells whether a statement in a loop is run again in each turn of another.
+func (w *captureWalk) turns(around, in *loop) bool {
+	if around.inner {
+		return true
+	}
+	for s, l := w.scope, in; s != nil; s, l = s.parent, s.loop {
+		if l.in(around) {
+			return true
+		}
+	}
+	return false
 }
 
 // captured gives a variable that a function captures, and the loop around the function

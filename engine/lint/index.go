@@ -46,6 +46,7 @@ type scope struct {
 type loop struct {
 	owner *scope
 	outer *loop // in the same function
+	inner bool  // a comprehension, which no statement stands in
 }
 
 // indexer walks through a file for what all rules need to know.
@@ -226,7 +227,7 @@ func (x *indexer) comprehension(c *syntax.Comprehension) {
 		switch clause := clause.(type) {
 		case *syntax.ForClause:
 			x.expr(clause.X)
-			x.loop = &loop{owner: x.scope, outer: x.loop}
+			x.loop = &loop{owner: x.scope, outer: x.loop, inner: true}
 			x.bind(clause.Vars, looped, nil)
 			x.expr(clause.Vars)
 		case *syntax.IfClause:
