@@ -28,6 +28,7 @@ func (d *domain) claimModule() table.Module {
 				Name: "claim.worktree", Doc: "Gives the directory that claims: the one named, or the git worktree that the working directory is in, or else the working directory.",
 				Params: []table.Param{{Name: "path", Type: table.String(), Optional: true, Help: "a directory"}},
 				Result: "an absolute path", Run: claimWorktree,
+				Example: `claim.worktree()  # -> "/home/user/tree"`,
 			},
 			{
 				Name: "claim.take", Changes: true, Doc: "Gives a worktree a slot, the lightest free one that will do. A worktree that holds one gets that one, its lease begun anew. Where none is free, a stale claim is taken back, after what runs under it was stopped.",
@@ -40,6 +41,9 @@ func (d *domain) claimModule() table.Module {
 				Result: result,
 				Errors: "Nothing free (exit code 3): who holds what, since when, and what would free a slot. A worktree that holds a slot of a lesser profile, or one with two holders (4).",
 				Run:    d.takeClaim,
+				Example: `held = claim.take(claim.worktree(), ttl = "8h")
+(held.slot, held.profile, held.renewed)  # -> (1, "small", False)
+claim.take(claim.worktree()).renewed  # -> True`,
 			},
 			{
 				Name: "claim.find", Doc: "Gives the claim of a worktree, or of a slot.",
@@ -51,6 +55,9 @@ func (d *domain) claimModule() table.Module {
 				Result: result,
 				Errors: "A worktree that holds no slot; a slot that isn't there, that nobody holds, or that is another's (4).",
 				Run:    d.findClaim,
+				Example: `claim.take("/home/user/tree")
+claim.find("/home/user/tree").slot  # -> 1
+claim.find("/home/user")  # fails: holds no slot`,
 			},
 			{
 				Name: "claim.gone", Doc: "Tells whether a worktree is gone: nothing is at its path, or a file.",
@@ -61,11 +68,15 @@ func (d *domain) claimModule() table.Module {
 				Name: "claim.release", Changes: true, Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
 				Params: []table.Param{held}, Run: d.releaseClaim,
 				Errors: "A stack that can't be stopped: then the slot stays claimed. A claim that is no longer in force (4).",
+				Example: `held = claim.take(claim.worktree())
+claim.release(held)
+registry.slot(held.slot).claimed_by  # -> None`,
 			},
 			{
 				Name: "claim.reap", Changes: true, Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
-				Result: "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
-				Run:    d.reap,
+				Result:  "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
+				Run:     d.reap,
+				Example: "claim.reap()  # -> []",
 			},
 		},
 	}

@@ -28,6 +28,8 @@ func envModule() table.Module {
 					}
 					return c.Value("default"), nil
 				},
+				Example: `env.get("HOME")  # -> "/home/user"
+env.get("NOT_SET", "none")  # -> "none"`,
 			},
 			{
 				Name: "env.decode", Doc: "Gives the variables of an env file, as Compose reads it.",
@@ -40,6 +42,7 @@ func envModule() table.Module {
 					}
 					return stringDict(vars), nil
 				},
+				Example: `env.decode("PORT=7001\nNAME='a b'\n")  # -> {"NAME": "a b", "PORT": "7001"}`,
 			},
 			{
 				Name: "env.encode", Doc: "Gives the text of an env file that Compose and a shell both read back as it was meant.",
@@ -56,6 +59,8 @@ func envModule() table.Module {
 					}
 					return starlark.String(text), nil
 				},
+				Example: `text = env.encode({"PORT": 7001, "NAME": "a b"})
+env.decode(text)  # -> {"NAME": "a b", "PORT": "7001"}`,
 			},
 		},
 	}

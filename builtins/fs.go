@@ -31,6 +31,8 @@ func fsModule() table.Module {
 			{
 				Name: "fs.read", Doc: "Gives the content of a file.", Params: []table.Param{path}, Run: fsRead,
 				Result: "a string", Errors: "A file that isn't there, isn't UTF-8, or has more than 64 MiB.",
+				Example: `fs.read("notes.txt")  # -> "first line\nsecond line\n"
+fs.read("missing.txt")  # fails: no such file`,
 			},
 			{
 				Name: "fs.write", Changes: true, Doc: "Writes a file, durably; its directory must be there. A link at its path is replaced, not followed.", Run: fsWrite,
@@ -38,34 +40,51 @@ func fsModule() table.Module {
 					path, {Name: "content", Type: table.String(), Help: "what is to be in it"},
 					{Name: "private", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "only the user may read it"},
 				},
+				Example: `fs.write("list.txt", "one\n")
+fs.write("token.txt", "abc", private = True)
+fs.stat("token.txt").mode  # -> "0600"`,
 			},
 			{
 				Name: "fs.exists", Doc: "Tells whether there is something at a path; a link counts, wherever it points.",
 				Params: []table.Param{path}, Result: "a bool", Run: fsExists,
+				Example: `fs.exists("notes.txt")  # -> True
+fs.exists("missing.txt")  # -> False`,
 			},
 			{
 				Name: "fs.stat", Doc: "Describes what is at a path, without following a link.",
 				Params: []table.Param{path}, Result: info + "; None if nothing is there", Run: fsStat,
+				Example: `fs.stat("notes.txt").size  # -> 23
+fs.stat("missing.txt")  # -> None`,
 			},
 			{
 				Name: "fs.list", Doc: "Gives the names in a directory, sorted.", Params: []table.Param{path},
 				Result: "a list of strings", Errors: "A directory that isn't there.", Run: fsList,
+				Example: `fs.list(".")  # -> [".git", "notes.txt"]`,
 			},
 			{
 				Name: "fs.walk", Doc: "Describes all that is below a directory, sorted by path, without following links.", Run: fsWalk,
 				Params: []table.Param{path}, Result: "a list of " + info + ", paths relative to the directory; empty if it isn't there",
+				Example: `[f.path for f in fs.walk(".") if f.kind == "file"]
+# -> [".git", "notes.txt"]`,
 			},
 			{
 				Name: "fs.mkdir", Changes: true, Doc: "Makes a directory and those above it, for the user alone.", Params: []table.Param{path}, Run: fsMkdir,
+				Example: `fs.mkdir("out/logs")
+fs.stat("out/logs").kind  # -> "dir"`,
 			},
 			{
 				Name: "fs.remove", Changes: true, Doc: "Removes a file, a link, or a directory with all that is in it. What isn't there is no error.",
 				Params: []table.Param{path}, Run: fsRemove,
+				Example: `fs.remove("notes.txt")
+fs.remove("notes.txt")  # it isn't there any more: no error`,
 			},
 			{
 				Name: "fs.temp_dir", Changes: true, Doc: "Makes a new directory for temporary files, for the user alone. Nothing removes it: do so with on_exit.",
 				Params: []table.Param{{Name: "prefix", Type: table.String(), Help: "how its name begins"}},
 				Result: "its path", Run: fsTempDir,
+				Example: `dir = fs.temp_dir("build-")
+on_exit(lambda: fs.remove(dir))
+fs.list(dir)  # -> []`,
 			},
 		},
 	}

@@ -21,9 +21,10 @@ func (d *domain) kinfraModule() table.Module {
 					{Name: "args", Type: table.Strings(), Help: "its arguments: `[\"sandbox\", \"slots\"]`"},
 					{Name: "root", Type: table.String(), Named: true, Optional: true, Help: "the root directory that it gets"},
 				}, outputParams()...),
-				Result: outputResult,
-				Errors: "A time-out; with check, an exit code other than 0.",
-				Run:    d.runSelf,
+				Result:  outputResult,
+				Errors:  "A time-out; with check, an exit code other than 0.",
+				Run:     d.runSelf,
+				Example: `kinfra.run(["sandbox", "slots"], read_only = True).code  # -> 0`,
 			},
 		},
 		Values: []table.Value{

@@ -10,9 +10,9 @@ import (
 
 // pathModule works on the text of paths; it doesn't look at the disk.
 func pathModule() table.Module {
-	one := func(name, doc string, f func(string) string) table.Builtin {
+	one := func(name, doc, example string, f func(string) string) table.Builtin {
 		return table.Builtin{
-			Name: "path." + name, Doc: doc, Result: "a string",
+			Name: "path." + name, Doc: doc, Result: "a string", Example: example,
 			Params: []table.Param{{Name: "path", Type: table.String(), Help: "the path"}},
 			Run: func(c *table.Call) (starlark.Value, error) {
 				return starlark.String(f(c.String("path"))), nil
@@ -33,11 +33,12 @@ func pathModule() table.Module {
 					}
 					return starlark.String(filepath.Join(parts...)), nil
 				},
+				Example: `path.join("a", "", "../b", "c.txt")  # -> "b/c.txt"`,
 			},
-			one("base", "Gives the last element of a path.", filepath.Base),
-			one("dir", "Gives a path without its last element.", filepath.Dir),
-			one("ext", "Gives the ending of a path's last element, with its dot.", filepath.Ext),
-			one("clean", "Gives the shortest path that means the same.", filepath.Clean),
+			one("base", "Gives the last element of a path.", `path.base("/srv/data.tar.gz")  # -> "data.tar.gz"`, filepath.Base),
+			one("dir", "Gives a path without its last element.", `path.dir("/srv/data.tar.gz")  # -> "/srv"`, filepath.Dir),
+			one("ext", "Gives the ending of a path's last element, with its dot.", `path.ext("/srv/data.tar.gz")  # -> ".gz"`, filepath.Ext),
+			one("clean", "Gives the shortest path that means the same.", `path.clean("a/./b/../c")  # -> "a/c"`, filepath.Clean),
 		},
 	}
 }

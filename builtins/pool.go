@@ -65,6 +65,18 @@ func poolBuiltin(d *domain) table.Builtin {
 		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `template` and `secrets` (names of variables), and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, a secret whose name is also in pass_env or decides what Compose works on.",
 		Run:    d.newPool,
+		Example: `pool = slot.pool(
+    name = "shop",
+    root = "~/.shop",
+    profiles = [profile("small", web = 1), profile("big", web = 4)],
+    slots = {1: "small", 2: "big"},
+    ports = {"http": port(base = 9100)},
+    main_port = "http",
+    project = "shop-%d",
+    environment = lambda slot: {"HTTP": slot.ports["http"]},
+    template = 'services: {web: {image: nginx, ports: ["${HTTP}:80"]}}',
+)
+[s.ports["http"] for s in pool.specs()]  # -> [9101, 9102]`,
 	}
 }
 

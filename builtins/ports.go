@@ -27,12 +27,19 @@ func (d *domain) portsModule() table.Module {
 				Params: []table.Param{pool},
 				Errors: "A violation, which names both claimants of a port and points to the lines of their rules.",
 				Run:    verifyPorts,
+				Example: `load("pool.star", "pool")
+
+ports.verify(pool)`,
 			},
 			{
 				Name: "ports.table", Doc: "Gives every port of the pool, that of slot 0 included.",
 				Params: []table.Param{pool},
 				Result: "a list of `struct(slot, name, number)`, by slot and in the order of the rules",
 				Run:    portTable,
+				Example: `load("pool.star", "pool")
+
+[p.number for p in ports.table(pool) if p.name == "web"]
+# -> [7000, 7001, 7002, 7003]`,
 			},
 			{
 				Name: "ports.listening", Doc: "Tells whether something accepts connections on a port of this machine now.",
@@ -42,6 +49,7 @@ func (d *domain) portsModule() table.Module {
 					address := fmt.Sprintf("127.0.0.1:%d", c.Int("number"))
 					return starlark.Bool(engine.World(c.Thread).Listening(engine.Context(c.Thread), address)), nil
 				},
+				Example: "ports.listening(7001)  # -> False",
 			},
 		},
 	}

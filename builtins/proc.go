@@ -29,6 +29,9 @@ func procModule() table.Module {
 				{Name: "stdin", Type: table.String(), Named: true, Optional: true, Default: starlark.String(""), Help: "what it reads"},
 			}, outputParams()...),
 			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0.",
+			Example: `proc.run(["git", "rev-parse", "HEAD"], read_only = True).stdout
+# -> "4f2a9c1\n"
+proc.run(["git", "push"], check = False).code  # -> 1`,
 		}},
 	}
 }

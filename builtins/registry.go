@@ -27,12 +27,15 @@ func (d *domain) registryModule() table.Module {
 					}
 					return starlark.String(store.Path()), nil
 				},
+				Example: `registry.path()  # -> "/home/user/.pool/sandbox/instances.json"`,
 			},
 			{
 				Name: "registry.slots", Doc: "Gives the slots of the registry, ascending by number.",
 				Result: "a list of `struct(id, path, profile, workers, ports, claimed_by, claimed_at, status)`; `path` is its directory, which follows from its number; who claimed it and when are None for a free one, `status` is the one last recorded",
 				Errors: "A registry that can't be read.",
 				Run:    d.registrySlots,
+				Example: `[(s.id, s.profile, s.claimed_by) for s in registry.slots()]
+# -> [(1, "small", None), (2, "small", None), (3, "big", None)]`,
 			},
 			{
 				Name: "registry.slot", Doc: "Gives a slot of the registry.",
@@ -40,18 +43,23 @@ func (d *domain) registryModule() table.Module {
 				Result: "a struct as registry.slots gives it, or None if there is none of that number",
 				Errors: "A registry that can't be read.",
 				Run:    d.registrySlot,
+				Example: `registry.slot(3).ports["web"]  # -> 7003
+registry.slot(99)  # -> None`,
 			},
 			{
 				Name: "registry.query", Doc: "Gives what a gjson path finds in the registry's JSON: `slots.1.ports.api`, `slots.@values.#.profile`.",
-				Params: []table.Param{{Name: "path", Type: table.String(), Help: "a path in gjson's syntax"}},
-				Result: "the value, or None if there is none",
-				Errors: "A registry that can't be read.",
-				Run:    d.query,
+				Params:  []table.Param{{Name: "path", Type: table.String(), Help: "a path in gjson's syntax"}},
+				Result:  "the value, or None if there is none",
+				Errors:  "A registry that can't be read.",
+				Run:     d.query,
+				Example: `registry.query("slots.@values.#.profile")  # -> ["small", "small", "big"]`,
 			},
 			{
 				Name: "registry.generations", Doc: "Lists the copies that are kept of the registry, oldest first.",
 				Result: "a list of `struct(number, time, version, slots, claimed, path, problem)`; `time` is in the zone of this machine, `problem` says why a copy can't be put back, and is None for a good one",
 				Run:    d.generations,
+				Example: `[(g.number, g.slots, g.problem) for g in registry.generations()]
+# -> [(1, 3, None)]`,
 			},
 			{
 				Name: "registry.restore", Changes: true, Doc: "Puts a kept copy of the registry back. What it replaces, damaged or not, is kept as well.",
@@ -59,6 +67,8 @@ func (d *domain) registryModule() table.Module {
 				Result: "the copy, as registry.generations gives it",
 				Errors: "A number that no copy has; a copy that is damaged.",
 				Run:    d.restore,
+				Example: `slot.remove(only = [2])
+registry.restore(1).slots  # -> 3`,
 			},
 		},
 	}

@@ -27,6 +27,8 @@ func ruleModule() table.Module {
 			Result: "a profile, with `name` and `workers` (a dict)",
 			Errors: "A name that is empty; a count below 0.",
 			Run:    newProfile,
+			Example: `small = profile("small", ui = 1)
+small.workers  # -> {"ui": 1}`,
 		},
 		{
 			Name: "port",
@@ -39,6 +41,11 @@ func ruleModule() table.Module {
 			Run: func(c *table.Call) (starlark.Value, error) {
 				return &portRule{base: c.Int("base"), step: c.Int("step"), position: c.Thread.CallFrame(1).Pos}, nil
 			},
+			Example: `load("lib/parts.star", "PARTS")
+
+rules = {"web": port(base = 7000), "metrics": port(base = 7100, step = 2)}
+pool = slot.pool(**(PARTS | {"ports": rules}))
+pool.specs(only = [3])[0].ports  # -> {"web": 7003, "metrics": 7106}`,
 		},
 		secretBuiltin(),
 	}}

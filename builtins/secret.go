@@ -32,6 +32,9 @@ func secretBuiltin() table.Builtin {
 			}
 			return &secretValue{ref}, nil
 		},
+		Example: `password = secret("env://DB_PASSWORD")
+str(password)  # -> "***"
+secret("DB_PASSWORD")  # fails: secret:`,
 	}
 }
 

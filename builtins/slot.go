@@ -33,6 +33,10 @@ func (d *domain) slotModule() table.Module {
 				Result: "a list of " + result + " in the order of the specs; `action` is created, skipped, repaired, refreshed or drifted, `drift` a list of `struct(field, have, want)`",
 				Errors: "A registry that can't be read, a slot that can't be repaired, a disk that is full: then no slot is half there.",
 				Run:    d.ensure,
+				Example: `load("pool.star", "pool")
+
+[(r.slot, r.action) for r in slot.ensure(pool.specs())]
+# -> [(1, "skipped"), (2, "skipped"), (3, "skipped")]`,
 			},
 			{
 				Name: "slot.remove", Changes: true,
@@ -41,9 +45,10 @@ func (d *domain) slotModule() table.Module {
 					{Name: "only", Type: table.Ints(), Named: true, Optional: true, Help: "only these slots; all of the registry if empty"},
 					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds, after what runs under their claims was stopped"},
 				},
-				Result: "a list of " + result + "; `action` is removed",
-				Errors: "A slot that isn't there, or that somebody holds, or whose stack can't be stopped: then none is removed.",
-				Run:    d.remove,
+				Result:  "a list of " + result + "; `action` is removed",
+				Errors:  "A slot that isn't there, or that somebody holds, or whose stack can't be stopped: then none is removed.",
+				Run:     d.remove,
+				Example: `[(r.slot, r.action) for r in slot.remove(only = [2])]  # -> [(2, "removed")]`,
 			},
 			{
 				Name: "slot.available",
@@ -54,6 +59,8 @@ func (d *domain) slotModule() table.Module {
 				Result: "the slot's number, or None if there is none",
 				Errors: "A profile that the pool doesn't have, asked for or in the registry.",
 				Run:    d.available,
+				Example: `slot.available()  # -> 1
+slot.available("big")  # -> 3`,
 			},
 		},
 	}

@@ -28,6 +28,11 @@ func specsMethod() table.Builtin {
 		Result: "a list of specs: `id`, `profile`, `workers` (dict), `ports` (dict), `project`, `dir`, `env` (dict of strings)",
 		Errors: "A number that is no slot of the pool, or is given twice; whatever the port rules and the environment function fail with.",
 		Run:    poolSpecs,
+		Example: `load("pool.star", "pool")
+
+first = pool.specs(only = [1])[0]
+first.profile  # -> "small"
+first.ports  # -> {"web": 7001, "metrics": 7102}`,
 	}
 }
 
@@ -45,6 +50,10 @@ func atMethod() table.Builtin {
 			}
 			return c.Receiver.(*Pool).at(filepath.Clean(root)), nil
 		},
+		Example: `load("pool.star", "pool")
+
+pool.at("/tmp/trial").specs(only = [1])[0].dir
+# -> "/tmp/trial/sandboxes/slot-1"`,
 	}
 }
 

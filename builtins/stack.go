@@ -29,15 +29,25 @@ func (d *domain) stackModule() table.Module {
 			{
 				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes; a failure takes everything down again.",
 				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackUp,
+				Example: `held = claim.take(claim.worktree())
+stack.up(held, timeout = "2m")
+stack.survey().slots[0].status  # -> "running"`,
 			},
 			{
 				Name: "stack.down", Changes: true, Doc: "Stops the stack of a claimed slot and removes its containers and networks.",
 				Params: []table.Param{held, {Name: "volumes", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "its volumes, too"}},
 				Errors: "Docker that can't be reached (6).", Run: d.stackDown,
+				Example: `held = claim.take(claim.worktree())
+stack.up(held)
+stack.down(held, volumes = True)
+stack.survey().slots[0].status  # -> "stopped"`,
 			},
 			{
 				Name: "stack.restart", Changes: true, Doc: "Restarts the containers of a claimed slot and waits until all are healthy.",
 				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackRestart,
+				Example: `held = claim.take(claim.worktree())
+stack.up(held)
+stack.restart(held)`,
 			},
 			{
 				Name: "stack.survey", Doc: "Tells how all slots are now, with one request to the Docker Engine. It changes nothing.",
@@ -45,6 +55,8 @@ func (d *domain) stackModule() table.Module {
 					"status is running, partial, starting, unhealthy or stopped, or None where the Engine can't be asked, and recorded the one of the registry; services is a list of `struct(service, status, up, want)`, in_the_way the names of containers of others under the slot's project name; " +
 					"strays is a list of `struct(name, project)` of containers of this root that belong to no slot; engine says why the Engine can't be asked, and is None otherwise",
 				Errors: "A registry that can't be read.", Run: d.survey,
+				Example: `[(s.id, s.status) for s in stack.survey().slots]
+# -> [(1, "stopped"), (2, "stopped"), (3, "stopped")]`,
 			},
 			{
 				Name: "stack.attach", Doc: "Runs logs, exec or a shell in the stack of a slot, with the terminal passed through. It ends the command with the exit code of what it ran.",
@@ -53,7 +65,10 @@ func (d *domain) stackModule() table.Module {
 					{Name: "command", Type: table.String(), Help: "logs, exec or shell"},
 					words,
 				},
-				Errors: "A slot that isn't there; Compose that isn't there (6); an unknown command.", Run: d.attach,
+				Errors: "Compose that isn't there (6); an unknown command.", Run: d.attach,
+				Example: `held = claim.take(claim.worktree())
+stack.up(held)
+stack.attach(held.slot, "logs", ["--tail", "10"])`,
 			},
 		},
 	}

@@ -31,6 +31,8 @@ func textModule() table.Module {
 				Result: "a string without a final newline",
 				Errors: "A row of another length than the header.",
 				Run:    textTable,
+				Example: `rows = [[s.id, s.profile] for s in registry.slots()]
+print(text.table(["Slot", "Profile"], rows))`,
 			},
 			{
 				Name: "text.style", Doc: "Colours a text where colours are shown; elsewhere it stays as it is.",
@@ -39,6 +41,8 @@ func textModule() table.Module {
 					{Name: "color", Type: table.String(), Help: "green, yellow, red, dim or bold"},
 				},
 				Result: "a string", Errors: "An unknown colour.", Run: textStyle,
+				Example: `print(text.style("running", "green"))
+text.style("running", "pink")  # fails: pink`,
 			},
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -29,6 +30,9 @@ What a script prints is announced: on stdout, or on stderr where stdout is for `
 In a signature, what stands behind a ` + "`*`" + ` is given by name. A parameter with ` + "`= None`" + ` can be left out. A result
 is ` + "`None`" + ` where nothing is said of one. Every call fails when it gets a value of a type that it doesn't take,
 and every call that reaches the outside fails as that fails.
+
+` + builtins.ExampleMachine + `
+In them, ` + "`# -> `" + ` says what a line gives, and ` + "`# fails: `" + ` that it fails and with what. All of them are run as tests.
 
 `
 
@@ -90,6 +94,14 @@ func TestTables(t *testing.T) {
 				t.Errorf("%s: want a name of its own that begins with %q", b.Name, prefix)
 			}
 			seen[b.Name] = true
+			if b.Example == "" {
+				t.Errorf("%s: want an example", b.Name)
+			}
+			for line := range strings.Lines(b.Example) {
+				if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 76 {
+					t.Errorf("the example of %s has a line that kinfra doc can't show in 80 columns: %s", b.Name, line)
+				}
+			}
 			if b.Result != "" {
 				phrase("the result of "+b.Name, b.Result)
 			}

@@ -22,6 +22,11 @@ func checkBuiltin() table.Builtin {
 		Result: "a handle with `name` and `ok` (bool), for the needs of later checks",
 		Errors: "A name used twice.",
 		Run:    runCheck,
+		Example: `def two_lines():
+    expect.equal(len(fs.read("notes.txt").splitlines()), 2)
+
+there = check("they exist", lambda: expect.true(fs.exists("notes.txt")))
+check("they have two lines", two_lines, needs = [there]).ok  # -> True`,
 	}
 }
 

@@ -36,6 +36,8 @@ func onExitBuiltin() table.Builtin {
 			s.run.exits = append(s.run.exits, c.Callable("run"))
 			return starlark.None, nil
 		},
+		Example: `dir = fs.temp_dir("build-")
+on_exit(lambda: fs.remove(dir))`,
 	}
 }
 

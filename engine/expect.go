@@ -26,10 +26,15 @@ func expectModule() table.Module {
 			{
 				Name: "expect.equal", Doc: "Fails unless two values are equal.", Run: expectEqual,
 				Params: []table.Param{got, {Name: "want", Type: table.Any(), Help: "the value that is expected"}, what},
+				Example: `expect.equal(len([1, 2]), 2, what = "how many there are")
+expect.equal("a", "b")  # fails: expected "b"`,
 			},
 			{
 				Name: "expect.contains", Doc: "Fails unless a text contains another, a list an element, or a dict a key.", Run: expectContains,
 				Params: []table.Param{got, {Name: "want", Type: table.Any(), Help: "what must be in it"}, what},
+				Example: `expect.contains("hello world", "world")
+expect.contains({"web": 7000}, "web")
+expect.contains([1, 2], 3)  # fails: expected 3 in it`,
 			},
 			{
 				Name: "expect.matches", Doc: "Fails unless a text has a match of a regular expression.", Run: expectMatches,
@@ -37,14 +42,17 @@ func expectModule() table.Module {
 					{Name: "got", Type: table.String(), Help: "the text that is there"},
 					{Name: "pattern", Type: table.String(), Help: "an expression in RE2 syntax"}, what,
 				},
+				Example: `expect.matches("slot-12", "^slot-[0-9]+$")`,
 			},
 			{
 				Name: "expect.true", Doc: "Fails unless a value is true.", Params: []table.Param{got, what},
-				Run: func(c *table.Call) (starlark.Value, error) { return expectTruth(c, true) },
+				Run:     func(c *table.Call) (starlark.Value, error) { return expectTruth(c, true) },
+				Example: `expect.true(fs.exists("notes.txt"), what = "there are notes")`,
 			},
 			{
 				Name: "expect.false", Doc: "Fails unless a value is false.", Params: []table.Param{got, what},
-				Run: func(c *table.Call) (starlark.Value, error) { return expectTruth(c, false) },
+				Run:     func(c *table.Call) (starlark.Value, error) { return expectTruth(c, false) },
+				Example: `expect.false([], what = "anything left")`,
 			},
 			{
 				Name: "expect.fails", Doc: "Fails unless a function fails.", Run: expectFails,
@@ -52,7 +60,8 @@ func expectModule() table.Module {
 					{Name: "run", Type: table.Function(0), Help: "called without arguments"},
 					{Name: "message", Type: table.String(), Named: true, Optional: true, Help: "a text that the error's message must contain"},
 				},
-				Result: "the error's message",
+				Result:  "the error's message",
+				Example: `expect.fails(lambda: fs.read("missing.txt"), message = "no such file")`,
 			},
 		},
 	}

@@ -15,16 +15,16 @@ import (
 )
 
 // delegate declares a function of one of Starlark's own libraries.
-func delegate(library *starlarkstruct.Module, name, doc, result string, params ...table.Param) table.Builtin {
+func delegate(library *starlarkstruct.Module, name, doc, result, example string, params ...table.Param) table.Builtin {
 	return table.Builtin{
-		Name: library.Name + "." + name, Doc: doc, Params: params, Result: result,
+		Name: library.Name + "." + name, Doc: doc, Params: params, Result: result, Example: example,
 		Run: func(c *table.Call) (starlark.Value, error) {
 			var args starlark.Tuple
 			var named []starlark.Tuple
-			for _, p := range params {
+			for i, p := range params {
 				switch v := c.Value(p.Name); {
 				case v == nil:
-				case p.Optional:
+				case p.Named || len(args) < i: // one before it was left out
 					named = append(named, starlark.Tuple{starlark.String(p.Name), v})
 				default:
 					args = append(args, v)
@@ -46,10 +46,11 @@ func jsonModule() table.Module {
 	return table.Module{
 		Name: "json", Doc: "Reads and writes JSON.",
 		Builtins: []table.Builtin{
-			delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted.", "a string", value),
-			shallow(delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", text,
+			delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted.", "a string", `json.encode({"b": [1, None], "a": "x"})  # -> '{"a":"x","b":[1,null]}'`, value),
+			shallow(delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", `json.decode('{"a": [1, 2.5, null]}')  # -> {"a": [1, 2.5, None]}
+json.decode("not JSON", default = {})  # -> {}`, text,
 				table.Param{Name: "default", Type: table.Any(), Optional: true, Help: "what to give for a text that isn't JSON, instead of failing"})),
-			delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...),
+			delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", `json.indent('{"a":1}', indent = "  ")  # -> '{\n  "a": 1\n}'`, append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...),
 		},
 	}
 }
@@ -95,14 +96,14 @@ func timeModule() table.Module {
 	m := table.Module{
 		Name: "time", Doc: "Times and durations. The clock is the run's, so that a replay sees the same.",
 		Builtins: []table.Builtin{
-			delegate(startime.Module, "now", "Gives the time.", "a time, with attributes such as `year` and `unix`, and methods `format(layout)` and `in_location(name)`"),
-			delegate(startime.Module, "parse_duration", "Gives the duration of a text such as \"1h30m\".", "a duration, with attributes such as `seconds`",
+			delegate(startime.Module, "now", "Gives the time.", "a time, with attributes such as `year` and `unix`, and methods `format(layout)` and `in_location(name)`", `print("It is " + time.now().format("2006-01-02 15:04"))`),
+			delegate(startime.Module, "parse_duration", "Gives the duration of a text such as \"1h30m\".", "a duration, with attributes such as `seconds`", `time.parse_duration("1h30m").minutes  # -> 90.0`,
 				table.Param{Name: "d", Type: table.String(), Help: "the text"}),
-			delegate(startime.Module, "parse_time", "Gives the time of a text.", "a time",
+			delegate(startime.Module, "parse_time", "Gives the time of a text.", "a time", `time.parse_time("2026-02-02T10:11:12Z").year  # -> 2026`,
 				table.Param{Name: "x", Type: table.String(), Help: "the text"},
 				table.Param{Name: "format", Type: table.String(), Optional: true, Help: "its layout, as Go writes it; RFC 3339 if left out"},
 				table.Param{Name: "location", Type: table.String(), Optional: true, Help: "the zone of a text without one; UTC if left out"}),
-			delegate(startime.Module, "from_timestamp", "Gives the time of a Unix timestamp.", "a time",
+			delegate(startime.Module, "from_timestamp", "Gives the time of a Unix timestamp.", "a time", `time.from_timestamp(86400).format("2006-01-02")  # -> "1970-01-02"`,
 				table.Param{Name: "sec", Type: table.Int(), Help: "seconds since 1970"}),
 		},
 	}
@@ -119,25 +120,25 @@ func constant(library *starlarkstruct.Module, name, doc string) table.Value {
 func mathModule() table.Module {
 	x := table.Param{Name: "x", Type: number(), Help: "a number"}
 	y := table.Param{Name: "y", Type: number(), Help: "a number"}
-	one := func(name, doc, result string) table.Builtin {
-		return delegate(starmath.Module, name, doc, result, x)
+	one := func(name, doc, result, example string) table.Builtin {
+		return delegate(starmath.Module, name, doc, result, example, x)
 	}
-	two := func(name, doc string) table.Builtin {
-		return delegate(starmath.Module, name, doc, "a float", x, y)
+	two := func(name, doc, example string) table.Builtin {
+		return delegate(starmath.Module, name, doc, "a float", example, x, y)
 	}
 	return table.Module{
 		Name: "math", Doc: "Numbers.",
 		Builtins: []table.Builtin{
-			one("ceil", "Rounds up.", "an int"),
-			one("floor", "Rounds down.", "an int"),
-			one("round", "Rounds to the nearest whole number, halves away from zero.", "a float"),
-			one("fabs", "Gives the absolute value.", "a float"),
-			one("sqrt", "Gives the square root.", "a float"),
-			one("exp", "Gives e to the power of x.", "a float"),
-			delegate(starmath.Module, "log", "Gives the logarithm of x, to the base e unless another is given.", "a float", x,
+			one("ceil", "Rounds up.", "an int", "math.ceil(1.2)  # -> 2"),
+			one("floor", "Rounds down.", "an int", "math.floor(1.8)  # -> 1"),
+			one("round", "Rounds to the nearest whole number, halves away from zero.", "a float", "math.round(1.5)  # -> 2.0"),
+			one("fabs", "Gives the absolute value.", "a float", "math.fabs(-1.5)  # -> 1.5"),
+			one("sqrt", "Gives the square root.", "a float", "math.sqrt(16)  # -> 4.0"),
+			one("exp", "Gives e to the power of x.", "a float", "math.exp(0)  # -> 1.0"),
+			delegate(starmath.Module, "log", "Gives the logarithm of x, to the base e unless another is given.", "a float", "math.log(8, 2)  # -> 3.0", x,
 				table.Param{Name: "base", Type: number(), Optional: true, Help: "the base"}),
-			two("pow", "Gives x to the power of y."),
-			two("mod", "Gives the remainder of x divided by y, with the sign of x."),
+			two("pow", "Gives x to the power of y.", "math.pow(2, 10)  # -> 1024.0"),
+			two("mod", "Gives the remainder of x divided by y, with the sign of x.", "math.mod(7, 3)  # -> 1.0"),
 		},
 		Values: []table.Value{
 			constant(starmath.Module, "pi", "The ratio of a circle's circumference to its diameter."),
@@ -168,6 +169,7 @@ func yamlModule() table.Module {
 					}
 					return fromYAML(&document)
 				},
+				Example: `yaml.decode("web: {ports: [80, 443]}")  # -> {"web": {"ports": [80, 443]}}`,
 			},
 			{
 				Name: "yaml.encode", Doc: "Gives the YAML text of a value.",
@@ -182,6 +184,7 @@ func yamlModule() table.Module {
 					out, err := blockYAML(data)
 					return starlark.String(out), err
 				},
+				Example: `print(yaml.encode({"web": [80, 443]}))`,
 			},
 		},
 	}

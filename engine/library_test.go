@@ -28,3 +28,19 @@ func TestDecodeDepth(t *testing.T) {
 		})
 	}
 }
+
+// TestOptionalArguments: an optional argument of Starlark's own libraries reaches the
+// function, by its place or by its name, also behind one that was left out.
+func TestOptionalArguments(t *testing.T) {
+	for _, expr := range []string{
+		`math.log(8, 2) == 3.0`, `math.log(8, base = 2) == 3.0`, `math.log(1) == 0.0`,
+		`json.decode("x", 1) == 1`, `json.decode("x", default = 2) == 2`,
+		`json.indent("[1]", indent = " ") == "[\n 1\n]"`, `json.indent("[1]", prefix = "> ") == "[\n> \t1\n> ]"`,
+		`time.parse_time("2026-01-02 03:04", "2006-01-02 15:04", "Europe/Berlin").unix == 1767319440`,
+		`time.parse_time("2026-01-02T03:04:00Z", location = "Europe/Berlin").unix == 1767323040`,
+	} {
+		if _, err := newMachine(t, "expect.true("+expr+")").load(); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}

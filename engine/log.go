@@ -18,6 +18,7 @@ func logModule() table.Module {
 				{Name: "message", Type: table.String(), Help: "what happened"},
 				{Name: "values", Type: table.Dict(), Optional: true, Help: "names and values that belong to it"},
 			},
+			Example: "log." + level.String() + `("looked for a slot", {"profile": "big", "found": None})`,
 			Run: func(c *table.Call) (starlark.Value, error) {
 				var pairs []any
 				if values := c.Dict("values"); values != nil {

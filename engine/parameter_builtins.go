@@ -25,12 +25,12 @@ func flagModule() table.Module {
 		Name: "flag",
 		Doc:  "The flags of a workflow. One that isn't given has its default, which is None (or an empty list, or False) unless it is said.",
 		Builtins: []table.Builtin{
-			flagBuiltin(boolKind, "Declares a switch: True when it is given.", starlark.False, common...),
-			flagBuiltin(intKind, "Declares a flag that takes a whole number.", starlark.None, withDefault(common, table.Int())...),
-			flagBuiltin(stringKind, "Declares a flag that takes a text.", starlark.None, append(withDefault(common, table.String()), choices)...),
-			flagBuiltin(durationKind, "Declares a flag that takes a duration such as 90s or 1h30m.", starlark.None, withDefault(common, table.Duration())...),
-			flagBuiltin(intsKind, "Declares a flag that takes whole numbers: given several times, or separated by commas.", nil, common...),
-			flagBuiltin(stringsKind, "Declares a flag that takes texts: given several times, or separated by commas.", nil, append(common[:2:2], choices)...),
+			flagBuiltin(boolKind, "Declares a switch: True when it is given.", `flags = {"force": flag.bool(short = "f", help = "Also claimed ones.")}`, starlark.False, common...),
+			flagBuiltin(intKind, "Declares a flag that takes a whole number.", `flags = {"retries": flag.int(default = 3, help = "How often to try again.")}`, starlark.None, withDefault(common, table.Int())...),
+			flagBuiltin(stringKind, "Declares a flag that takes a text.", `flags = {"form": flag.string(choices = ["text", "csv"], help = "The form.")}`, starlark.None, append(withDefault(common, table.String()), choices)...),
+			flagBuiltin(durationKind, "Declares a flag that takes a duration such as 90s or 1h30m.", `flags = {"within": flag.duration(default = "5m", help = "At most so long.")}`, starlark.None, withDefault(common, table.Duration())...),
+			flagBuiltin(intsKind, "Declares a flag that takes whole numbers: given several times, or separated by commas.", `flags = {"slot": flag.ints(help = "Only these slots.")}`, nil, common...),
+			flagBuiltin(stringsKind, "Declares a flag that takes texts: given several times, or separated by commas.", `flags = {"service": flag.strings(help = "Only these services.")}`, nil, append(common[:2:2], choices)...),
 		},
 	}
 }
@@ -40,9 +40,9 @@ func withDefault(params []table.Param, t table.Type) []table.Param {
 		table.Param{Name: "default", Type: t, Named: true, Optional: true, Help: "its value when it isn't given"})
 }
 
-func flagBuiltin(k kind, doc string, standard starlark.Value, params ...table.Param) table.Builtin {
+func flagBuiltin(k kind, doc, example string, standard starlark.Value, params ...table.Param) table.Builtin {
 	return table.Builtin{
-		Name: "flag." + string(k), Doc: doc, Params: params, Result: "a flag, for `workflow(flags = …)`",
+		Name: "flag." + string(k), Doc: doc, Params: params, Result: "a flag, for `workflow(flags = …)`", Example: example,
 		Errors: "A short form that isn't one letter.",
 		Run: func(c *table.Call) (starlark.Value, error) {
 			return newParameter(c, k, standard)
@@ -58,17 +58,17 @@ func argModule() table.Module {
 		Name: "arg",
 		Doc:  "The arguments of a workflow, in order.",
 		Builtins: []table.Builtin{
-			argBuiltin(intKind, "Declares an argument that is a whole number.", name, help, optional),
-			argBuiltin(stringKind, "Declares an argument that is a text.", name, help, optional,
+			argBuiltin(intKind, "Declares an argument that is a whole number.", `args = [arg.int("slot", optional = True, help = "The slot's number.")]`, name, help, optional),
+			argBuiltin(stringKind, "Declares an argument that is a text.", `args = [arg.string("state", choices = ["on", "off"])]`, name, help, optional,
 				table.Param{Name: "choices", Type: table.Strings(), Named: true, Optional: true, Help: "the values that it takes; any if left out"}),
-			argBuiltin(restKind, "Declares an argument that takes all that is left of the command line, flags included, as a list.", name, help),
+			argBuiltin(restKind, "Declares an argument that takes all that is left of the command line, flags included, as a list.", `args = [arg.string("service"), arg.rest("command", help = "A command.")]`, name, help),
 		},
 	}
 }
 
-func argBuiltin(k kind, doc string, params ...table.Param) table.Builtin {
+func argBuiltin(k kind, doc, example string, params ...table.Param) table.Builtin {
 	return table.Builtin{
-		Name: "arg." + string(k), Doc: doc, Params: params, Result: "an argument, for `workflow(args = […])`",
+		Name: "arg." + string(k), Doc: doc, Params: params, Result: "an argument, for `workflow(args = […])`", Example: example,
 		Run: func(c *table.Call) (starlark.Value, error) {
 			p, err := newParameter(c, k, starlark.None)
 			if err != nil {

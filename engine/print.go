@@ -61,7 +61,7 @@ func ErrorJSON(err error, code Code, sources diag.Sources) []byte {
 // ResultJSON is a result as --output json prints it for commands that aren't
 // scripts.
 func ResultJSON(command string, result any) ([]byte, error) {
-	data, err := json.Marshal(result)
+	data, err := plainJSON(result)
 	if err != nil {
 		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, err)
 	}
@@ -89,6 +89,15 @@ func encodeEvent(e *event.Event) []byte {
 		panic(err) // all fields are of types that have a JSON form
 	}
 	return append(line, '\n')
+}
+
+// plainJSON is a value's JSON with "<" and ">" as they are.
+func plainJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return out.Bytes(), err
 }
 
 func encode(o object) []byte {

@@ -156,7 +156,7 @@ func scan(src []byte) scanned {
 	last := strings.LastIndex(s.src, "workflow")
 	for tok := s.next(); tok.kind != endToken; tok = s.next() {
 		if first && tok.kind == stringToken {
-			found.doc = dedent(tok.value())
+			found.doc = Dedent(tok.value())
 		}
 		if first = false; s.pos > last+len("workflow") {
 			break
@@ -310,8 +310,8 @@ func isLetter(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c >= 0x80
 }
 
-// dedent takes from a docstring the indentation that its lines share.
-func dedent(doc string) string {
+// Dedent takes from a docstring the indentation that its lines share.
+func Dedent(doc string) string {
 	lines := strings.Split(strings.TrimSpace(doc), "\n")
 	shared := -1
 	for _, line := range lines[1:] {

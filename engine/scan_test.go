@@ -138,7 +138,7 @@ func FuzzScan(f *testing.F) {
 		if len(file.Stmts) > 0 {
 			if e, ok := file.Stmts[0].(*syntax.ExprStmt); ok {
 				if l, ok := e.X.(*syntax.Literal); ok && l.Token == syntax.STRING {
-					doc = dedent(l.Value.(string))
+					doc = Dedent(l.Value.(string))
 				} else {
 					return // an expression that may well begin with a string
 				}

@@ -33,6 +33,12 @@ func stepBuiltin() table.Builtin {
 		Result: "what run returns; in a dry run, a value known only when it runs if run asks for one",
 		Errors: "What run fails with; a name used twice; a result that has no JSON form.",
 		Run:    runStep,
+		Example: `def greet():
+    fs.write("greeting.txt", "hello")
+    return "greeting.txt"
+
+step("greet", greet, undo = lambda file: fs.remove(file))
+# -> "greeting.txt"`,
 	}
 }
 

@@ -36,6 +36,9 @@ func attemptBuiltin() table.Builtin {
 			}
 			return Struct("ok", err == nil, "value", v, "error", message), nil
 		},
+		Example: `result = attempt(lambda: fs.read("missing.txt"))
+result.ok  # -> False
+result.value  # -> None`,
 	}
 }
 
@@ -69,6 +72,10 @@ func evidenceBuiltin() table.Builtin {
 			}
 			return starlark.None, s.run.emit(&event.Event{Type: event.Noted, Key: s.node.key, Name: c.String("name"), Text: text})
 		},
+		Example: `def verify():
+    evidence("notes", fs.read("notes.txt"))
+
+check("the notes are there", verify)`,
 	}
 }
 
@@ -80,6 +87,8 @@ func plannedBuiltin() table.Builtin {
 		Run: func(c *table.Call) (starlark.Value, error) {
 			return starlark.Bool(stateOf(c.Thread).run.config.World.Planned()), nil
 		},
+		Example: `print("Would write the list" if planned() else "Wrote the list")
+planned()  # -> False`,
 	}
 }
 
@@ -106,6 +115,8 @@ func failBuiltin() table.Builtin {
 			}
 			return nil, &Error{Code: code, Message: strings.Join(parts, " "), Next: c.String("hint")}
 		},
+		Example: `fail("no slot is free", code = "unavailable", hint = "try again later")
+# fails: no slot is free`,
 	}
 }
 
@@ -136,6 +147,13 @@ func concludeBuiltin() table.Builtin {
 			}
 			return starlark.None, nil
 		},
+		Example: `def list_slots(args):
+    slots = registry.slots()
+    if not slots:
+        conclude("there are no slots", code = "unavailable")
+    return [s.id for s in slots]
+
+list_slots(None)  # -> [1, 2, 3]`,
 	}
 }
 
@@ -153,6 +171,8 @@ func resourceBuiltin() table.Builtin {
 			}
 			return starlark.String(file.Data), nil
 		},
+		Example: `resource("pool.star").splitlines()[0]
+# -> '"""A small pool, for tests of the builtins."""'`,
 	}
 }
 

@@ -27,6 +27,8 @@ func structBuiltin() table.Builtin {
 		Run: func(c *table.Call) (starlark.Value, error) {
 			return starlarkstruct.FromKeywords(starlarkstruct.Default, c.Keywords()), nil
 		},
+		Example: `point = struct(x = 1, y = 2)
+point.x + point.y  # -> 3`,
 	}
 }
 

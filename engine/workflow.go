@@ -49,6 +49,15 @@ func workflowBuiltin() table.Builtin {
 			}
 			return v, err
 		},
+		Example: `def hello(args):
+    return struct(text = "hello " + args.name)
+
+workflow(
+    command = "hello",
+    run = hello,
+    show = lambda result: print(result.text),
+    flags = {"name": flag.string(default = "you", help = "Whom to greet.")},
+)`,
 	}
 }
 

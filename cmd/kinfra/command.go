@@ -37,6 +37,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.undoCommand(),
 		a.checkCommand(),
 		a.fmtCommand(),
+		a.docCommand(),
 		a.scriptsCommand(),
 		a.trustCommand(),
 		a.versionCommand(),

@@ -55,8 +55,8 @@ func (m Module) markdown(b *strings.Builder) {
 	if m.Name != "" {
 		fmt.Fprintf(b, "\n%s\n", m.Doc)
 	}
-	if m.Type {
-		b.WriteString("\nThese are methods of such a value, not of a module.\n")
+	if note := m.Note(); note != "" {
+		fmt.Fprintf(b, "\n%s\n", note)
 	}
 	if len(m.Values) > 0 {
 		b.WriteString("\n")
@@ -69,13 +69,24 @@ func (m Module) markdown(b *strings.Builder) {
 	}
 }
 
+// Note is what a reader must know of a module beside what it is for.
+func (m Module) Note() string {
+	switch {
+	case m.Type:
+		return "These are methods of such a value, not of a module."
+	case m.Testing:
+		return "It is there only in tests, which kinfra test runs."
+	}
+	return ""
+}
+
 func (builtin *Builtin) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "\n### %s\n\n```python\n%s\n```\n\n%s\n", builtin.Name, builtin.Signature(), builtin.Doc)
 	if len(builtin.Params) > 0 {
 		b.WriteString("\n")
 	}
 	for _, p := range builtin.Params {
-		fmt.Fprintf(b, "- `%s`%s: %s\n", p.Name, p.describe(), p.Help)
+		fmt.Fprintf(b, "- `%s`%s: %s\n", p.Name, p.Describe(), p.Help)
 	}
 	if builtin.Result != "" {
 		fmt.Fprintf(b, "\n**Returns** %s.\n", builtin.Result)
@@ -83,10 +94,13 @@ func (builtin *Builtin) markdown(b *strings.Builder) {
 	if builtin.Errors != "" {
 		fmt.Fprintf(b, "\n**Errors:** %s\n", builtin.Errors)
 	}
+	if builtin.Example != "" {
+		fmt.Fprintf(b, "\n**Example**\n\n```python\n%s\n```\n", strings.TrimSpace(builtin.Example))
+	}
 }
 
-// describe says what a parameter takes, and whether it has to be given.
-func (p Param) describe() string {
+// Describe says what a parameter takes, and whether it has to be given.
+func (p Param) Describe() string {
 	switch {
 	case p.Rest:
 		return ", any number, each " + p.Type.Name

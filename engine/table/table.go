@@ -1,8 +1,8 @@
 // Package table declares the builtins that scripts can call. A builtin is
 // declared once, as a [Builtin]: its name, parameters, result and errors with a
-// line of help each, and the function behind it. Argument parsing, the messages
-// for wrong calls and the reference page all come from that declaration, so that
-// none can drift from the others.
+// line of help each, an example, and the function behind it. Argument parsing, the
+// messages for wrong calls, the reference page and `kinfra doc` all come from that
+// declaration, so that none can drift from the others.
 package table
 
 import (
@@ -20,6 +20,7 @@ type Module struct {
 	Name     string
 	Doc      string // what the module is for: one sentence, then the edges
 	Type     bool   // the builtins are methods of values, and the module has no name in scripts
+	Testing  bool   // scripts see it only while they are tested
 	Builtins []Builtin
 	Values   []Value
 }
@@ -43,6 +44,11 @@ type Builtin struct {
 	// Changes says that a call changes something outside of the run: files, processes,
 	// what others see. One with a parameter ReadOnly doesn't where that is True.
 	Changes bool
+
+	// Example is a few lines of Starlark that call it. "# -> VALUE" behind an
+	// expression says what it gives, "# fails: TEXT" that it fails and what the
+	// message has. Tests run it.
+	Example string
 }
 
 // ReadOnly is the parameter by which a script says that a call changes nothing.

@@ -119,6 +119,22 @@ func (f *Fake) Pass(d time.Duration) {
 	f.up += d
 }
 
+// Listen has an address ("127.0.0.1:8001") taken, or free.
+func (f *Fake) Listen(address string, taken bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Listeners == nil {
+		f.Listeners = map[string]bool{}
+	}
+	f.Listeners[address] = taken
+}
+
+func (f *Fake) taken(address string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Listeners[address]
+}
+
 // Reboot starts the machine anew. It doesn't end what runs in the test.
 func (f *Fake) Reboot() {
 	f.mu.Lock()
@@ -159,11 +175,11 @@ func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
 }
 
 // Listening implements World.
-func (f *Fake) Listening(_ context.Context, address string) bool { return f.Listeners[address] }
+func (f *Fake) Listening(_ context.Context, address string) bool { return f.taken(address) }
 
 // TryListen implements World.
 func (f *Fake) TryListen(_ context.Context, network, address string) error {
-	if f.Listeners[address] {
+	if f.taken(address) {
 		return listenError(network, address, syscall.EADDRINUSE)
 	}
 	return nil

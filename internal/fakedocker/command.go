@@ -1,0 +1,172 @@
+package fakedocker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/envfile"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// mostRead is the most bytes that a file of a project may have.
+const mostRead = 4 << 20
+
+// Run plays the docker command.
+func (e *Engine) Run(cmd world.Command) (world.Output, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	args := cmd.Args[1:]
+	if slices.Equal(args, []string{"compose", "version", "--short"}) {
+		return printed("2.40.3\n"), nil
+	}
+	if e.stopped {
+		return failed("Cannot connect to the Docker daemon. Is the docker daemon running?"), nil
+	}
+	switch {
+	case hasWords(args, "compose"):
+		return e.compose(cmd)
+	case hasWords(args, "volume", "ls"), hasWords(args, "network", "ls"):
+		return printed(""), nil // none is ever made
+	case hasWords(args, "rm"):
+		ids := args[slices.Index(args, "--")+1:]
+		e.remove(func(c Container) bool { return slices.Contains(ids, c.ID) })
+		return printed(""), nil
+	case hasWords(args, "logs"):
+		return printed(e.logs(func(c Container) bool { return c.ID == args[len(args)-1] })), nil
+	}
+	return unplayed(args)
+}
+
+func hasWords(args []string, words ...string) bool {
+	return len(args) >= len(words) && slices.Equal(args[:len(words)], words)
+}
+
+func printed(text string) world.Output { return world.Output{Stdout: []byte(text)} }
+
+func failed(format string, args ...any) world.Output {
+	return world.Output{Code: 1, Stderr: []byte(fmt.Sprintf(format, args...) + "\n")}
+}
+
+// unplayed is what becomes of a command that this Engine doesn't play.
+func unplayed(args []string) (world.Output, error) {
+	return world.Output{}, fmt.Errorf("the fake Docker Engine doesn't play docker %s", strings.Join(args, " "))
+}
+
+func (e *Engine) logs(match func(Container) bool) string {
+	text := ""
+	for _, c := range e.containers {
+		if match(c) {
+			text += c.Logs
+		}
+	}
+	return text
+}
+
+// project is the part of a Compose command before its subcommand.
+type project struct{ name, dir, envFile, file string }
+
+// parseProject reads it, and gives the subcommand with its arguments.
+func parseProject(args []string) (p project, command []string) {
+	flags := map[string]*string{"--project-name": &p.name, "--project-directory": &p.dir, "--env-file": &p.envFile, "--ansi": new(string)}
+	for len(args) >= 2 {
+		switch value := flags[args[0]]; {
+		case args[0] == "--file":
+			if p.file == "" { // the others only add mounts to it
+				p.file = args[1]
+			}
+		case value != nil:
+			*value = args[1]
+		default:
+			return p, args
+		}
+		args = args[2:]
+	}
+	return p, args
+}
+
+// compose plays docker compose.
+func (e *Engine) compose(cmd world.Command) (world.Output, error) {
+	p, command := parseProject(cmd.Args[2:])
+	own := func(c Container) bool { return c.Project == p.name }
+	if len(command) == 0 {
+		return unplayed(cmd.Args[1:])
+	}
+	switch command[0] {
+	case "up":
+		return e.up(p, cmd.Env)
+	case "down":
+		e.remove(own)
+		return printed(""), nil
+	case "restart":
+		for _, c := range slices.Clone(e.containers) {
+			if own(c) {
+				c.Outcome = e.outcome(c.Service)
+				e.put(c)
+			}
+		}
+		return printed(""), nil
+	case "logs":
+		return printed(e.logs(own)), nil
+	case "config", "exec":
+		return printed(""), nil
+	}
+	return unplayed(cmd.Args[1:])
+}
+
+// outcome is what becomes of a service: all is well unless the test says otherwise.
+func (e *Engine) outcome(service string) Outcome {
+	if o, said := e.outcomes[service]; said {
+		return o
+	}
+	return Outcome{State: Healthy}
+}
+
+// up starts the services of a project's file that don't run.
+func (e *Engine) up(p project, environ []string) (world.Output, error) {
+	file, env, err := e.read(p, environ)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	replicas, err := file.Replicas(env)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	ports, err := file.Published(env)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	for _, service := range slices.Sorted(maps.Keys(replicas)) {
+		own := slices.DeleteFunc(slices.Clone(ports), func(port compose.Port) bool { return port.Service != service })
+		for n := range replicas[service] {
+			e.put(Container{
+				Name: fmt.Sprintf("%s-%s-%d", p.name, service, n+1), Project: p.name, Service: service, Dir: p.dir,
+				Outcome: e.outcome(service), Ports: own,
+			})
+		}
+	}
+	return printed(""), nil
+}
+
+// read gives a project's file, and the variables that it sees.
+func (e *Engine) read(p project, environ []string) (*compose.File, map[string]string, error) {
+	data, err := e.machine.Host().ReadFile(p.envFile, mostRead)
+	if err != nil {
+		return nil, nil, err
+	}
+	env, err := envfile.Decode(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", p.envFile, err)
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	if data, err = e.machine.Host().ReadFile(p.file, mostRead); err != nil {
+		return nil, nil, err
+	}
+	file, err := compose.Parse(data)
+	return file, env, err
+}
