@@ -4,6 +4,7 @@ package docs_test
 import (
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -37,7 +38,7 @@ In them, ` + "`# -> `" + ` says what a line gives, and ` + "`# fails: `" + ` tha
 `
 
 func modules() []table.Module {
-	return append(engine.Modules(), builtins.Modules(builtins.Options{})...)
+	return slices.Concat(engine.Modules(), builtins.Modules(builtins.Options{}), builtins.TestModules(builtins.Options{}, nil))
 }
 
 // TestReference: the page is what the tables say.

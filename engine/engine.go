@@ -17,6 +17,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"github.com/ktrdr/kinfra/engine/cover"
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
@@ -38,6 +39,8 @@ type Config struct {
 	// it doesn't know.
 	Classify func(error) Code
 
+	Coverage Coverage // of scripts that are tested
+
 	Version string // of the binary, for reports
 
 	// Identity gives what the first event of the run says of it, as far as only the
@@ -55,6 +58,12 @@ type Config struct {
 	Timeout time.Duration // wall time of a run; 0: none
 	Output  Output
 	Log     hclog.Logger
+}
+
+// Coverage counts which statements of scripts run.
+type Coverage struct {
+	Profile *cover.Profile
+	Counts  func(layer.File) bool // whether a file counts; nil: none does
 }
 
 // Limits guard against mistakes in scripts.

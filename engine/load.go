@@ -14,6 +14,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"github.com/ktrdr/kinfra/engine/cover"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/nearest"
 	"github.com/ktrdr/kinfra/engine/table"
@@ -127,11 +128,11 @@ func (l *loader) module(file layer.File) (m *module, known bool) {
 }
 
 func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
-	program, err := l.program(file)
+	program, names, err := l.program(file)
 	if err != nil {
 		return nil, l.suggest(err)
 	}
-	globals, err := program.Init(t, l.run.names)
+	globals, err := program.Init(t, names)
 	if lacksName(err) {
 		err = &Error{Code: Usage, Message: err.Error(), Err: err}
 	}
@@ -145,15 +146,30 @@ func lacksName(err error) bool {
 	return ok && strings.HasPrefix(e.Msg, "load: name ") && strings.Contains(e.Msg, " not found in module ")
 }
 
-// program is what a file compiles to. A compiled form of it that another version of
-// Starlark has written is passed over, like one of another text.
-func (l *loader) program(file layer.File) (*starlark.Program, error) {
+// program is what a file compiles to, and the names that it sees. A compiled form of it
+// that another version of Starlark has written is passed over, like one of another text.
+func (l *loader) program(file layer.File) (*starlark.Program, starlark.StringDict, error) {
+	if c := l.run.config.Coverage; c.Counts != nil && c.Counts(file) {
+		return l.counted(file, c.Profile)
+	}
 	if compiled := file.Compiled(); compiled != nil {
 		if program, err := starlark.CompiledProgram(bytes.NewReader(compiled)); err == nil {
-			return program, nil
+			return program, l.run.names, nil
 		}
 	}
-	return compile(file, l.run.names)
+	program, err := compile(file, l.run.names)
+	return program, l.run.names, err
+}
+
+// counted is a program that counts which of its statements run.
+func (l *loader) counted(file layer.File, profile *cover.Profile) (*starlark.Program, starlark.StringDict, error) {
+	parsed, err := Parse(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := profile.Instrument(file.Data, parsed, l.run.names)
+	program, err := starlark.FileProgram(parsed, names.Has)
+	return program, names, err
 }
 
 func compile(file layer.File, names starlark.StringDict) (*starlark.Program, error) {

@@ -61,11 +61,20 @@ func ErrorJSON(err error, code Code, sources diag.Sources) []byte {
 // ResultJSON is a result as --output json prints it for commands that aren't
 // scripts.
 func ResultJSON(command string, result any) ([]byte, error) {
-	data, err := plainJSON(result)
-	if err != nil {
-		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, err)
+	return OutcomeJSON(command, result, nil, OK, nil)
+}
+
+// OutcomeJSON is ResultJSON of a command that may have failed all the same, with err.
+func OutcomeJSON(command string, result any, err error, code Code, sources diag.Sources) ([]byte, error) {
+	data, encodeErr := plainJSON(result)
+	if encodeErr != nil {
+		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, encodeErr)
 	}
-	return encode(object{Version: outputVersion, Command: command, Result: data}), nil
+	o := object{Version: outputVersion, Command: command, Result: data}
+	if err != nil {
+		o.Error = newErrorObject(err, code, sources)
+	}
+	return encode(o), nil
 }
 
 // ErrorEvent is an error as --output events prints it where no workflow has run.

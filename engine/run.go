@@ -42,6 +42,7 @@ type Run struct {
 	undos      []undo
 	exits      []starlark.Callable
 	conclusion *Error
+	result     starlark.Value // what the workflow returned
 }
 
 // NewRun prepares a run. It ends, at the latest, when ctx does; the cause of that,
@@ -160,6 +161,7 @@ func (r *Run) Execute(w *Workflow, args starlark.Value) error {
 	r.begin(w.Command)
 	main := r.mainState()
 	result, err := r.body(main, w, args)
+	r.result = result
 	err = r.end(main, err)
 	complete := err == nil || errors.Is(err, ErrChecksFailed) || err == error(r.conclusion)
 	if !complete {

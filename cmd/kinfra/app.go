@@ -38,6 +38,7 @@ type app struct {
 	identity event.Run   // what the record of the run says of it
 	past     *resumption // what the run goes on from; nil for a new one
 	recorded string      // the ID of the run's record, once it has one
+	tests    *testRun    // of which this execution is a part; nil outside of tests
 
 	run      *engine.Run // once a script is loaded
 	bound    map[*cobra.Command]*engine.Workflow
@@ -47,7 +48,12 @@ type app struct {
 
 func newApp(args []string, stdout, stderr io.Writer) *app {
 	holder := fmt.Sprintf("pid %d: kinfra %s", os.Getpid(), strings.Join(args, " "))
-	a := &app{args: args, stdout: stdout, stderr: stderr, real: world.Real(holder)}
+	return newAppOn(world.Real(holder), args, stdout, stderr)
+}
+
+// newAppOn is an execution on any machine.
+func newAppOn(w world.World, args []string, stdout, stderr io.Writer) *app {
+	a := &app{args: args, stdout: stdout, stderr: stderr, real: w}
 	a.globals.early(args)
 	return a
 }
@@ -87,9 +93,12 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 	if a.globals.dryRun {
 		a.world = world.Planned(a.real)
 	}
-	if a.past != nil {
+	switch {
+	case a.tests != nil:
+		a.layers = a.tests.layers
+	case a.past != nil:
 		a.layers = a.past.layers
-	} else {
+	default:
 		a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
 	}
 	if a.layers != nil {
@@ -146,6 +155,9 @@ func (a *app) config() *engine.Config {
 	}
 	if a.past != nil {
 		c.Resume = &a.past.Resume
+	}
+	if a.tests != nil {
+		a.tests.limit(c)
 	}
 	return c
 }

@@ -38,6 +38,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.checkCommand(),
 		a.fmtCommand(),
 		a.docCommand(),
+		a.testCommand(),
 		a.scriptsCommand(),
 		a.trustCommand(),
 		a.versionCommand(),

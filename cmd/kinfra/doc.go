@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ NAME is a module (slot), a builtin (slot.ensure, step), a value (math.pi) or a s
 
 // allModules is the tables of all that scripts can call.
 func (a *app) allModules() []table.Module {
-	return append(engine.Modules(), builtins.Modules(a.builtinOptions())...)
+	return slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions()), builtins.TestModules(a.builtinOptions(), nil))
 }
 
 // docText writes for this terminal.

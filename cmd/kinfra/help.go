@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.starlark.net/syntax"
+
+	"github.com/ktrdr/kinfra/engine"
 )
 
 // setHelp makes the help of the root and of groups a flat list of the commands below
@@ -89,7 +90,7 @@ func (a *app) broken() []error {
 			if err != nil {
 				continue
 			}
-			if _, err := (&syntax.FileOptions{Set: true}).Parse(file.Path(), file.Data, 0); err != nil {
+			if _, err := engine.Parse(file); err != nil {
 				all = append(all, err)
 			}
 		}

@@ -26,11 +26,16 @@ func Main() int {
 	if unwritten := stdout.unwritten(err); unwritten != nil {
 		err, a.printed, a.reported = unwritten, true, false // stderr is left to say so
 	}
+	return int(a.conclude(err))
+}
+
+// conclude says why the command failed, unless that has been said, and gives its code.
+func (a *app) conclude(err error) engine.Code {
 	code := (&engine.Config{Classify: classify}).CodeOf(err)
 	if err != nil && !a.reported {
 		a.report(err, code)
 	}
-	return int(code)
+	return code
 }
 
 // interruptible is a context that Ctrl-C, a request to terminate, or a terminal that is

@@ -273,10 +273,12 @@ func (a *app) checkReports() error {
 	return nil
 }
 
-// finish writes the reports that were asked for.
-func (a *app) finish(err error) error {
+func (a *app) finish(err error) error { return a.writeReports(a.run.Report(), err) }
+
+// writeReports writes the reports that were asked for of a run that ended with err.
+func (a *app) writeReports(run *report.Run, err error) error {
 	for _, wanted := range a.globals.reports {
-		if e := a.writeReport(wanted, a.run.Report()); e != nil && err == nil {
+		if e := a.writeReport(wanted, run); e != nil && err == nil {
 			err = e
 		}
 	}

@@ -78,7 +78,7 @@ func (a *app) showProject(project *layer.Project) {
 // confirmed asks on a terminal; elsewhere nobody could answer, and the command itself
 // is the answer.
 func (a *app) confirmed(question string) bool {
-	if a.globals.yes || a.globals.dryRun || !isatty.IsTerminal(os.Stdin.Fd()) {
+	if a.globals.yes || a.globals.dryRun || a.tests != nil || !isatty.IsTerminal(os.Stdin.Fd()) {
 		return true
 	}
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)

@@ -30,7 +30,7 @@ type Function struct {
 // OfScript reads what a file says of itself, without running it. A file that doesn't
 // parse is an error.
 func OfScript(file layer.File) (Script, error) {
-	parsed, err := (&syntax.FileOptions{Set: true}).Parse(file.Path(), file.Data, 0)
+	parsed, err := engine.Parse(file)
 	if err != nil {
 		return Script{}, err
 	}

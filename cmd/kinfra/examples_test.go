@@ -1,52 +1,30 @@
-package builtins
+package main
 
 import (
-	"context"
+	"bytes"
 	"fmt"
-	"path"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
+	"github.com/spf13/pflag"
 	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
-	"github.com/ktrdr/kinfra/internal/fakedocker"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/scripts"
 )
 
-// newExampleMachine is what every example sees, as docs/reference.md tells its reader:
-// the small pool of testdata/layer with its slots, in a git worktree with a file, on a
-// machine with Docker, git and kinfra.
-func newExampleMachine(t *testing.T) *machine {
-	m := newMachine(t)
-	engine := fakedocker.Install(m.fake)
-	m.fake.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
-		switch program := path.Base(cmd.Args[0]); {
-		case program == "docker":
-			return engine.Run(cmd)
-		case program == "git" && cmd.Args[1] == "rev-parse":
-			return world.Output{Stdout: []byte("4f2a9c1\n")}, nil
-		case program == "kinfra":
-			return world.Output{}, nil
-		}
-		return world.Output{Code: 1}, nil
-	}
-	m.fake.Write("/home/user/tree/.git", []byte("gitdir: /home/user/repo/.git\n"))
-	m.fake.Write("/home/user/tree/notes.txt", []byte("first line\nsecond line\n"))
-	m.fake.Dir = "/home/user/tree"
-	m.script("provision.star", "load(\"pool.star\", \"pool\")\n\nslot.ensure(pool.specs())\n")
-	if run, err := m.top("provision.star"); err != nil {
-		t.Fatal(m.explain(run, err))
-	}
-	return m
-}
-
-// TestExamples runs the example of every builtin, and holds its comments to what it
-// gives.
+// TestExamples runs the example of every builtin, on the machine of a test of scripts
+// with the small pool, and holds its comments to what it gives.
 func TestExamples(t *testing.T) {
-	for _, m := range append(engine.Modules(), Modules(Options{})...) {
+	for _, m := range newAppOn(world.NewFake(), nil, nil, nil).allModules() {
 		for _, b := range m.Builtins {
 			t.Run(b.Name, func(t *testing.T) { runExample(t, m, b) })
 		}
@@ -54,21 +32,54 @@ func TestExamples(t *testing.T) {
 }
 
 func runExample(t *testing.T, module table.Module, b table.Builtin) {
-	called := b.Name
-	if !module.Type && !regexp.MustCompile(`(^|[^\w.])`+regexp.QuoteMeta(called)+`\(`).MatchString(b.Example) {
+	if !module.Type && !regexp.MustCompile(`(^|[^\w.])`+regexp.QuoteMeta(b.Name)+`\(`).MatchString(b.Example) {
 		t.Fatalf("its example does not call it:\n%s", b.Example)
 	}
-	m := newExampleMachine(t)
-	m.script("example.star", checkedExample(t, b.Example))
-	run, workflows, err := m.load("example.star", true)
+	checked := checkedExample(t, b.Example)
+	shipped := layer.Embedded("kinfra", scripts.Files)
+	small := layer.Embedded("small", fstest.MapFS{
+		"pool.star":      fileOf(t, "../../builtins/testdata/layer/pool.star"),
+		"lib/parts.star": fileOf(t, "../../builtins/testdata/layer/lib/parts.star"),
+		"fixture.star":   fileOf(t, "testdata/fixture.star"),
+		"example.star":   {Data: []byte("load(\"fixture.star\", \"fixture\")\n\nfixture()\n\n" + checked)},
+	})
+	tests := &testRun{layers: &layer.Stack{Layers: []*layer.Layer{small, shipped}, Builtin: shipped}, timeout: time.Minute}
+	var out bytes.Buffer
+	run := engine.NewRun(t.Context(), tests.setup(&out))
+	defer run.Close()
+	file, err := small.Read("example.star")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workflows, err := run.Load(file, true)
 	if err == nil && len(workflows) > 0 {
-		_, err = m.command("example.star")
+		err = runDeclared(run, workflows[0])
 	} else {
 		err = run.Finish(err)
 	}
 	if err != nil {
-		t.Errorf("%s\n%s", m.explain(run, err), checkedExample(t, b.Example))
+		t.Errorf("%s\n%s%s", checked, diag.Of(err, run.Source)[0].Text(), out.String())
 	}
+}
+
+// runDeclared runs a workflow without flags.
+func runDeclared(run *engine.Run, w *engine.Workflow) error {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	w.AddFlags(flags)
+	args, err := w.Arguments(flags, nil)
+	if err != nil {
+		return err
+	}
+	return run.Execute(w, args)
+}
+
+func fileOf(t *testing.T, path string) *fstest.MapFile {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fstest.MapFile{Data: data}
 }
 
 // checkedExample is an example whose comments are checked: "# -> VALUE" and

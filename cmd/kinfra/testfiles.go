@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/suite"
+)
+
+// testFiles is what lies below the paths of kinfra test.
+type testFiles struct {
+	tests   []layer.File
+	scripts []layer.File // the others, in directories that were named
+}
+
+func isTestFile(name string) bool { return strings.HasSuffix(name, suite.Ending) }
+
+// findTestFiles finds the tests below paths, each once, in the order of the paths; below
+// the working directory and the project's scripts where there are none.
+func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, error) {
+	if len(paths) == 0 {
+		paths = []string{"."}
+		for _, l := range layers.Layers {
+			if l.Name == "project" {
+				paths = append(paths, l.Dir)
+			}
+		}
+	}
+	var found testFiles
+	seen := map[string]bool{}
+	for _, path := range paths {
+		full, err := absolute(a.real, path)
+		if err != nil {
+			return found, err
+		}
+		below, err := a.starFiles(full)
+		if err != nil {
+			var p *fs.PathError
+			if errors.As(err, &p) {
+				err = p.Err
+			}
+			return found, engine.UsageError("kinfra test wants files *"+suite.Ending+", or directories with such files", "looking for tests in %s: %v", path, err)
+		}
+		for _, name := range below {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			file, err := a.readInLayer(layers, name)
+			if err != nil {
+				return found, err
+			}
+			if isTestFile(name) {
+				found.tests = append(found.tests, file)
+			} else {
+				found.scripts = append(found.scripts, file)
+			}
+		}
+	}
+	if len(found.tests) == 0 {
+		return found, engine.UsageError("a test is a function test_* in a file *"+suite.Ending, "there are no tests in %s", strings.Join(paths, ", "))
+	}
+	return found, nil
+}
+
+// starFiles is the scripts at or below a path, sorted. Directories whose name begins
+// with a dot are left out, but for a project's scripts; so is what package managers fetch.
+func (a *app) starFiles(path string) ([]string, error) {
+	files := a.real.Host()
+	info, err := files.Lstat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode.IsDir() && isTestFile(path):
+		return []string{path}, nil
+	case !info.Mode.IsDir():
+		return nil, fmt.Errorf("the name of a file with tests ends in %s", suite.Ending)
+	}
+	entries, err := files.ReadDir(path)
+	var all []string
+	for _, e := range entries {
+		below := filepath.Join(path, e.Name)
+		switch hidden := strings.HasPrefix(e.Name, ".") && e.Name != projectDir; {
+		case e.Mode.IsDir() && !hidden && e.Name != "node_modules":
+			more, err := a.starFiles(below)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, more...)
+		case e.Mode.IsRegular() && filepath.Ext(e.Name) == ".star":
+			all = append(all, below)
+		}
+	}
+	slices.Sort(all)
+	return all, err
+}
+
+// readInLayer reads a file by its layer if it lies in one, so that its neighbours are
+// those that other scripts load; else by a layer of its directory.
+func (a *app) readInLayer(layers *layer.Stack, path string) (layer.File, error) {
+	for _, l := range layers.Layers {
+		if l.Dir == "" {
+			continue
+		}
+		if name, err := filepath.Rel(l.Dir, path); err == nil && filepath.IsLocal(name) {
+			return l.Read(filepath.ToSlash(name))
+		}
+	}
+	return a.readScript(path)
+}

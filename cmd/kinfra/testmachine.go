@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/builtins"
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// setup makes what one test gets: a machine in memory, and the modules by which it says
+// what that has.
+func (t *testRun) setup(out io.Writer) *engine.Config {
+	machine := builtins.NewTestMachine(t.command)
+	child := newAppOn(machine.World, nil, out, out)
+	child.tests, child.layers, child.world = t, t.layers, machine.World
+	config := child.config()
+	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
+	config.Timeout = t.timeout
+	return config
+}
+
+// command runs a command line of kinfra on a test's machine: all that main does, but
+// for the world and the layers.
+func (t *testRun) command(ctx context.Context, w world.World, args []string) builtins.Ran {
+	var stdout, stderr bytes.Buffer
+	child := newAppOn(w, args, &stdout, &stderr)
+	child.tests = t
+	err := child.main(ctx)
+	ran := builtins.Ran{Result: starlark.None}
+	if err != nil {
+		ran.Message = diag.Of(err, child.sources)[0].Message
+	}
+	if child.run != nil {
+		ran.Result = child.run.Result()
+	}
+	ran.Code = int(child.conclude(err))
+	ran.Stdout, ran.Stderr = stdout.Bytes(), stderr.Bytes()
+	return ran
+}
