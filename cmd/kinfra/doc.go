@@ -99,8 +99,8 @@ func suggestName(name string, names []string) string {
 	return nearest.Suggest(name+".star", names)
 }
 
-// docScripts is the scripts of the layers, those that go before others of their name,
-// and why some of them can't be read.
+// docScripts is the scripts of the layers but for their tests, those that go before
+// others of their name, and why some of them can't be read.
 func (a *app) docScripts() (scripts []doc.Script, problems []error) {
 	seen := map[string]bool{}
 	for _, l := range a.layers.Layers {
@@ -109,7 +109,7 @@ func (a *app) docScripts() (scripts []doc.Script, problems []error) {
 			problems = append(problems, err)
 		}
 		for _, name := range names {
-			if seen[name] || path.Ext(name) != ".star" {
+			if seen[name] || path.Ext(name) != ".star" || isTestFile(name) {
 				continue
 			}
 			seen[name] = true

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/cover"
@@ -71,9 +73,7 @@ func (a *app) test(ctx context.Context, o testOptions, paths []string) error {
 	t := &testRun{app: a, layers: layers, timeout: o.timeout}
 	if o.cover || o.listing != "" {
 		t.coverage = engine.Coverage{Profile: &cover.Profile{}, Counts: countsIn(layers, files.tests)}
-		if err := addScripts(t.coverage.Profile, files.scripts); err != nil {
-			return err
-		}
+		t.addScripts(files.scripts)
 	}
 	outcome := t.run(ctx, files.tests, wanted)
 	if ctx.Err() != nil {
@@ -95,24 +95,29 @@ func countsIn(layers *layer.Stack, tests []layer.File) func(layer.File) bool {
 	return func(file layer.File) bool { return known[file.Layer] && !isTestFile(file.Name) }
 }
 
-// addScripts has scripts count of which no test may load any.
-func addScripts(profile *cover.Profile, scripts []layer.File) error {
-	for _, file := range scripts {
-		parsed, err := engine.Parse(file)
-		if err != nil {
-			return err
-		}
-		profile.Add(file.Data, parsed)
-	}
-	return nil
-}
-
 // testRun is the tests of one command under way.
 type testRun struct {
 	app      *app
 	layers   *layer.Stack
 	timeout  time.Duration
 	coverage engine.Coverage
+}
+
+// addScripts has scripts count of which no test may load any. One that can't be parsed
+// can't be loaded, either, so it only gives a warning.
+func (t *testRun) addScripts(paths []string) {
+	for _, path := range paths {
+		file, err := t.app.readInLayer(t.layers, path)
+		if err == nil {
+			var parsed *syntax.File
+			if parsed, err = engine.Parse(file); err == nil {
+				t.coverage.Profile.Add(file.Data, parsed)
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(t.app.stderr, "warning: its statements don't count: %s\n", err)
+		}
+	}
 }
 
 // mostSteps is how many steps of execution a run in a test may take: a second or so.
@@ -143,14 +148,27 @@ func (o testOutcome) failed() int {
 	return n
 }
 
-// run runs the tests of the files whose names match.
+// teller prints how tests end, as they do: for people, that is.
+func (t *testRun) teller() *testTeller {
+	if t.app.globals.output == engine.JSON {
+		return &testTeller{out: io.Discard}
+	}
+	return &testTeller{out: t.app.stdout}
+}
+
+// run runs the tests of the files whose names match, and tells how they end.
 func (t *testRun) run(ctx context.Context, files []layer.File, wanted *regexp.Regexp) testOutcome {
 	s := &suite.Suite{Setup: t.setup, Clock: t.app.real.Now}
 	o := testOutcome{began: t.app.real.Now()}
+	tell := t.teller()
 	var tests []suite.Test
 	s.FindAll(ctx, files, func(f suite.Found) {
-		if f.Err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return
+		}
+		if f.Err != nil {
 			o.broken = append(o.broken, f)
+			tell.broken(f)
 			return
 		}
 		for _, test := range f.Tests {
@@ -159,7 +177,13 @@ func (t *testRun) run(ctx context.Context, files []layer.File, wanted *regexp.Re
 			}
 		}
 	})
-	s.Run(ctx, tests, func(r suite.Result) { o.results = append(o.results, r) })
+	s.Run(ctx, tests, func(r suite.Result) {
+		if ctx.Err() == nil {
+			o.results = append(o.results, r)
+			tell.result(r)
+		}
+	})
+	tell.fileEnds()
 	if t.coverage.Profile != nil {
 		o.coverage = t.coverage.Profile.Files()
 	}

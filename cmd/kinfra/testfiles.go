@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/layer"
@@ -16,7 +17,7 @@ import (
 // testFiles is what lies below the paths of kinfra test.
 type testFiles struct {
 	tests   []layer.File
-	scripts []layer.File // the others, in directories that were named
+	scripts []string // the paths of the others, in directories that were named
 }
 
 func isTestFile(name string) bool { return strings.HasSuffix(name, suite.Ending) }
@@ -52,15 +53,15 @@ func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, err
 				continue
 			}
 			seen[name] = true
+			if !isTestFile(name) {
+				found.scripts = append(found.scripts, name)
+				continue
+			}
 			file, err := a.readInLayer(layers, name)
 			if err != nil {
 				return found, err
 			}
-			if isTestFile(name) {
-				found.tests = append(found.tests, file)
-			} else {
-				found.scripts = append(found.scripts, file)
-			}
+			found.tests = append(found.tests, file)
 		}
 	}
 	if len(found.tests) == 0 {
@@ -69,26 +70,32 @@ func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, err
 	return found, nil
 }
 
-// starFiles is the scripts at or below a path, sorted. Directories whose name begins
-// with a dot are left out, but for a project's scripts; so is what package managers fetch.
+// starFiles is the file with tests at a path, or the scripts below it, sorted.
 func (a *app) starFiles(path string) ([]string, error) {
-	files := a.real.Host()
-	info, err := files.Lstat(path)
+	if isTestFile(path) {
+		_, err := a.real.Host().Lstat(path)
+		return []string{path}, err
+	}
+	info, err := a.real.Root(path).Lstat(".") // through a link, if the path is one
 	switch {
+	case errors.Is(err, syscall.ENOTDIR), err == nil && !info.Mode.IsDir():
+		return nil, fmt.Errorf("the name of a file with tests ends in %s", suite.Ending)
 	case err != nil:
 		return nil, err
-	case !info.Mode.IsDir() && isTestFile(path):
-		return []string{path}, nil
-	case !info.Mode.IsDir():
-		return nil, fmt.Errorf("the name of a file with tests ends in %s", suite.Ending)
 	}
-	entries, err := files.ReadDir(path)
+	return a.starFilesBelow(path)
+}
+
+// starFilesBelow leaves out directories whose name begins with a dot, but for a
+// project's scripts, and what package managers fetch.
+func (a *app) starFilesBelow(dir string) ([]string, error) {
+	entries, err := a.real.Host().ReadDir(dir)
 	var all []string
 	for _, e := range entries {
-		below := filepath.Join(path, e.Name)
+		below := filepath.Join(dir, e.Name)
 		switch hidden := strings.HasPrefix(e.Name, ".") && e.Name != projectDir; {
 		case e.Mode.IsDir() && !hidden && e.Name != "node_modules":
-			more, err := a.starFiles(below)
+			more, err := a.starFilesBelow(below)
 			if err != nil {
 				return nil, err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 
 	"go.starlark.net/starlark"
@@ -33,7 +34,7 @@ func (t *testRun) command(ctx context.Context, w world.World, args []string) bui
 	child.tests = t
 	err := child.main(ctx)
 	ran := builtins.Ran{Result: starlark.None}
-	if err != nil {
+	if _, spoken := errors.AsType[*engine.ExitError](err); err != nil && !spoken {
 		ran.Message = diag.Of(err, child.sources)[0].Message
 	}
 	if child.run != nil {

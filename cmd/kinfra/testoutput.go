@@ -29,7 +29,8 @@ func (a *app) concludeTests(o testOutcome, opts testOptions) error {
 		a.stdout.Write(data)
 		a.printed, a.reported = true, err != nil
 	} else {
-		o.text(a.stdout)
+		fmt.Fprintf(a.stdout, "%d of %d tests passed\n", len(o.results)-o.failed(), len(o.results))
+		o.coverageText(a.stdout)
 	}
 	if e := a.writeListing(o.coverage, opts.listing); e != nil {
 		return e
@@ -53,46 +54,44 @@ func (o testOutcome) err() error {
 	return nil
 }
 
-// text prints a line for each file, what is wrong with tests that failed, and the
-// coverage.
-func (o testOutcome) text(out io.Writer) {
-	for _, f := range o.broken {
-		fmt.Fprintf(out, "FAIL  %s: it does not load\n", f.File.Path())
-		for _, d := range diag.Of(f.Err, f.Sources) {
-			io.WriteString(out, indented(d.Text()))
-		}
-	}
-	for i := 0; i < len(o.results); {
-		end := i
-		for end < len(o.results) && o.results[end].File.Path() == o.results[i].File.Path() {
-			end++
-		}
-		fileText(out, o.results[i:end])
-		i = end
-	}
-	fmt.Fprintf(out, "%d of %d tests passed\n", len(o.results)-o.failed(), len(o.results))
-	o.coverageText(out)
+// testTeller prints what is wrong with tests that fail, and a line for each file.
+type testTeller struct {
+	out    io.Writer
+	file   string // of the last result
+	passed int    // of that file
 }
 
-// fileText prints how the tests of a file ended.
-func fileText(out io.Writer, results []suite.Result) {
-	passed := 0
-	for _, r := range results {
-		if r.Err == nil {
-			passed++
-			continue
-		}
-		fmt.Fprintf(out, "FAIL  %s\n", diag.Printable(r.FullName()))
-		for _, d := range r.Problem {
-			io.WriteString(out, indented(d.Text()))
-		}
-		if r.Output != "" {
-			io.WriteString(out, indented("it printed:\n"+indented(diag.Printable(r.Output))))
-		}
+func (t *testTeller) broken(f suite.Found) {
+	fmt.Fprintf(t.out, "FAIL  %s: it does not load\n", f.File.Path())
+	for _, d := range diag.Of(f.Err, f.Sources) {
+		io.WriteString(t.out, indented(d.Text()))
 	}
-	if passed > 0 {
-		fmt.Fprintf(out, "ok    %s: %d passed\n", results[0].File.Path(), passed)
+}
+
+func (t *testTeller) result(r suite.Result) {
+	if file := r.File.Path(); file != t.file {
+		t.fileEnds()
+		t.file = file
 	}
+	if r.Err == nil {
+		t.passed++
+		return
+	}
+	fmt.Fprintf(t.out, "FAIL  %s\n", diag.Printable(r.FullName()))
+	for _, d := range r.Problem {
+		io.WriteString(t.out, indented(d.Text()))
+	}
+	if r.Output != "" {
+		io.WriteString(t.out, indented("it printed:\n"+indented(diag.Printable(r.Output))))
+	}
+}
+
+// fileEnds says how many tests of a file passed, once all have been told of.
+func (t *testTeller) fileEnds() {
+	if t.passed > 0 {
+		fmt.Fprintf(t.out, "ok    %s: %d passed\n", t.file, t.passed)
+	}
+	t.passed = 0
 }
 
 func indented(text string) string {

@@ -1,6 +1,7 @@
 // Package cover counts which statements of scripts run, by a call that it puts before
 // each of them. The positions of what stands in the file stay as they are, so errors
-// and their frames are the same as without.
+// and their frames are the same as without. (But for a function that calls itself, which
+// is refused before it begins: that is said to be at its first statement.)
 //
 // A statement counts once for each place where it stands. The expression of a lambda
 // is one, too. Docstrings and loads are none: the one does nothing, the other is done
