@@ -42,8 +42,7 @@ func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, err
 		}
 		below, err := a.starFiles(full)
 		if err != nil {
-			var p *fs.PathError
-			if errors.As(err, &p) {
+			if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == full {
 				err = p.Err
 			}
 			return found, engine.UsageError("kinfra test wants files *"+suite.Ending+", or directories with such files", "looking for tests in %s: %v", path, err)
