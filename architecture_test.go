@@ -53,7 +53,7 @@ var rules = []struct {
 	{"engine", `docker|compose-go|gjson|cobra`},
 	{"internal", module + `(engine|builtins|scripts|cmd|bench)`},
 	{"internal", `go\.starlark\.net`},
-	{"internal/world", module},
+	{"internal/world/", module},
 	{"internal/hint", module},
 	{"internal/interpolate", module},
 	{"internal/envfile", module + `internal/(registry|slot|ports|compose)`},

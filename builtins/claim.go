@@ -63,6 +63,8 @@ claim.find("/home/user")  # fails: holds no slot`,
 				Name: "claim.gone", Doc: "Tells whether a worktree is gone: nothing is at its path, or a file.",
 				Params: []table.Param{{Name: "worktree", Type: table.String(), Help: "its path"}},
 				Result: "a bool; False for one that can't be looked at", Run: d.isGone,
+				Example: `claim.gone("/home/user/tree")  # -> False
+claim.gone("/home/user/removed")  # -> True`,
 			},
 			{
 				Name: "claim.release", Changes: true, Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",

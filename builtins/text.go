@@ -21,6 +21,7 @@ func textModule() table.Module {
 				Name: "text.line", Doc: "Gives a text, of which somebody else has written a part, as it can stand within a line: quoted where it has characters that aren't seen, such as line breaks.",
 				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the text"}},
 				Result: "a string", Run: textLine,
+				Example: `text.line("one\ntwo")  # -> "\"one\\ntwo\""`,
 			},
 			{
 				Name: "text.table", Doc: "Gives a table with a line for the header and one for each row, its columns aligned.",

@@ -31,6 +31,8 @@ func parallelBuiltin() table.Builtin {
 		Result: "a list of what the calls returned, frozen",
 		Errors: "What the calls fail with, all of it; a file that is still loading; calls nested deeper than 16.",
 		Run:    runParallel,
+		Example: `parallel(["a", "b"], lambda name: name.upper())  # -> ["A", "B"]
+parallel([1, 2], lambda n: fail("no %d" % n), limit = 1)  # fails: no 1`,
 	}
 }
 

@@ -23,6 +23,8 @@ func waitBuiltin() table.Builtin {
 		Result: "the first value that is true; in a dry run, a value known only when it runs if there is none yet",
 		Errors: "What the function fails with; the time is over (exit code 124): then what was last seen.",
 		Run:    runWait,
+		Example: `wait_until(lambda: fs.stat("notes.txt"), timeout = "10s").kind  # -> "file"
+wait_until(lambda: 0, timeout = "1s")  # fails: last seen: 0`,
 	}
 }
 

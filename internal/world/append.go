@@ -55,40 +55,30 @@ func (a *realAppender) Sync() error  { return a.fault(a.file.Sync()) }
 func (a *realAppender) Close() error { return a.fault(a.file.Close()) }
 
 func (f *treeFiles) Append(name string) (Appender, error) {
-	a := &treeAppender{files: f, name: name}
-	_, err := a.Write(nil) // refuses what can't be added to
+	a := &treeAppender{tree: f.tree}
+	err := f.visit(opAppend, name, false, func(at spot) (err error) {
+		if err = f.tree.appendable(at.node); err == nil {
+			a.file, err = f.tree.load(at.node)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// treeAppender adds to a file of a tree, by its name: trees don't know of open files.
+// treeAppender adds to a file of a tree, wherever that is moved to meanwhile.
 type treeAppender struct {
-	files *treeFiles
-	name  string
+	tree *tree
+	file *node
 }
 
 func (a *treeAppender) Write(data []byte) (int, error) {
-	tree := a.files.tree
-	err := a.files.visit(opAppend, a.name, false, func(at spot) error {
-		if err := tree.appendable(at.node); err != nil {
-			return err
-		}
-		if len(data) == 0 {
-			return nil
-		}
-		file, err := tree.load(at.node)
-		if err != nil {
-			return err
-		}
-		file.data = slices.Concat(file.data, data)
-		file.info.Size, file.info.ModTime = int64(len(file.data)), tree.now()
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
+	a.tree.mu.Lock()
+	defer a.tree.mu.Unlock()
+	a.file.data = slices.Concat(a.file.data, data)
+	a.file.info.Size, a.file.info.ModTime = int64(len(a.file.data)), a.tree.now()
 	return len(data), nil
 }
 
