@@ -23,13 +23,27 @@ type Options struct {
 	Globals []string
 
 	Version string // of the binary
+
+	// PoolsDir is where the list of this machine's pools is kept; empty for nowhere.
+	PoolsDir string
+
+	// Source says where pool.star is from: its file, and the directory of the project
+	// that brings it along; each empty if there is none. It may be nil.
+	Source func() (file, project string)
+}
+
+func (o Options) source() (file, project string) {
+	if o.Source == nil {
+		return "", ""
+	}
+	return o.Source()
 }
 
 // Modules is the tables of all builtins, for one run.
 func Modules(o Options) []table.Module {
 	d := &domain{options: o}
 	return []table.Module{
-		ruleModule(), d.slotModule(), poolMethods(), d.registryModule(), d.claimModule(), d.stackModule(), d.portsModule(), composeModule(),
+		ruleModule(), d.slotModule(), poolMethods(), d.registryModule(), d.claimModule(), d.stackModule(), d.portsModule(), d.poolsModule(), composeModule(),
 		fsModule(), pathModule(), envModule(), procModule(), d.kinfraModule(), textModule(),
 	}
 }

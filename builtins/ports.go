@@ -24,12 +24,21 @@ func (d *domain) portsModule() table.Module {
 				Name: "ports.verify",
 				Doc: "Checks the ports of the whole pool before anything is written: no port twice (within a slot, between slots, " +
 					"with slot 0), every port in 1024–65535, and the compose file publishing, under the slot's environment, all of them and no other.",
-				Params: []table.Param{pool},
+				Params: []table.Param{pool, {Name: "others", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also that no port and no Compose project is one that another pool of this machine has registered; slot.ensure looks at that by itself where it writes something. Not so with --root, which is for trying things out"}},
 				Errors: "A violation, which names both claimants of a port and points to the lines of their rules.",
-				Run:    verifyPorts,
+				Run:    d.verifyPorts,
 				Example: `load("pool.star", "pool")
 
 ports.verify(pool)`,
+			},
+			{
+				Name: "ports.others", Doc: "Gives the ports that the other pools of this machine have registered.",
+				Params: []table.Param{pool},
+				Result: "`struct(ports, problems)`: ports is a list of `struct(pool, root, slot, name, number)`, by pool, problems a list of why a pool's ports are not known",
+				Run:    d.otherPorts,
+				Example: `load("pool.star", "pool")
+
+ports.others(pool).ports  # -> []`,
 			},
 			{
 				Name: "ports.table", Doc: "Gives every port of the pool, that of slot 0 included.",
@@ -70,7 +79,7 @@ func portTable(c *table.Call) (starlark.Value, error) {
 	return starlark.NewList(rows), nil
 }
 
-func verifyPorts(c *table.Call) (starlark.Value, error) {
+func (d *domain) verifyPorts(c *table.Call) (starlark.Value, error) {
 	p := c.Value("pool").(*Pool)
 	reserved, err := p.portsOf(c.Thread, 0)
 	if err != nil {
@@ -91,7 +100,11 @@ func verifyPorts(c *table.Call) (starlark.Value, error) {
 	if err := ports.Verify(claims); err != nil {
 		return nil, p.pointToRules(err)
 	}
-	return starlark.None, p.verifyPublished(specs)
+	if err := p.verifyPublished(specs); err != nil || !c.Bool("others") || d.options.RootFlag != "" {
+		return starlark.None, err
+	}
+	others, _ := d.pools(c.Thread).Others(engine.Context(c.Thread), p.root)
+	return starlark.None, p.apart(others, claims, p.projects())
 }
 
 func claimsOf(id int, all []registry.Count) []ports.Claim {
@@ -104,7 +117,12 @@ func claimsOf(id int, all []registry.Count) []ports.Claim {
 
 // pointToRules makes the violations of an error point to the rules of their ports.
 func (p *Pool) pointToRules(err error) error {
-	rule := func(c ports.Claim) starlark.Value { return p.portRules[slices.Index(p.portNames, c.Name)] }
+	rule := func(c ports.Claim) starlark.Value {
+		if i := slices.Index(p.portNames, c.Name); i >= 0 && !c.Foreign {
+			return p.portRules[i]
+		}
+		return nil
+	}
 	point := func(err error) error {
 		var collision *ports.Collision
 		var out *ports.OutOfRange

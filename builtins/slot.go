@@ -25,13 +25,14 @@ func (d *domain) slotModule() table.Module {
 			{
 				Name: "slot.ensure", Changes: true,
 				Doc: "Makes slots what their specs say, and announces what became of each: created, repaired, refreshed or skipped. " +
-					"One that differs is left alone unless it is refreshed; one that is claimed is never touched.",
+					"One that differs is left alone unless it is refreshed; one that is claimed is never touched. " +
+					"Where something is written, the pool is put on the list of this machine's pools, and a port or Compose project of another of them is refused; not so with --root, which is for trying things out.",
 				Params: []table.Param{
 					{Name: "specs", Type: table.ListOf("a list of specs", table.Of[*specValue]("a spec")), Help: "the slots as they should be: pool.specs()"},
 					{Name: "refresh", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "bring slots that differ into line"},
 				},
 				Result: "a list of " + result + " in the order of the specs; `action` is created, skipped, repaired, refreshed or drifted, `drift` a list of `struct(field, have, want)`",
-				Errors: "A registry that can't be read, a slot that can't be repaired, a disk that is full: then no slot is half there.",
+				Errors: "A registry that can't be read, a slot that can't be repaired, what another pool has (4), a disk that is full: then no slot is half there.",
 				Run:    d.ensure,
 				Example: `load("pool.star", "pool")
 
@@ -77,7 +78,11 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 			}
 			specs = append(specs, s.spec)
 		}
-		return slot.Ensure(ctx, w, store, specs, slot.Options{Refresh: c.Bool("refresh"), Report: report})
+		options := slot.Options{Refresh: c.Bool("refresh"), Report: report}
+		if p, err := d.current(c.Thread); err == nil && d.options.RootFlag == "" {
+			d.keepApart(c, p, &options)
+		}
+		return slot.Ensure(ctx, w, store, specs, options)
 	})
 }
 
@@ -87,7 +92,11 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 		if c.Bool("force") {
 			options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
 		}
-		return slot.Remove(ctx, w, store, c.Ints("only"), options)
+		results, err := slot.Remove(ctx, w, store, c.Ints("only"), options)
+		if err == nil {
+			err = d.forgetEmpty(c, store)
+		}
+		return results, err
 	})
 }
 
@@ -107,6 +116,15 @@ func (d *domain) changed(c *table.Call, change func(context.Context, world.World
 		return nil, named(c, err)
 	}
 	return engine.List(results, resultValue), nil
+}
+
+// forgetEmpty takes a pool without slots off the list of this machine's pools.
+func (d *domain) forgetEmpty(c *table.Call, store *registry.Store) error {
+	reg, err := store.Load(engine.Context(c.Thread))
+	if err != nil || len(reg.Slots()) > 0 {
+		return err
+	}
+	return d.pools(c.Thread).Forget(store.Root())
 }
 
 // putClaimsBack brings the registry into line with what kinfra knows of its claims, so

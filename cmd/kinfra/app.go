@@ -181,6 +181,10 @@ func (a *app) builtinOptions() builtins.Options {
 	if o.Root = o.RootFlag; o.Root == "" {
 		o.Root, _ = a.real.Getenv("KINFRA_ROOT")
 	}
+	if dir := stateDir(a.real); dir != "" {
+		o.PoolsDir = filepath.Join(dir, "pools")
+	}
+	o.Source = a.poolSource
 	if a.globals.scripts != "" {
 		o.Globals = append(o.Globals, "--scripts", a.globals.scripts)
 	}

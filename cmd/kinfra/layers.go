@@ -117,11 +117,28 @@ func findProject(w world.World, from string) (*layer.Project, error) {
 }
 
 func openTrust(w world.World) (*layer.Trust, error) {
-	dir := xdg(w, "XDG_STATE_HOME", ".local/state")
+	dir := stateDir(w)
 	if dir == "" {
 		return nil, errors.New("neither HOME nor XDG_STATE_HOME is set, so it isn't known which scripts are trusted: set HOME")
 	}
 	return layer.OpenTrust(w, filepath.Join(dir, "trust")), nil
+}
+
+// stateDir is where kinfra remembers what concerns no single pool, "" where there is
+// no home.
+func stateDir(w world.World) string { return xdg(w, "XDG_STATE_HOME", ".local/state") }
+
+// poolSource is where pool.star is from: its file, and the directory of the project
+// that brings it along; each empty if there is none.
+func (a *app) poolSource() (file, project string) {
+	found, err := a.layers.Find("pool.star")
+	if err != nil || found.Layer.Dir == "" {
+		return "", ""
+	}
+	if found.Layer.Name == "project" {
+		project = filepath.Dir(found.Layer.Dir)
+	}
+	return filepath.Join(found.Layer.Dir, found.Name), project
 }
 
 // userScripts is the directory of the user's own scripts, "" where there is no home.

@@ -58,7 +58,7 @@ type ServiceState struct {
 // A container belongs to a stack when its labels name the stack's project, and a
 // directory or a file below root, symbolic links resolved.
 func Survey(w world.World, root string, containers []Container, stacks []Expected) (states []State, strays []Container) {
-	owner := owner{w.Host(), root, resolve(w.Host(), root), map[string]bool{}}
+	owner := owner{w.Host(), root, world.Resolve(w.Host(), root), map[string]bool{}}
 	index := make(map[string]int, len(stacks))
 	states = make([]State, len(stacks))
 	for i, stack := range stacks {
@@ -105,7 +105,7 @@ func (o owner) has(path string) bool {
 	}
 	below, known := o.known[path]
 	if !known {
-		below = under(resolve(o.files, path), o.resolved)
+		below = under(world.Resolve(o.files, path), o.resolved)
 		o.known[path] = below
 	}
 	return below
@@ -115,30 +115,6 @@ func (o owner) has(path string) bool {
 func under(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
-}
-
-// resolve replaces the symbolic links in an absolute path. What isn't there, or can't
-// be read, stays as it is: the directory of a container may be long gone.
-func resolve(files world.Files, path string) string {
-	const most = 40 // links, as many as Linux follows
-	rest := strings.Split(filepath.Clean(path), "/")
-	resolved := "/"
-	for links := 0; len(rest) > 0 && links < most; {
-		name := rest[0]
-		rest = rest[1:]
-		next := filepath.Join(resolved, name)
-		target, err := files.ReadLink(next)
-		if name == "" || err != nil {
-			resolved = next
-			continue
-		}
-		links++
-		rest = slices.Concat(strings.Split(target, "/"), rest)
-		if filepath.IsAbs(target) {
-			resolved = "/"
-		}
-	}
-	return filepath.Join(append([]string{resolved}, rest...)...)
 }
 
 // judge sums up the containers. Without expected services, those that have

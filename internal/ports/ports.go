@@ -24,6 +24,10 @@ type Claim struct {
 	Owner  string // who, in the words of a message: "slot 1"
 	Name   string // what the owner calls it: "api"
 	Number int
+
+	// Foreign tells that no rule of the pool at hand has made it: it is another pool's,
+	// or that of a slot that was made by earlier rules.
+	Foreign bool
 }
 
 func (c Claim) String() string { return fmt.Sprintf("%s %q", c.Owner, c.Name) }
@@ -48,7 +52,11 @@ func (e *OutOfRange) Error() string {
 // in the order of the claims, up to a number of ten; of several claims to one
 // port, each collides with the first.
 func Verify(claims []Claim) error {
-	bad := violations(claims)
+	return join(violations(claims))
+}
+
+// join is the violations as one error, nil where there are none.
+func join(bad []error) error {
 	if len(bad) == 0 {
 		return nil
 	}
@@ -85,4 +93,23 @@ func violations(claims []Claim) []error {
 		}
 	}
 	return bad
+}
+
+// Apart checks that no claim is for a port that one of others has. Claims among
+// themselves, and others among themselves, are not looked at. Its error is as that of
+// Verify, with the other claim as A.
+func Apart(others, claims []Claim) error {
+	taken := make(map[int]Claim, len(others))
+	for _, c := range others {
+		if _, known := taken[c.Number]; !known {
+			taken[c.Number] = c
+		}
+	}
+	var bad []error
+	for _, c := range claims {
+		if other, ok := taken[c.Number]; ok {
+			bad = append(bad, &Collision{A: other, B: c})
+		}
+	}
+	return join(bad)
 }

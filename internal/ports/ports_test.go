@@ -8,7 +8,7 @@ import (
 )
 
 func TestVerify(t *testing.T) {
-	claim := func(owner, name string, number int) Claim { return Claim{owner, name, number} }
+	claim := func(owner, name string, number int) Claim { return Claim{Owner: owner, Name: name, Number: number} }
 	for _, test := range []struct {
 		name   string
 		claims []Claim
@@ -56,7 +56,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestVerifyTypes(t *testing.T) {
-	a, b := Claim{"slot 1", "a", 70000}, Claim{"slot 2", "b", 70000}
+	a, b := Claim{Owner: "slot 1", Name: "a", Number: 70000}, Claim{Owner: "slot 2", Name: "b", Number: 70000}
 	err := Verify([]Claim{a, b})
 	if collision, ok := errors.AsType[*Collision](err); !ok || collision.A != a || collision.B != b {
 		t.Errorf("the collision is %v", collision)
@@ -69,7 +69,7 @@ func TestVerifyTypes(t *testing.T) {
 func TestVerifyTellsTheFirstOfMany(t *testing.T) {
 	var claims []Claim
 	for i := range 20000 {
-		claims = append(claims, Claim{fmt.Sprintf("slot %d", i), "api", 2000})
+		claims = append(claims, Claim{Owner: fmt.Sprintf("slot %d", i), Name: "api", Number: 2000})
 	}
 	err := Verify(claims)
 	lines := strings.Split(err.Error(), "\n")

@@ -3,6 +3,7 @@ package slot
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -12,6 +13,22 @@ import (
 type Options struct {
 	Refresh bool         // bring slots that differ into line, unless somebody holds them
 	Report  func(Result) // called for each slot, in the order of the specs, once all are done; may be nil
+
+	// Check is called where something is to be written, before anything is, with what
+	// will be. Its error stops all. It is called once more under the registry's lock. It
+	// may be nil.
+	Check func(ctx context.Context, c Change) error
+
+	// Begin is called under the registry's lock after the second Check. Its error stops
+	// all. What it returns is called at the end with the error of what was written, and
+	// may change that. It may be nil.
+	Begin func(ctx context.Context, c Change) (end func(error) error, err error)
+}
+
+// Change is what a pool's slots are about to be.
+type Change struct {
+	Written []Spec          // as these say
+	Kept    []registry.Slot // as they are in the registry
 }
 
 // Ensure makes the slots what the specs say, and returns what became of each, in
@@ -51,12 +68,19 @@ func Ensure(ctx context.Context, w world.World, store *registry.Store, specs []S
 	}
 	results, work := decide(slots, store.Root(), opts.Refresh)
 	if len(work) > 0 {
+		if err := opts.check(ctx, reg, work); err != nil {
+			return nil, err
+		}
 		err = store.Transact(ctx, func(t *registry.Transaction) error {
 			if slots, err = l.look(t.Registry, all); err != nil {
 				return err
 			}
 			results, work = decide(slots, store.Root(), opts.Refresh)
-			return (&writer{ctx: ctx, w: w, files: files, store: store}).write(t, work)
+			end, err := opts.begin(ctx, t.Registry, work)
+			if err != nil {
+				return err
+			}
+			return end((&writer{ctx: ctx, w: w, files: files, store: store}).write(t, work))
 		})
 		if err != nil {
 			return nil, err
@@ -68,6 +92,34 @@ func Ensure(ctx context.Context, w world.World, store *registry.Store, specs []S
 		}
 	}
 	return results, nil
+}
+
+// change is what becomes of the registry's slots by work.
+func change(reg *registry.Registry, work []job) Change {
+	var c Change
+	written := make(map[int]bool, len(work))
+	for _, j := range work {
+		c.Written = append(c.Written, j.Spec)
+		written[j.ID] = true
+	}
+	c.Kept = slices.DeleteFunc(reg.Slots(), func(s registry.Slot) bool { return written[s.ID] })
+	return c
+}
+
+// check calls Check, if there is one and something to be written.
+func (o Options) check(ctx context.Context, reg *registry.Registry, work []job) error {
+	if o.Check == nil || len(work) == 0 {
+		return nil
+	}
+	return o.Check(ctx, change(reg, work))
+}
+
+// begin is check, and then calls Begin.
+func (o Options) begin(ctx context.Context, reg *registry.Registry, work []job) (end func(error) error, err error) {
+	if err := o.check(ctx, reg, work); err != nil || o.Begin == nil || len(work) == 0 {
+		return func(err error) error { return err }, err
+	}
+	return o.Begin(ctx, change(reg, work))
 }
 
 // job is a slot of which something has to be written.
