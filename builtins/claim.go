@@ -146,7 +146,7 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets}
+	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets, ProjectDir: p.projectDir}
 	return lifecycle.New(engine.World(t), def, claims), nil
 }
 

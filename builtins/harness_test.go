@@ -48,7 +48,7 @@ type machine struct {
 func newMachine(t testing.TB) *machine {
 	t.Helper()
 	m := &machine{TB: t, fake: world.NewFake(), files: fstest.MapFS{}, programs: map[string]world.Output{}}
-	m.options = Options{Version: "1.2.3", PoolsDir: "/state/pools", Globals: []string{"--scripts", "/scripts"}}
+	m.options = Options{Version: "1.2.3", PoolsDir: "/state/pools", Project: "/src/shop", Globals: []string{"--scripts", "/scripts"}}
 	m.fake.Handle = m.play
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{

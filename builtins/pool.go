@@ -26,7 +26,8 @@ type Pool struct {
 	root        string // absolute
 	project     string // "slot-%d"
 	mainPort    string
-	template    string
+	template    template
+	projectDir  string         // in the holder's worktree; "" for the slot's directory
 	profiles    []*profile     // lightest first
 	slots       []int          // ascending
 	profileOf   map[int]string // by slot
@@ -56,14 +57,16 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "main_port", Type: table.String(), Named: true, Help: "the port that lists show"},
 			{Name: "project", Type: table.String(), Named: true, Help: "the Compose project of slot %d: \"slot-%d\""},
 			{Name: "environment", Type: table.Function(), Named: true, Help: "gives the variables of a slot as a dict; called with a struct of id, profile, workers, ports, project, dir and root"},
-			{Name: "template", Type: table.String(), Named: true, Help: "the text of the compose file, the same for all slots"},
+			{Name: "template", Type: table.String(), Named: true, Optional: true, Help: "the text of the compose file, the same for all slots"},
+			{Name: "template_file", Type: table.String(), Named: true, Optional: true, Help: "instead of template: the project's own compose file, by its path from the directory that has the project's .kinfra/. It is read when slots are made; those that there are keep theirs"},
+			{Name: "project_directory", Type: table.String(), Named: true, Optional: true, Help: "the directory in the holder's worktree that relative paths of the compose file lead to when a stack is started, \".\" for the worktree itself. Images are built from there, and variables of its file .env reach the stack. The slot's own directory if left out"},
 			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
 			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
 		},
-		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `template` and `secrets` (names of variables), and the methods `specs` and `at`",
-		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, a secret whose name is also in pass_env or decides what Compose works on.",
+		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text) and `secrets` (names of variables), and the methods `specs` and `at`",
+		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out, a secret whose name is also in pass_env or decides what Compose works on.",
 		Run:    d.newPool,
 		Example: `pool = slot.pool(
     name = "shop",
@@ -83,7 +86,7 @@ func poolBuiltin(d *domain) table.Builtin {
 func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	p := &Pool{
 		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
-		template: c.String("template"), environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), keepRuns: c.Int("keep_runs"),
+		environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), keepRuns: c.Int("keep_runs"),
 		profileOf: map[int]string{}, specs: map[int]*specValue{},
 	}
 	for _, set := range []func() error{
@@ -95,6 +98,8 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		func() error { return p.setMounts(c.Dict("mounts")) },
 		func() error { return p.setSecrets(c.Dict("secrets")) },
 		p.checkProject,
+		func() error { return p.setTemplate(c, d.options.Project) },
+		func() error { return p.setProjectDir(c.String("project_directory")) },
 	} {
 		if err := set(); err != nil {
 			return nil, fmt.Errorf("slot.pool: %w", err)
@@ -106,7 +111,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 // at is the same pool below another root.
 func (p *Pool) at(root string) *Pool {
 	return &Pool{
-		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template,
+		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template, projectDir: p.projectDir,
 		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
 		portNames: p.portNames, portRules: p.portRules, environment: p.environment,
 		mounts: p.mounts, passEnv: p.passEnv, secrets: p.secrets, specs: map[int]*specValue{},
@@ -260,7 +265,11 @@ func (p *Pool) compose() (*compose.File, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.parsed == nil {
-		file, err := compose.Parse([]byte(p.template))
+		text, err := p.template.read()
+		if err != nil {
+			return nil, err
+		}
+		file, err := compose.Parse([]byte(text))
 		if err != nil {
 			return nil, fmt.Errorf("%w of pool %q: %w", errTemplate, p.name, err)
 		}
@@ -282,7 +291,7 @@ func (p *Pool) Type() string          { return "pool" }
 func (p *Pool) Truth() starlark.Bool  { return true }
 func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
 func (p *Pool) AttrNames() []string {
-	return []string{"at", "main_port", "name", "ports", "profiles", "project", "root", "secrets", "slots", "specs", "template"}
+	return []string{"at", "main_port", "name", "ports", "profiles", "project", "project_directory", "root", "secrets", "slots", "specs", "template"}
 }
 
 // Attr gives what the table of slot.pool documents.
@@ -294,10 +303,13 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 		return starlark.String(p.root), nil
 	case "project":
 		return starlark.String(p.project), nil
+	case "project_directory":
+		return orNone(p.projectDir), nil
 	case "main_port":
 		return starlark.String(p.mainPort), nil
 	case "template":
-		return starlark.String(p.template), nil
+		text, err := p.template.read()
+		return starlark.String(text), err
 	case "ports":
 		return engine.List(p.portNames, stringValue), nil
 	case "secrets":

@@ -155,7 +155,11 @@ func (p *Pool) verifyPublished(specs []*specValue) error {
 		return err
 	}
 	for _, s := range specs {
-		published, err := file.Published(p.withSecrets(s.spec.Env))
+		env := p.withSecrets(s.spec.Env)
+		if p.projectDir != "" { // the rest is in the holder's own file
+			env = file.Complete(env)
+		}
+		published, err := file.Published(env)
 		if err != nil {
 			return fmt.Errorf("%w of pool %q under the environment of slot %d: %w", errTemplate, p.name, s.spec.ID, err)
 		}

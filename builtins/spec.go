@@ -124,8 +124,12 @@ func (p *Pool) spec(t *starlark.Thread, id int) (*specValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	text, err := p.template.read()
+	if err != nil {
+		return nil, err
+	}
 	s := &specValue{project: fmt.Sprintf(p.project, id), dir: slot.Dir(p.root, id)}
-	s.spec = slot.Spec{ID: id, Profile: p.profileOf[id], Workers: p.workersOf(id), Ports: ports, Compose: []byte(p.template)}
+	s.spec = slot.Spec{ID: id, Profile: p.profileOf[id], Workers: p.workersOf(id), Ports: ports, Compose: []byte(text)}
 	if s.spec.Env, err = p.environmentOf(t, s); err != nil {
 		return nil, err
 	}

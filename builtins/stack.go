@@ -155,7 +155,7 @@ func stateValue(m *lifecycle.Manager, s lifecycle.SlotState, known bool) starlar
 	if s.Problem != nil {
 		problem = starlark.String(s.Problem.Error())
 	}
-	return engine.Struct("id", s.Slot.ID, "profile", s.Slot.Profile, "path", m.Dir(s.Slot.ID), "project", m.Project(s.Slot.ID),
+	return engine.Struct("id", s.Slot.ID, "profile", s.Slot.Profile, "path", m.Dir(s.Slot.ID), "project", s.State.Project,
 		"ports", counts(s.Slot.Ports), "workers", counts(s.Slot.Workers), "claim", claimed, "contender", contender,
 		"status", status, "recorded", s.Slot.Status, "up", s.State.Up, "want", s.State.Want,
 		"services", engine.List(s.State.Services, func(v docker.ServiceState) starlark.Value {
@@ -181,7 +181,11 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 	if _, there := reg.Slot(c.Int("slot")); !there {
 		return nil, named(c, hint.Wrap(fmt.Errorf("%w: %d", slot.ErrUnknownSlot, c.Int("slot")), "kinfra sandbox slots lists them"))
 	}
-	s, err := m.Stack(c.Int("slot"))
+	worktree, err := d.holderOf(c, c.Int("slot"))
+	if err != nil {
+		return nil, named(c, err)
+	}
+	s, err := m.Stack(c.Int("slot"), worktree)
 	if err != nil {
 		return nil, named(c, err)
 	}
@@ -201,6 +205,24 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 		return nil, &engine.ExitError{Exit: code}
 	}
 	return starlark.None, nil
+}
+
+// holderOf is the worktree that holds a slot, "" if none does.
+func (d *domain) holderOf(c *table.Call, id int) (string, error) {
+	claims, err := d.claims(c.Thread)
+	if err != nil {
+		return "", err
+	}
+	slots, err := claims.List(engine.Context(c.Thread))
+	if err != nil {
+		return "", err
+	}
+	for _, s := range slots {
+		if s.ID == id && s.Claim != nil {
+			return s.Claim.Worktree, nil
+		}
+	}
+	return "", nil
 }
 
 // attached is the command that a user's words mean.

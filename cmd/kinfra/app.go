@@ -184,7 +184,7 @@ func (a *app) builtinOptions() builtins.Options {
 	if dir := stateDir(a.real); dir != "" {
 		o.PoolsDir = filepath.Join(dir, "pools")
 	}
-	o.Source = a.poolSource
+	o.Source, o.Project = a.poolSource, a.projectOf()
 	if a.globals.scripts != "" {
 		o.Globals = append(o.Globals, "--scripts", a.globals.scripts)
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
+// ProjectName is the name of the layer of a project's scripts.
+const ProjectName = "project"
+
 // Project is the scripts that a directory tree brings along: whoever may write
 // to it, such as a pulled branch, decides what they do. So they are read once, and
 // used only if the user has allowed that very content.
@@ -56,7 +59,7 @@ func FindProject(w world.World, dir, name string) (*Project, error) {
 }
 
 func readProject(w world.World, dir string) (*Project, error) {
-	l := Directory(w, "project", dir)
+	l := Directory(w, ProjectName, dir)
 	files, err := takeSnapshot(l)
 	if err != nil {
 		return nil, fmt.Errorf("reading the project's scripts: %w", err)

@@ -1,6 +1,9 @@
 package compose
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // Variable is a variable that a Compose file refers to.
 type Variable struct {
@@ -39,6 +42,20 @@ func (f *File) Variables() []Variable {
 		}
 	}
 	return all
+}
+
+// Complete returns env with a value for each variable that the file requires and env
+// lacks: services and ports can then be read where those variables are known only when
+// the stack is started.
+func (f *File) Complete(env map[string]string) map[string]string {
+	complete := map[string]string{}
+	for _, v := range f.Variables() {
+		if v.Required {
+			complete[v.Name] = "***"
+		}
+	}
+	maps.Copy(complete, env)
+	return complete
 }
 
 // eachVariable calls add for every $NAME and ${NAME…} of one line of text, also

@@ -26,6 +26,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/envfile"
+	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
@@ -39,6 +40,12 @@ type Definition struct {
 	Mounts  map[string][]stack.Mount // what of the worktree each service sees
 	Pass    []string                 // variables of the caller's environment that reach the stack
 	Secrets map[string]secret.Ref    // variables that reach the stack, and stand in no file
+
+	// ProjectDir is the directory in the holder's worktree that relative paths of the
+	// compose file lead to, "." for the worktree itself. Then a start builds the images
+	// from there, and a file .env in it gives variables, too, as for Compose alone.
+	// Empty: such paths lead to the slot's directory.
+	ProjectDir string
 }
 
 // Manager works on the slots of one pool. It is for one goroutine at a time.
@@ -54,14 +61,28 @@ func New(w world.World, def Definition, claims *claim.Pool) *Manager {
 	return &Manager{w, def, claims, map[string]*compose.File{}}
 }
 
-// Project is the Compose project of a slot.
-func (m *Manager) Project(id int) string { return fmt.Sprintf(m.def.Project, id) }
+// projectName is the variable by which Compose knows a project's name.
+const projectName = "COMPOSE_PROJECT_NAME"
+
+// Project is the Compose project of a slot: the one that its own variables name, so
+// that what was started is found again when the scripts have another name for it, or
+// that of the pool's definition.
+func (m *Manager) Project(id int) string {
+	if env, err := m.variables(id); err == nil && env[projectName] != "" {
+		return env[projectName]
+	}
+	return m.defined(id)
+}
+
+// defined is the Compose project of a slot as the pool's definition has it.
+func (m *Manager) defined(id int) string { return fmt.Sprintf(m.def.Project, id) }
 
 // Dir is the directory of a slot. It follows from the number, whatever the registry says.
 func (m *Manager) Dir(id int) string { return slot.Dir(m.def.Root, id) }
 
-// Stack is the stack of a slot, with the override if there is one.
-func (m *Manager) Stack(id int) (stack.Stack, error) {
+// Stack is the stack of a slot for the worktree that holds it, with the override if
+// there is one. The worktree may be empty, or gone.
+func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 	dir := m.Dir(id)
 	s := stack.Stack{
 		Root: m.def.Root, Project: m.Project(id), Dir: dir, EnvFile: filepath.Join(dir, slot.EnvName),
@@ -71,6 +92,7 @@ func (m *Manager) Stack(id int) (stack.Stack, error) {
 	for name := range m.def.Secrets {
 		s.Secrets[name] = secret.Value{}
 	}
+	m.base(&s, worktree)
 	_, err := m.w.Root(dir).Lstat(stack.OverrideName)
 	switch {
 	case err == nil:
@@ -81,24 +103,49 @@ func (m *Manager) Stack(id int) (stack.Stack, error) {
 	return s, nil
 }
 
+// dotEnv is the file with variables that Compose finds by itself in the directory that
+// relative paths lead to.
+const dotEnv = ".env"
+
+// base leads a stack's relative paths into the worktree, where that is wanted and it is
+// there.
+func (m *Manager) base(s *stack.Stack, worktree string) {
+	if m.def.ProjectDir == "" || worktree == "" {
+		return
+	}
+	dir := filepath.Join(worktree, m.def.ProjectDir)
+	if _, err := m.w.Host().Lstat(dir); err != nil {
+		return
+	}
+	s.BaseDir, s.Build = dir, true
+	if _, err := m.w.Host().Lstat(filepath.Join(dir, dotEnv)); err == nil {
+		s.BaseEnv = filepath.Join(dir, dotEnv)
+	}
+}
+
+// checkBase tells whether the directory that a stack's relative paths are to lead to is
+// in the worktree.
+func (m *Manager) checkBase(c claim.Claim, s stack.Stack) error {
+	if m.def.ProjectDir == "" || s.BaseDir != "" {
+		return nil
+	}
+	err := fmt.Errorf("slot %d: %w: the pool's project directory %s is not in the worktree %s", c.Slot, stack.ErrMount, m.def.ProjectDir, c.Worktree)
+	return hint.Wrap(err, "check out a branch that has it, or change project_directory in pool.star")
+}
+
 // mostRead is the most bytes that a file of a slot may have.
 const mostRead = 4 << 20
 
 // template is the slot's compose file as it is on disk, with the slot's variables:
 // what runs is what it was provisioned with, whatever the scripts say today.
 func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
-	files := m.w.Root(m.Dir(id))
-	var contents [2][]byte
-	for i, name := range [...]string{slot.EnvName, slot.ComposeName} {
-		data, err := files.ReadFile(name, mostRead)
-		if err != nil {
-			return nil, nil, fmt.Errorf("slot %d: %w", id, err)
-		}
-		contents[i] = data
-	}
-	env, err := envfile.Decode(contents[0])
+	env, err := m.variables(id)
 	if err != nil {
-		return nil, nil, fmt.Errorf("slot %d: %s: %w", id, slot.EnvName, err)
+		return nil, nil, err
+	}
+	data, err := m.w.Root(m.Dir(id)).ReadFile(slot.ComposeName, mostRead)
+	if err != nil {
+		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
 	}
 	for _, name := range m.def.Pass {
 		if value, ok := m.w.Getenv(name); ok {
@@ -108,11 +155,27 @@ func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
 	for name := range m.def.Secrets {
 		env[name] = secret.Value{}.Reveal() // set, but with nothing to show
 	}
-	file, err := m.parse(contents[1])
+	file, err := m.parse(data)
 	if err != nil {
 		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
 	}
+	if m.def.ProjectDir != "" { // the rest is in the worktree's own file
+		env = file.Complete(env)
+	}
 	return file, env, nil
+}
+
+// variables is the slot's own env file.
+func (m *Manager) variables(id int) (map[string]string, error) {
+	data, err := m.w.Root(m.Dir(id)).ReadFile(slot.EnvName, mostRead)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %w", id, err)
+	}
+	env, err := envfile.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %s: %w", id, slot.EnvName, err)
+	}
+	return env, nil
 }
 
 // parse parses a compose file, once for all slots that have the same.
@@ -157,7 +220,10 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		if err := m.writeOverride(c); err != nil {
 			return err
 		}
-		s, err := m.Stack(c.Slot)
+		s, err := m.Stack(c.Slot, c.Worktree)
+		if err == nil {
+			err = m.checkBase(c, s)
+		}
 		if err != nil {
 			return err
 		}
@@ -227,7 +293,7 @@ func (m *Manager) Down(ctx context.Context, c claim.Claim, volumes bool) error {
 }
 
 func (m *Manager) stop(ctx context.Context, c claim.Claim, volumes bool) error {
-	s, err := m.Stack(c.Slot)
+	s, err := m.Stack(c.Slot, c.Worktree)
 	if err != nil {
 		return err
 	}
@@ -237,7 +303,7 @@ func (m *Manager) stop(ctx context.Context, c claim.Claim, volumes bool) error {
 // Restart restarts the stack of a claim's slot and waits until it is healthy.
 func (m *Manager) Restart(ctx context.Context, c claim.Claim, o UpOptions) error {
 	return m.guarded(ctx, target(c), func() error {
-		s, err := m.Stack(c.Slot)
+		s, err := m.Stack(c.Slot, c.Worktree)
 		if err != nil {
 			return err
 		}

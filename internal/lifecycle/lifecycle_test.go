@@ -42,6 +42,7 @@ type machine struct {
 	looks    int                    // so far
 	volume   bool                   // the slot has a volume
 	commands []string               // "up", "down", "volume rm", …
+	files    []string               // the compose files that its container names
 	on       map[string]func() bool // called with a command, which fails if it gives false
 }
 
@@ -90,6 +91,7 @@ func (m *machine) list() string {
 			"Id": name, "Names": []string{"/" + name}, "State": "running", "Status": "Up 1 second (healthy)",
 			"Labels": map[string]string{
 				"com.docker.compose.project": "slot-1", "com.docker.compose.service": "web", "com.docker.compose.project.working_dir": dir,
+				"com.docker.compose.project.config_files": strings.Join(m.files, ","),
 			},
 		})
 	}

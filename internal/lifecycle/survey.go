@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/ktrdr/kinfra/internal/claim"
 	"github.com/ktrdr/kinfra/internal/docker"
@@ -21,7 +22,7 @@ type Survey struct {
 	Strays []docker.Container // of this root, but of no slot
 
 	// Engine is why the Docker Engine could not be asked; nil if it could. The states
-	// of the slots are then empty, and only what the registry says is known.
+	// of the slots are then empty but for their projects, and only what the registry says is known.
 	Engine error
 }
 
@@ -36,6 +37,7 @@ func (m *Manager) Survey(ctx context.Context) (Survey, error) {
 	all := Survey{Slots: make([]SlotState, len(slots))}
 	for i, s := range slots {
 		all.Slots[i].Slot = s
+		all.Slots[i].State.Project = m.defined(s.ID)
 	}
 	if errors.Is(listErr, docker.ErrUnavailable) {
 		all.Engine = listErr
@@ -69,10 +71,14 @@ func (m *Manager) expected(all *Survey, containers []docker.Container) []docker.
 	for _, c := range containers {
 		there[c.Project] = true
 	}
+	renamed := m.renamed(all, containers)
 	expected := make([]docker.Expected, len(all.Slots))
 	for i := range all.Slots {
 		s := &all.Slots[i]
-		expected[i].Project = m.Project(s.Slot.ID)
+		expected[i].Project = m.defined(s.Slot.ID)
+		if started, ok := renamed[s.Slot.ID]; ok {
+			expected[i].Project = started
+		}
 		if !there[expected[i].Project] {
 			continue
 		}
@@ -83,4 +89,27 @@ func (m *Manager) expected(all *Survey, containers []docker.Container) []docker.
 		s.Problem = err
 	}
 	return expected
+}
+
+// renamed is the Compose projects of the slots whose containers run under another name
+// than the pool's definition has for them. The files of a slot are read only where there
+// are such containers.
+func (m *Manager) renamed(all *Survey, containers []docker.Container) map[int]string {
+	defined := make(map[string]bool, len(all.Slots))
+	for _, s := range all.Slots {
+		defined[m.defined(s.Slot.ID)] = true
+	}
+	names := map[int]string{}
+	for _, c := range containers {
+		if defined[c.Project] || len(c.Files) == 0 {
+			continue
+		}
+		for _, s := range all.Slots {
+			id := s.Slot.ID
+			if filepath.Dir(c.Files[0]) == m.Dir(id) && m.Project(id) == c.Project {
+				names[id] = c.Project
+			}
+		}
+	}
+	return names
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,11 @@ import (
 
 // args is a Compose command about the stack, and about nothing else.
 func (s Stack) args(command ...string) []string {
-	args := []string{"docker", "compose", "--project-name", s.Project, "--project-directory", s.Dir, "--env-file", s.EnvFile}
+	args := []string{"docker", "compose", "--project-name", s.Project, "--project-directory", cmp.Or(s.BaseDir, s.Dir)}
+	if s.BaseEnv != "" {
+		args = append(args, "--env-file", s.BaseEnv)
+	}
+	args = append(args, "--env-file", s.EnvFile) // of a variable that stands in both, the later counts
 	for _, file := range s.Files {
 		args = append(args, "--file", file)
 	}

@@ -32,7 +32,13 @@ type Stack struct {
 	Dir     string   // the project's directory, absolute
 	EnvFile string   // its variables, absolute
 	Files   []string // its Compose files, absolute, the first one first
-	Pass    []string // variables of the caller's environment that Compose gets beside those of world.CleanEnv
+	// BaseDir is the directory that relative paths in the files lead to, absolute; Dir
+	// if empty. BaseEnv is a file with variables, absolute, before which those of
+	// EnvFile go; there is none if empty.
+	BaseDir, BaseEnv string
+
+	Build bool     // whether a start builds the images that the files say how to build
+	Pass  []string // variables of the caller's environment that Compose gets beside those of world.CleanEnv
 
 	// Secrets are variables that stand in no file. Their names must pass
 	// secret.CheckName and not stand in Pass. Only Up needs the values.
@@ -142,7 +148,13 @@ func (e *UnhealthyError) Is(target error) bool { return target == ErrUnhealthy }
 
 // check refuses a stack that would leave something to Compose's defaults.
 func (s Stack) check() error {
-	for _, path := range append([]string{s.Root, s.Dir, s.EnvFile}, s.Files...) {
+	paths := append([]string{s.Root, s.Dir, s.EnvFile}, s.Files...)
+	for _, optional := range []string{s.BaseDir, s.BaseEnv} {
+		if optional != "" {
+			paths = append(paths, optional)
+		}
+	}
+	for _, path := range paths {
 		if !filepath.IsAbs(path) {
 			return fmt.Errorf("project %s: path %q is not absolute", s.Project, path)
 		}

@@ -74,7 +74,11 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 			return err
 		}
 	}
-	err = u.start(ctx, state, "up", "--detach", "--remove-orphans")
+	command := []string{"up", "--detach", "--remove-orphans"}
+	if s.Build {
+		command = append(command, "--build")
+	}
+	err = u.start(ctx, state, command...)
 	if err == nil || errors.Is(err, world.ErrPlanned) {
 		return err
 	}
