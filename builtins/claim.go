@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -163,25 +161,11 @@ func claimWorktree(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim.worktree: %w", err)
 	}
-	top, err := gitTop(w, work)
-	return starlark.String(top), err
-}
-
-// gitTop is the top of the git worktree that a directory is in, or the directory
-// itself. The top has an entry .git: a directory in a repository's main worktree, a
-// file in the others.
-func gitTop(w world.World, dir string) (string, error) {
-	for at := dir; ; at = filepath.Dir(at) {
-		_, err := w.Host().Lstat(filepath.Join(at, ".git"))
-		switch {
-		case err == nil:
-			return at, nil
-		case !errors.Is(err, fs.ErrNotExist):
-			return "", fmt.Errorf("claim.worktree: looking for the top of the git worktree: %w", err)
-		case at == filepath.Dir(at):
-			return dir, nil
-		}
+	top, err := claim.GitTop(w, work)
+	if err != nil {
+		return nil, fmt.Errorf("claim.worktree: %w", err)
 	}
+	return starlark.String(top), nil
 }
 
 func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {

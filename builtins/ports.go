@@ -134,18 +134,31 @@ func (p *Pool) pointToRules(err error) error {
 		}
 		return err
 	}
+	next := portsHint
+	if foreign(err) {
+		next = foreignHint
+	}
 	joined, many := err.(interface{ Unwrap() []error })
 	if !many {
-		return hint.Wrap(point(err), "%s", portsHint)
+		return hint.Wrap(point(err), "%s", next)
 	}
 	var all []error
 	for _, e := range joined.Unwrap() {
 		all = append(all, point(e))
 	}
-	return hint.Wrap(errors.Join(all...), "%s", portsHint)
+	return hint.Wrap(errors.Join(all...), "%s", next)
 }
 
-const portsHint = "kinfra ports shows the whole table"
+const (
+	portsHint   = "kinfra ports shows the whole table"
+	foreignHint = "give the port another rule in pool.star; kinfra ports shows the ports of all pools"
+)
+
+// foreign tells whether a violation is one with what the pool's rules have not made.
+func foreign(err error) bool {
+	var collision *ports.Collision
+	return errors.As(err, &collision) && collision.A.Foreign
+}
 
 // verifyPublished checks that the template publishes the ports of each slot under its
 // environment, and no others.

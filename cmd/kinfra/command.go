@@ -39,6 +39,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.fmtCommand(),
 		a.docCommand(),
 		a.testCommand(),
+		a.initCommand(),
 		a.scriptsCommand(),
 		a.trustCommand(),
 		a.versionCommand(),

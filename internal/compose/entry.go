@@ -37,7 +37,8 @@ func (r *resolver) entry(service string, n *node) (key string, entries []entry, 
 		return "", nil, errorAt(n.line, "a port of service %s: %w", service, err)
 	}
 	for i := range entries {
-		entries[i].port.Service, entries[i].port.Line, entries[i].port.Variables = service, n.line, names
+		p := &entries[i].port
+		p.Service, p.Line, p.Column, p.Variables = service, n.line, n.column, names
 	}
 	return key, entries, nil
 }

@@ -1,6 +1,10 @@
 package compose
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Port is one published port of a service.
 type Port struct {
@@ -11,6 +15,7 @@ type Port struct {
 	Target    int      // the container's port
 	Protocol  string   // tcp, udp or sctp
 	Line      int      // of the entry in the file
+	Column    int      // of the entry in its line, counted in characters from 1
 	Variables []string // what the host's port depends on, set or not; none: it is fixed
 }
 
@@ -89,4 +94,24 @@ func (u *unique[V]) put(key string, value V) {
 	}
 	u.index[key] = len(u.values)
 	u.values = append(u.values, value)
+}
+
+// String is the port as the short notation has it: "127.0.0.1:8080:80/udp".
+func (p Port) String() string {
+	host := ""
+	if p.HostIP != "" {
+		host = p.HostIP + ":"
+		if strings.Contains(p.HostIP, ":") {
+			host = "[" + p.HostIP + "]:"
+		}
+	}
+	switch {
+	case p.Last > p.Published:
+		host += fmt.Sprintf("%d-%d:", p.Published, p.Last)
+	case p.Published > 0:
+		host += fmt.Sprintf("%d:", p.Published)
+	case host != "":
+		host += ":"
+	}
+	return fmt.Sprintf("%s%d/%s", host, p.Target, p.Protocol)
 }

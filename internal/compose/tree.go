@@ -46,6 +46,7 @@ func (k kind) String() string {
 type node struct {
 	kind    kind
 	line    int
+	column  int
 	literal bool    // text in a | block, which begins on the next line
 	value   string  // a text, not interpolated yet, or an integer's decimal digits
 	items   []*node // of a sequence
@@ -174,7 +175,7 @@ func (b *builder) alias(y *yaml.Node, depth int, verbatim bool) (*node, error) {
 }
 
 func (b *builder) scalar(y *yaml.Node) (*node, error) {
-	n := &node{kind: text, line: y.Line, literal: y.Style&yaml.LiteralStyle != 0, value: y.Value}
+	n := &node{kind: text, line: y.Line, column: y.Column, literal: y.Style&yaml.LiteralStyle != 0, value: y.Value}
 	if tag := y.ShortTag(); strings.HasPrefix(tag, "!!") && tag != "!!str" {
 		var value any
 		if err := y.Decode(&value); err != nil {
@@ -218,7 +219,7 @@ func (b *builder) sequence(y *yaml.Node, depth int, verbatim bool) (*node, error
 // mapping resolves a mapping. Its own keys count before merged ones, and of
 // several merged mappings the earlier before the later.
 func (b *builder) mapping(y *yaml.Node, depth int, verbatim bool) (*node, error) {
-	n := &node{kind: mapping, line: y.Line}
+	n := &node{kind: mapping, line: y.Line, column: y.Column}
 	lines := map[string]int{} // where a key stands
 	var merged []*node
 	for pair := range slices.Chunk(y.Content, 2) {

@@ -48,10 +48,11 @@ func (f *File) Variables() []Variable {
 // lacks: services and ports can then be read where those variables are known only when
 // the stack is started.
 func (f *File) Complete(env map[string]string) map[string]string {
+	const placeholder = "1" // is good for a text, a port and a number of containers
 	complete := map[string]string{}
 	for _, v := range f.Variables() {
 		if v.Required {
-			complete[v.Name] = "***"
+			complete[v.Name] = placeholder
 		}
 	}
 	maps.Copy(complete, env)
