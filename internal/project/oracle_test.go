@@ -122,4 +122,3 @@ func (o oracle) published(env map[string]string) []string {
 	slices.Sort(all)
 	return all
 }
-
