@@ -144,8 +144,12 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets, ProjectDir: p.projectDir}
-	return lifecycle.New(engine.World(t), def, claims), nil
+	return lifecycle.New(engine.World(t), p.Definition(), claims), nil
+}
+
+// Definition is what the pool says about the stacks of its slots.
+func (p *Pool) Definition() lifecycle.Definition {
+	return lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets, ProjectDir: p.projectDir}
 }
 
 func claimWorktree(c *table.Call) (starlark.Value, error) {

@@ -286,6 +286,9 @@ func (p *Pool) Freeze() {
 	}
 }
 
+// Name is the pool's name.
+func (p *Pool) Name() string { return p.name }
+
 func (p *Pool) String() string        { return fmt.Sprintf("<pool %q>", p.name) }
 func (p *Pool) Type() string          { return "pool" }
 func (p *Pool) Truth() starlark.Bool  { return true }

@@ -40,6 +40,7 @@ func (a *app) rootCommand() *cobra.Command {
 		a.docCommand(),
 		a.testCommand(),
 		a.initCommand(),
+		a.doctorCommand(),
 		a.scriptsCommand(),
 		a.trustCommand(),
 		a.versionCommand(),

@@ -158,6 +158,10 @@ func removeLeftovers(f Files, dir, prefix string) error {
 	return nil
 }
 
+// IsTemporary tells whether a directory entry is one of a [TempName]: the work of a
+// living process, or what a killed one has left.
+func IsTemporary(name string) bool { return isTempName(name) }
+
 // isTempName tells whether a directory entry has the form of a TempName.
 func isTempName(name string) bool {
 	i := strings.LastIndex(name, tempMark)
