@@ -93,21 +93,27 @@ func (p *Pool) apart(others []pools.State, own []ports.Claim, projects map[int]s
 // are provisioned at once the second one sees the first one's ports.
 func (d *domain) keepApart(c *table.Call, p *Pool, o *slot.Options) {
 	list := d.pools(c.Thread)
-	o.Check = func(ctx context.Context, change slot.Change) error { return p.checkChange(ctx, list, change) }
+	source, project := d.options.source()
+	entry := pools.Pool{Name: p.name, Root: p.root, Project: p.project, Source: source, ProjectDir: project}
+	o.Check = func(ctx context.Context, change slot.Change) error {
+		if err := list.CheckRoot(entry); err != nil {
+			return hint.Wrap(err, "give the pool a root of its own in pool.star, and see whether KINFRA_ROOT is set; kinfra pools lists the roots")
+		}
+		return p.checkChange(ctx, list, change)
+	}
 	o.Begin = func(ctx context.Context, change slot.Change) (func(error) error, error) {
 		unlock, err := list.Lock(ctx)
 		if err != nil {
 			return nil, err
 		}
 		end := func(err error) error { unlock(); return err }
-		if err := p.checkChange(ctx, list, change); err != nil { // once more, now that no other can come between
+		if err := o.Check(ctx, change); err != nil { // once more, now that no other can come between
 			return nil, end(err)
 		}
 		for _, problem := range unknownPorts(list.Others(ctx, p.root)) { // which keep this pool from nothing
 			engine.Current(c.Thread).Progress("warning: another pool's ports are not known: " + problem.Error())
 		}
-		source, project := d.options.source()
-		isNew, err := list.Put(pools.Pool{Name: p.name, Root: p.root, Project: p.project, Source: source, ProjectDir: project})
+		isNew, err := list.Put(entry)
 		if err != nil {
 			return nil, end(err)
 		}

@@ -53,14 +53,8 @@ func (l *List) Others(ctx context.Context, root string) (states []State, problem
 }
 
 func (l *List) state(ctx context.Context, p Pool) State {
-	s := State{Pool: p}
-	_, err := l.w.Host().Lstat(filepath.Join(p.Root, filepath.FromSlash(registry.File)))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		s.Gone = true
-		return s
-	case err != nil:
-		s.Problem = err
+	s := State{Pool: p, Gone: l.gone(p)}
+	if s.Gone {
 		return s
 	}
 	reg, err := registry.Open(l.w, p.Root).Load(ctx)
@@ -70,6 +64,12 @@ func (l *List) state(ctx context.Context, p Pool) State {
 	}
 	s.Slots = reg.Slots()
 	return s
+}
+
+// gone tells whether a pool has no registry any more.
+func (l *List) gone(p Pool) bool {
+	_, err := l.w.Host().Lstat(filepath.Join(p.Root, filepath.FromSlash(registry.File)))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // PortClaims is the ports that the pool has registered.
@@ -119,6 +119,37 @@ func CheckProjects(others []State, projects map[int]string) error {
 			if id, taken := slotOf[name]; taken {
 				return &ProjectTakenError{Project: name, Slot: id, Owner: other.Owner(one.ID)}
 			}
+		}
+	}
+	return nil
+}
+
+// ErrRootTaken is returned for a root that is another project's pool. The error is a
+// [*RootTakenError].
+var ErrRootTaken = errors.New("root is another pool's")
+
+// RootTakenError says whose root a pool would get.
+type RootTakenError struct{ Pool, Other Pool }
+
+func (e *RootTakenError) Error() string {
+	from := ""
+	if e.Other.ProjectDir != "" {
+		from = " of " + e.Other.ProjectDir
+	}
+	return fmt.Sprintf("the root %s of pool %q is that of the pool %q%s", e.Pool.Root, e.Pool.Name, e.Other.Name, from)
+}
+
+// Is makes it an ErrRootTaken.
+func (e *RootTakenError) Is(target error) bool { return target == ErrRootTaken }
+
+// CheckRoot tells whether the root of a pool is that of a pool with another name that
+// another project brings along. Under its own name a pool may come from elsewhere: from
+// another worktree, or as a copy of one's own.
+func (l *List) CheckRoot(p Pool) error {
+	all, _ := l.All()
+	for _, other := range all {
+		if other.Name != p.Name && other.ProjectDir != p.ProjectDir && l.Same(other.Root, p.Root) && !l.gone(other) {
+			return &RootTakenError{p, other}
 		}
 	}
 	return nil
