@@ -122,6 +122,9 @@ func (a *app) examinePool(ctx context.Context) ([]doctor.Finding, string) {
 	}
 	def := pool.Definition()
 	defined := doctor.Finding{Area: area, Verdict: doctor.OK, Text: fmt.Sprintf("%s, by the pool.star %s", pool.Name(), file)}
+	if o := a.builtinOptions(); o.Root != "" {
+		defined.Text += "; its root by " + either(o.RootFlag != "", "--root", "KINFRA_ROOT")
+	}
 	return append([]doctor.Finding{defined}, doctor.Pool(ctx, a.world, def)...), def.Root
 }
 

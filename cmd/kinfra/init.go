@@ -256,6 +256,10 @@ func (w *initWriter) apply(files world.Files) error {
 // mayTrust tells whether what will be in .kinfra/ is nothing that the user hasn't seen:
 // it holds nothing but pool.star, or what is there is trusted.
 func (w *initWriter) mayTrust() (bool, error) {
+	trust, err := openTrust(w.world) // before anything is written: without a home there is none
+	if err != nil {
+		return false, err
+	}
 	there, err := layer.FindProject(w.world, w.dir, projectDir)
 	if err != nil {
 		return false, err
@@ -265,10 +269,6 @@ func (w *initWriter) mayTrust() (bool, error) {
 	}
 	if others := slices.DeleteFunc(there.Files(), func(name string) bool { return name == path.Base(poolFile) }); len(others) == 0 {
 		return true, nil
-	}
-	trust, err := openTrust(w.world)
-	if err != nil {
-		return false, err
 	}
 	return trust.Allowed(there)
 }
@@ -350,7 +350,7 @@ func (w *initWriter) show() {
 		w.list(p.Notes)
 	}
 	say("")
-	if w.globals.dryRun {
+	if w.globals.dryRun && w.written {
 		say("Would write %s:\n\n%s", poolFile, strings.TrimSuffix(string(p.Script), "\n"))
 		return
 	}
