@@ -110,7 +110,7 @@ func (u *unit) fields(call *syntax.CallExpr) map[string]syntax.Expr {
 // checkAttributes finds attributes that modules and known structs lack.
 func (c *Checker) checkAttributes(u *unit, r *reporter) {
 	s := &suggester{}
-	for _, scope := range u.scopes {
+	for _, scope := range c.meantToSucceed(u) {
 		eachOwn(scope, func(n syntax.Node) {
 			dot, ok := n.(*syntax.DotExpr)
 			if !ok {

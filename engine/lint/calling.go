@@ -46,6 +46,34 @@ func (c *Checker) callsOf(s *scope) []call {
 	return all
 }
 
+// meantToSucceed is the functions of a file without those that a test gives to
+// expect.fails, and those in them: what is wrong there is meant to be.
+func (c *Checker) meantToSucceed(u *unit) []*scope {
+	if u.succeeding != nil {
+		return u.succeeding
+	}
+	failing := map[*scope]bool{}
+	for _, s := range u.scopes {
+		for _, call := range c.callsOf(s) {
+			if call.expr != nil && call.builtin != nil && call.builtin.Name == "expect.fails" {
+				if given := argument(call.expr, 0, "run"); given != nil {
+					if fn := c.callee(u, given).function; fn != nil {
+						failing[fn] = true
+					}
+				}
+			}
+		}
+	}
+	for _, s := range u.scopes { // those around a function stand before it
+		if failing[s] || failing[s.parent] {
+			failing[s] = true
+			continue
+		}
+		u.succeeding = append(u.succeeding, s)
+	}
+	return u.succeeding
+}
+
 // calledAtOnce is the arguments of a call that the builtin calls as functions, where it
 // is called itself: not those of a step, which are a part of the step.
 func calledAtOnce(e *syntax.CallExpr, fn callee) []syntax.Expr {

@@ -16,7 +16,7 @@ const mostArguments = 255
 
 // checkCalls compares the arguments of calls with what their functions take.
 func (c *Checker) checkCalls(u *unit, r *reporter) {
-	for _, scope := range u.scopes {
+	for _, scope := range c.meantToSucceed(u) {
 		eachOwn(scope, func(n syntax.Node) {
 			call, ok := n.(*syntax.CallExpr)
 			if !ok || len(call.Args) > 2*mostArguments {

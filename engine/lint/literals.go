@@ -9,7 +9,7 @@ import (
 
 // checkKeys finds dicts that have a key twice.
 func (c *Checker) checkKeys(u *unit, r *reporter) {
-	for _, scope := range u.scopes {
+	for _, scope := range c.meantToSucceed(u) {
 		eachOwn(scope, func(n syntax.Node) {
 			dict, ok := n.(*syntax.DictExpr)
 			if !ok {
@@ -56,7 +56,7 @@ func keyOf(e syntax.Expr) (string, bool) {
 
 // checkFormats finds texts with conversions that don't fit their values: "%s %s" % (x,).
 func (c *Checker) checkFormats(u *unit, r *reporter) {
-	for _, scope := range u.scopes {
+	for _, scope := range c.meantToSucceed(u) {
 		eachOwn(scope, func(n syntax.Node) {
 			b, ok := n.(*syntax.BinaryExpr)
 			if !ok || b.Op != syntax.PERCENT {

@@ -36,6 +36,7 @@ type unit struct {
 	ends       map[*syntax.IfStmt]outcome
 	calls      map[*scope][]call
 	attributes map[string]bool
+	succeeding []*scope
 }
 
 func newUnit(file layer.File) *unit {
