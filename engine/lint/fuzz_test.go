@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/ktrdr/kinfra/engine/layer"
 )
 
 // FuzzCheck: whatever a script contains, it is checked to the end, and what is found is
@@ -48,11 +50,11 @@ func FuzzCheck(f *testing.F) {
 }
 
 // TestLarge: what grows with the square of a script's size doesn't end within the time
-// that tests have.
+// that tests have. The largest files are tried where the long stories are run.
 func TestLarge(t *testing.T) {
-	size := 1 << 20
-	if testing.Short() {
-		size = 1 << 17
+	size := layer.MaxFile / 8
+	if os.Getenv("KINFRA_LONG_STORIES") == "1" && !testing.Short() {
+		size = layer.MaxFile
 	}
 	repeat := func(text string) string { return strings.Repeat(text, size/len(text)) }
 	numbered := func(format func(n string) string, each int) string {
