@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ktrdr/kinfra/builtins"
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/lint"
 )
 
@@ -36,11 +38,11 @@ The exit code is 1 if anything was found. --rules lists the rules.`,
 	var rules bool
 	c.Flags().BoolVar(&shipped, "shipped", false, "check the scripts inside the binary, too")
 	c.Flags().BoolVar(&rules, "rules", false, "list the rules instead")
-	c.RunE = func(_ *cobra.Command, paths []string) error {
+	c.RunE = func(c *cobra.Command, paths []string) error {
 		if rules {
 			return a.listRules()
 		}
-		return a.check(paths, shipped)
+		return a.check(c.Context(), paths, shipped)
 	}
 	return c
 }
@@ -67,24 +69,14 @@ type checked struct {
 	Findings []lint.Finding `json:"findings"`
 }
 
-func (a *app) check(paths []string, shipped bool) error {
+func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
 	layers, err := a.authoringLayers()
 	if err != nil {
 		return err
 	}
-	files, err := a.namedScripts(layers, paths)
-	if err == nil && len(paths) == 0 && !shipped {
-		files, err = ownScripts(layers)
-	}
+	files, err := a.toCheck(layers, paths, shipped)
 	if err != nil {
 		return err
-	}
-	if shipped {
-		more, err := scriptsOf(layers.Builtin)
-		if err != nil {
-			return err
-		}
-		files = append(files, more...)
 	}
 	checker := lint.New(lint.Config{
 		Layers: layers, Dialect: engine.Dialect(),
@@ -93,6 +85,9 @@ func (a *app) check(paths []string, shipped bool) error {
 	result := checked{Files: len(files), Findings: []lint.Finding{}}
 	faulty := 0
 	for _, file := range files {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		found := checker.Check(file)
 		if len(found) > 0 {
 			faulty++
@@ -110,13 +105,28 @@ func (a *app) check(paths []string, shipped bool) error {
 	return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings), "finding"), faulty, number(len(files), "file"))}
 }
 
+// toCheck is the scripts that the command line means.
+func (a *app) toCheck(layers *layer.Stack, paths []string, shipped bool) ([]layer.File, error) {
+	if len(paths) == 0 && !shipped {
+		return ownScripts(layers)
+	}
+	files, err := a.namedScripts(layers, paths)
+	if err != nil || !shipped {
+		return files, err
+	}
+	more, err := scriptsOf(layers.Builtin)
+	return append(files, more...), err
+}
+
 // showFindings prints the findings, or that there are none.
 func (a *app) showFindings(result checked, own bool) {
 	var out strings.Builder
 	color := a.globals.wantsColor(a.stdout)
 	for _, f := range result.Findings {
 		if color {
-			fmt.Fprintf(&out, "%s %s %s\n", prettytext.Bold.Sprintf("%s:%d:%d:", f.File, f.Line, f.Column), f.Message, prettytext.Faint.Sprintf("[%s]", f.Rule))
+			reset := prettytext.Reset.EscapeSeq()
+			fmt.Fprintf(&out, "%s%s:%d:%d:%s %s %s[%s]%s\n", prettytext.Bold.EscapeSeq(), f.File, f.Line, f.Column, reset,
+				f.Message, prettytext.Faint.EscapeSeq(), f.Rule, reset)
 			continue
 		}
 		fmt.Fprintln(&out, f)

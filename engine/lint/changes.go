@@ -32,7 +32,7 @@ func (c *Checker) checkChanges(u *unit, r *reporter) {
 	loading.recorded = true
 	loading.enter(u.scopes[0], syntax.Position{})
 	for _, f := range loading.changes {
-		r.add(ruleLoading, f.at, "%s while the file is loading%s, when nothing may change: do this in the function that the workflow runs", f.builtin, f.via)
+		r.add(ruleLoading, f.at, "%s is called while the file is loading%s, when nothing may change: do this in the function that the workflow runs", f.builtin, f.via)
 	}
 }
 
