@@ -94,7 +94,8 @@ func (o *reached) counts(c call) bool {
 	return c.builtin.Changes && !o.reads(c)
 }
 
-// reads tells whether a call is marked as one that changes nothing.
+// reads tells whether a call may be marked as one that changes nothing: a helper passes
+// on what it is told.
 func (o *reached) reads(c call) bool {
 	if c.expr == nil || !hasParam(c.builtin, table.ReadOnly) {
 		return false

@@ -42,16 +42,10 @@ func keyOf(e syntax.Expr) (string, bool) {
 	if !ok || lit.Token == syntax.BYTES {
 		return "", false
 	}
-	switch v := lit.Value.(type) {
-	case string:
-		return fmt.Sprintf("%q", v), true
-	case float64:
-		if v == float64(int64(v)) {
-			return fmt.Sprint(int64(v)), true
-		}
-		return fmt.Sprint(v), true
+	if text, ok := lit.Value.(string); ok {
+		return fmt.Sprintf("%q", text), true
 	}
-	return fmt.Sprint(lit.Value), true
+	return fmt.Sprint(lit.Value), true // of 1.0 it is that of 1
 }
 
 // checkFormats finds texts with conversions that don't fit their values: "%s %s" % (x,).

@@ -86,8 +86,8 @@ func aFunction() []starlark.Value {
 	})}
 }
 
-// sampledName is what a name stands for: a constant, a function, or a global that is bound
-// to a literal. What a local has isn't followed.
+// sampledName is what a name stands for: a constant, a function, or a variable that is
+// bound once, to a literal.
 func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Value {
 	fn := c.follows(u, id, left)
 	switch {
@@ -101,7 +101,7 @@ func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Va
 		return aFunction()
 	}
 	v := u.variable(id)
-	if v == nil || !v.global {
+	if v == nil {
 		return nil
 	}
 	value, ok := v.value.(*syntax.Literal)
