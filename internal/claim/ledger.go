@@ -10,10 +10,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"unicode/utf8"
-
-	"github.com/tidwall/gjson"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/registry"
@@ -37,7 +33,7 @@ const (
 type ledger struct {
 	Version  int             `json:"version"`           // 1
 	Claims   map[int]*record `json:"claims"`            // by slot: the claims that kinfra gave
-	Released history         `json:"released"`          // lately, oldest first
+	Released []released      `json:"released"`          // lately, oldest first
 	Volumes  map[int]string  `json:"volumes,omitempty"` // by slot: the token under which its volumes were last used
 	Sum      string          `json:"sum"`               // of all the above, so that a changed digit isn't taken for a lease or a token
 
@@ -58,47 +54,6 @@ type released struct {
 	Slot      int    `json:"slot"`
 	Worktree  string `json:"worktree"`
 	ClaimedAt string `json:"claimed_at"`
-}
-
-// history is claims that have ended. It makes up most of a ledger, and is read without
-// encoding/json's reflection, which took longer than all else that a claim computes.
-type history []released
-
-// UnmarshalJSON reads what is known to be JSON.
-func (h *history) UnmarshalJSON(data []byte) error {
-	list := gjson.ParseBytes(data)
-	if !list.IsArray() || !utf8.Valid(data) {
-		return errors.New("released is no list in UTF-8")
-	}
-	*h = history{}
-	var err error
-	list.ForEach(func(_, v gjson.Result) bool {
-		var r released
-		r, err = parseReleased(v)
-		*h = append(*h, r)
-		return err == nil
-	})
-	return err
-}
-
-func parseReleased(v gjson.Result) (r released, err error) {
-	if !v.IsObject() {
-		return r, fmt.Errorf("released has %.40s, want an object", v.Raw)
-	}
-	v.ForEach(func(key, value gjson.Result) bool {
-		switch {
-		case key.Str == "slot" && value.Type == gjson.Number:
-			r.Slot, err = strconv.Atoi(value.Raw)
-		case key.Str == "worktree" && value.Type == gjson.String:
-			r.Worktree = value.Str
-		case key.Str == "claimed_at" && value.Type == gjson.String:
-			r.ClaimedAt = value.Str
-		default:
-			err = fmt.Errorf("released has %s: %.40s", key.Raw, value.Raw)
-		}
-		return err == nil
-	})
-	return r, err
 }
 
 // readLedger reads the file; where there is none, nothing is known.
@@ -181,7 +136,7 @@ func isHex(text string, size int) bool {
 // json is the file's new content.
 func (l *ledger) json() (data []byte, err error) {
 	if l.Released == nil {
-		l.Released = history{}
+		l.Released = []released{}
 	}
 	if l.Sum, err = l.sum(); err != nil {
 		return nil, err
