@@ -18,7 +18,7 @@ import (
 
 func (d *domain) claimModule() table.Module {
 	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim"}
-	const result = "a claim, with `slot`, `profile`, `worktree`, `claimed_at`, `ttl`, `left`, `stale`, `foreign` and `renewed`: ttl and left (of its lease) are durations or None, stale says why it may be taken back or is None, foreign tells that another tool gave it, renewed that the worktree had it already"
+	const result = "a claim, with `slot`, `profile`, `ports` (of the slot, a dict), `worktree`, `claimed_at`, `ttl`, `left`, `stale`, `foreign` and `renewed`: ttl and left (of its lease) are durations or None, stale says why it may be taken back or is None, foreign tells that another tool gave it, renewed that the worktree had it already"
 	return table.Module{
 		Name: "claim", Doc: "Who holds which slot. A claim carries a token that every operation on its slot checks first, so that a former holder can't destroy the next one's stack.",
 		Builtins: []table.Builtin{
@@ -97,7 +97,7 @@ func (c *claimValue) Freeze()               {}
 func (c *claimValue) Truth() starlark.Bool  { return true }
 func (c *claimValue) Hash() (uint32, error) { return uint32(c.claim.Slot), nil }
 func (c *claimValue) AttrNames() []string {
-	return []string{"claimed_at", "foreign", "left", "profile", "renewed", "slot", "stale", "ttl", "worktree"}
+	return []string{"claimed_at", "foreign", "left", "ports", "profile", "renewed", "slot", "stale", "ttl", "worktree"}
 }
 
 // Attr gives what the table of claim.take documents.
@@ -107,6 +107,8 @@ func (c *claimValue) Attr(name string) (starlark.Value, error) {
 		return starlark.MakeInt(c.claim.Slot), nil
 	case "profile":
 		return starlark.String(c.claim.Profile), nil
+	case "ports":
+		return counts(c.claim.Ports), nil
 	case "worktree":
 		return starlark.String(c.claim.Worktree), nil
 	case "claimed_at":

@@ -73,10 +73,11 @@ func Open(w world.World, store *registry.Store) *Pool {
 // Claim is one worktree's hold on one slot.
 type Claim struct {
 	Slot      int
-	Profile   string // of the slot
-	Worktree  string // absolute
-	ClaimedAt string // as in the registry; empty if another tool left it so
-	Token     string // 32 hexadecimal digits; it changes with the holder
+	Profile   string           // of the slot
+	Ports     []registry.Count // of the slot
+	Worktree  string           // absolute
+	ClaimedAt string           // as in the registry; empty if another tool left it so
+	Token     string           // 32 hexadecimal digits; it changes with the holder
 	Lease     Lease
 	Stale     Staleness
 	Foreign   bool // another tool gave it, and the worktree has not claimed with kinfra since

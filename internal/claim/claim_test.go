@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func TestClaimChoosesTheLightestThatFits(t *testing.T) {
 		if c.Slot != test.want || renewed || c.Started || c.Foreign || c.Stale != "" || len(c.Token) != 32 {
 			t.Errorf("%s, %s: got %+v, renewed %v, want slot %d", test.pool, test.least, c, renewed, test.want)
 		}
-		if s := list(t, p)[c.Slot-1]; s.ClaimedBy != trees+"a" || s.ClaimedAt != "2026-02-02T10:11:12.131415+00:00" || *s.Claim != c {
+		if s := list(t, p)[c.Slot-1]; s.ClaimedBy != trees+"a" || s.ClaimedAt != "2026-02-02T10:11:12.131415+00:00" || !reflect.DeepEqual(*s.Claim, c) {
 			t.Errorf("listed is %+v, %+v", s, s.Claim)
 		}
 	}
@@ -205,7 +206,7 @@ func TestClaimTwiceGivesTheSameSlot(t *testing.T) {
 	for _, name := range []string{"a", "./a/", "b/../a", "link", "x/way"} {
 		c, renewed, err := p.Claim(t.Context(), request(name))
 		must(t, err)
-		if !renewed || c != first {
+		if !renewed || !reflect.DeepEqual(c, first) {
 			t.Errorf("%s: got %+v, want %+v", name, c, first)
 		}
 	}
@@ -355,7 +356,7 @@ func TestHolder(t *testing.T) {
 
 	s, ok, err := p.Find(t.Context(), trees+"a/")
 	must(t, err)
-	if !ok || *s.Claim != a {
+	if !ok || !reflect.DeepEqual(*s.Claim, a) {
 		t.Errorf("found %+v, %v", s, ok)
 	}
 	_, ok, err = p.Find(t.Context(), trees+"gone")

@@ -3,6 +3,7 @@ package claim
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -338,7 +339,7 @@ func TestListMeanwhile(t *testing.T) {
 		if reads != 2 {
 			t.Errorf("%d files were read", reads)
 		}
-		if now := list(t, p); (all[0].Claim == nil) != (now[0].Claim == nil) || now[0].Claim != nil && *all[0].Claim != *now[0].Claim {
+		if now := list(t, p); (all[0].Claim == nil) != (now[0].Claim == nil) || now[0].Claim != nil && !reflect.DeepEqual(*all[0].Claim, *now[0].Claim) {
 			t.Errorf("listed is %+v, it is %+v", all[0].Claim, now[0].Claim)
 		}
 	}

@@ -124,7 +124,7 @@ func (v *view) slot(entry registry.Slot) Slot {
 		return s
 	}
 	s.Claim = &Claim{
-		Slot: entry.ID, Profile: entry.Profile, Worktree: r.Worktree, ClaimedAt: r.ClaimedAt,
+		Slot: entry.ID, Profile: entry.Profile, Ports: entry.Ports, Worktree: r.Worktree, ClaimedAt: r.ClaimedAt,
 		Token: r.Token, Started: v.ledger.Volumes[entry.ID] == r.Token,
 	}
 	if r.Lease != nil {
@@ -141,7 +141,7 @@ func (v *view) slot(entry registry.Slot) Slot {
 // foreign is the claim that the registry has and kinfra didn't give.
 func (v *view) foreign(entry registry.Slot) *Claim {
 	c := &Claim{
-		Slot: entry.ID, Profile: entry.Profile, Worktree: entry.ClaimedBy, ClaimedAt: entry.ClaimedAt,
+		Slot: entry.ID, Profile: entry.Profile, Ports: entry.Ports, Worktree: entry.ClaimedBy, ClaimedAt: entry.ClaimedAt,
 		Token: foreignToken(entry), Foreign: true, Started: true,
 	}
 	c.Stale = v.stale(c)
