@@ -151,7 +151,7 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 
 // Definition is what the pool says about the stacks of its slots.
 func (p *Pool) Definition() lifecycle.Definition {
-	return lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Secrets: p.secrets, ProjectDir: p.projectDir}
+	return lifecycle.Definition{Root: p.root, Project: p.project, Mounts: p.mounts, Pass: p.passEnv, Shared: p.shared, Secrets: p.secrets, ProjectDir: p.projectDir}
 }
 
 func claimWorktree(c *table.Call) (starlark.Value, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/secret"
+	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -36,6 +37,7 @@ type Pool struct {
 	environment starlark.Callable
 	mounts      map[string][]stack.Mount
 	passEnv     []string
+	shared      []string              // below the root
 	secrets     map[string]secret.Ref // by the variable's name
 	keepRuns    int                   // records of runs
 
@@ -62,6 +64,7 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "project_directory", Type: table.String(), Named: true, Optional: true, Help: "the directory in the holder's worktree that relative paths of the compose file lead to when a stack is started, \".\" for the worktree itself. Images are built from there, and variables of its file .env reach the stack. The slot's own directory if left out"},
 			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
 			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
+			{Name: "shared", Type: table.Strings(), Named: true, Optional: true, Help: "directories below the root that the stacks have in common: made where they are missing, before a stack is started"},
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
 		},
@@ -86,7 +89,7 @@ func poolBuiltin(d *domain) table.Builtin {
 func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	p := &Pool{
 		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
-		environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), keepRuns: c.Int("keep_runs"),
+		environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), shared: c.Strings("shared"), keepRuns: c.Int("keep_runs"),
 		profileOf: map[int]string{}, specs: map[int]*specValue{},
 	}
 	for _, set := range []func() error{
@@ -97,6 +100,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		func() error { return p.setPorts(c.Dict("ports")) },
 		func() error { return p.setMounts(c.Dict("mounts")) },
 		func() error { return p.setSecrets(c.Dict("secrets")) },
+		func() error { return slot.CheckShared(p.shared) },
 		p.checkProject,
 		func() error { return p.setTemplate(c, d.options.Project) },
 		func() error { return p.setProjectDir(c.String("project_directory")) },
@@ -114,7 +118,7 @@ func (p *Pool) at(root string) *Pool {
 		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template, projectDir: p.projectDir,
 		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
 		portNames: p.portNames, portRules: p.portRules, environment: p.environment,
-		mounts: p.mounts, passEnv: p.passEnv, secrets: p.secrets, specs: map[int]*specValue{},
+		mounts: p.mounts, passEnv: p.passEnv, shared: p.shared, secrets: p.secrets, keepRuns: p.keepRuns, specs: map[int]*specValue{},
 	}
 }
 

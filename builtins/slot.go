@@ -78,11 +78,19 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 			}
 			specs = append(specs, s.spec)
 		}
+		p, err := d.current(c.Thread)
+		if err != nil {
+			return nil, err
+		}
 		options := slot.Options{Refresh: c.Bool("refresh"), Report: report}
-		if p, err := d.current(c.Thread); err == nil && d.options.RootFlag == "" {
+		if d.options.RootFlag == "" {
 			d.keepApart(c, p, &options)
 		}
-		return slot.Ensure(ctx, w, store, specs, options)
+		results, err := slot.Ensure(ctx, w, store, specs, options)
+		if err != nil {
+			return nil, err
+		}
+		return results, slot.MakeShared(w, store.Root(), p.shared)
 	})
 }
 

@@ -39,6 +39,7 @@ type Definition struct {
 	Project string                   // the Compose project of slot %d
 	Mounts  map[string][]stack.Mount // what of the worktree each service sees
 	Pass    []string                 // variables of the caller's environment that reach the stack
+	Shared  []string                 // directories below the root that the stacks have in common
 	Secrets map[string]secret.Ref    // variables that reach the stack, and stand in no file
 
 	// ProjectDir is the directory in the holder's worktree that relative paths of the
@@ -218,6 +219,9 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		if err := m.writeOverride(c); err != nil {
+			return err
+		}
+		if err := slot.MakeShared(m.w, m.def.Root, m.def.Shared); err != nil {
 			return err
 		}
 		s, err := m.Stack(c.Slot, c.Worktree)
