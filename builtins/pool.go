@@ -68,7 +68,7 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
 		},
-		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text) and `secrets` (names of variables), and the methods `specs` and `at`",
+		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text), `shared` and `secrets` (names of variables), and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out, a secret whose name is also in pass_env or decides what Compose works on.",
 		Run:    d.newPool,
 		Example: `pool = slot.pool(
@@ -298,7 +298,7 @@ func (p *Pool) Type() string          { return "pool" }
 func (p *Pool) Truth() starlark.Bool  { return true }
 func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
 func (p *Pool) AttrNames() []string {
-	return []string{"at", "main_port", "name", "ports", "profiles", "project", "project_directory", "root", "secrets", "slots", "specs", "template"}
+	return []string{"at", "main_port", "name", "ports", "profiles", "project", "project_directory", "root", "secrets", "shared", "slots", "specs", "template"}
 }
 
 // Attr gives what the table of slot.pool documents.
@@ -321,6 +321,8 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 		return engine.List(p.portNames, stringValue), nil
 	case "secrets":
 		return engine.List(slices.Sorted(maps.Keys(p.secrets)), stringValue), nil
+	case "shared":
+		return engine.List(p.shared, stringValue), nil
 	case "slots":
 		return engine.List(p.slots, intValue), nil
 	case "profiles":

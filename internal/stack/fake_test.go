@@ -139,6 +139,42 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestClockThatJumps: a wall clock that is set while a stack starts ends no start before
+// its time, and makes none endless; nor does it make a service count as up at once.
+func TestClockThatJumps(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, jump := range []time.Duration{year, -year} {
+		for life, want := range map[string]error{
+			"a running Up 1 second (health: starting)": world.ErrTimeout,
+			"a running Up 1 second":                    nil, // without a check
+		} {
+			m := newMachine()
+			looks, down := 0, false
+			m.list = func(look int) []string {
+				if look == 0 || down {
+					return nil
+				}
+				m.Advance(jump)
+				looks++
+				return []string{life}
+			}
+			m.compose = func(_ context.Context, command string) (string, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				down = command == "down"
+				return "", nil
+			}
+			err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Minute})
+			if !errors.Is(err, want) {
+				t.Errorf("by %s, %s: got %v, want %v", jump, life, err, want)
+			}
+			if least := 7; looks < least || looks > 310 { // of 200 ms each: at least until it counts as up
+				t.Errorf("by %s, %s: %d looks", jump, life, looks)
+			}
+		}
+	}
+}
+
 // TestWatchOldContainers: what has ended before is started again, not taken for a
 // failure; what still doesn't run when Compose is done is one.
 func TestWatchOldContainers(t *testing.T) {

@@ -176,6 +176,10 @@ func (s Stack) inTheWay(state docker.State) error {
 // start runs a Compose command and watches the services, until the command has ended
 // and all services are up, or something has failed.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
+	_, began, err := u.world.BootTime() // the wall clock may be set meanwhile
+	if err != nil {
+		return fmt.Errorf("starting project %s: %w", u.stack.Project, err)
+	}
 	composing, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	running := true
@@ -187,7 +191,6 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 		}
 	}()
 	watch := newWatch(u, before)
-	began := u.world.Now()
 	for {
 		if running {
 			select {
@@ -203,7 +206,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 		if err := watch.look(ctx); err != nil {
 			return err
 		}
-		switch elapsed := u.world.Now().Sub(began); {
+		switch elapsed := watch.now - began; {
 		case len(watch.failed) > 0:
 			return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed)}
 		case !running && len(watch.pending) == 0:

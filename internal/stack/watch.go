@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/docker"
@@ -34,7 +35,8 @@ type watch struct {
 	ran        map[string]bool // containers that were seen to run
 	restarts   map[string]int
 	restarting map[string]bool
-	upSince    map[string]time.Time // of those without a health check
+	now        time.Duration            // of the last look, since the machine was started
+	upSince    map[string]time.Duration // of those without a health check
 }
 
 func newWatch(u *upper, before docker.State) *watch {
@@ -45,7 +47,7 @@ func newWatch(u *upper, before docker.State) *watch {
 		ran:        map[string]bool{},
 		restarts:   map[string]int{},
 		restarting: map[string]bool{},
-		upSince:    map[string]time.Time{},
+		upSince:    map[string]time.Duration{},
 	}
 	for _, c := range before.Containers {
 		w.old[c.ID] = true
@@ -58,6 +60,10 @@ func (w *watch) look(ctx context.Context) error {
 	containers, err := w.upper.engine.Containers(ctx)
 	if err != nil {
 		return err
+	}
+	_, w.now, err = w.upper.world.BootTime()
+	if err != nil {
+		return fmt.Errorf("waiting for project %s: %w", w.upper.stack.Project, err)
 	}
 	w.see(w.upper.stack.of(w.upper.world, containers))
 	return nil
@@ -117,11 +123,10 @@ func (w *watch) isUp(c docker.Container) bool {
 	if c.Health != "" {
 		return c.Health == "healthy"
 	}
-	now := w.upper.world.Now()
 	since, seen := w.upSince[c.ID]
 	if !seen {
-		w.upSince[c.ID] = now
+		w.upSince[c.ID] = w.now
 		return false
 	}
-	return now.Sub(since) >= settleTime
+	return w.now-since >= settleTime
 }
