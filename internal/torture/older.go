@@ -174,7 +174,11 @@ func (b *beside) again(ctx context.Context, p pool, do func() error) error {
 // write in place at once leave a mixture of both, which none of them mends.
 func (b *beside) mend(ctx context.Context, p pool) {
 	b.count(&b.mended)
-	if err := p.restore(ctx); err != nil && !passes(err) {
+	err := p.restore(ctx)
+	if errors.Is(err, registry.ErrNoGeneration) {
+		return // others have written so much since it was chosen that it isn't kept any more
+	}
+	if err != nil && !passes(err) {
 		b.wrong("restoring the registry: %v", err)
 	}
 }
