@@ -22,8 +22,9 @@ func (d *domain) poolsModule() table.Module {
 		Builtins: []table.Builtin{
 			{
 				Name: "pools.list", Doc: "Lists the pools that were provisioned on this machine by this user.",
-				Result: "`struct(pools, problems)`: pools is a list of `struct(name, root, project, source, project_directory, slots, claimed, gone, problem)` by name, in which slots and claimed are numbers, gone tells that its root has no registry any more, and problem says why that can't be read, or is None; problems is a list of what is wrong with the list itself",
-				Run:    d.listPools,
+				Result:  "`struct(pools, problems)`: pools is a list of `struct(name, root, project, source, project_directory, slots, claimed, gone, problem)` by name, in which slots and claimed are numbers, gone tells that its root has no registry any more, and problem says why that can't be read, or is None; problems is a list of what is wrong with the list itself",
+				Run:     d.listPools,
+				Example: `pools.list().problems  # -> []`,
 			},
 			{
 				Name: "pools.forget", Doc: "Takes a pool off the list. Nothing of the pool itself is touched.",
@@ -31,6 +32,8 @@ func (d *domain) poolsModule() table.Module {
 				Run: func(c *table.Call) (starlark.Value, error) {
 					return starlark.None, d.pools(c.Thread).Forget(c.String("root"))
 				},
+				Example: `pools.forget("/home/user/.pool")
+pools.list().pools  # -> []`,
 			},
 		},
 	}

@@ -78,17 +78,14 @@ func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
 	if err != nil {
 		return err
 	}
-	checker := lint.New(lint.Config{
-		Layers: layers, Dialect: engine.Dialect(),
-		Modules: slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions())),
-	})
+	check := a.checker(layers)
 	result := checked{Files: len(files), Findings: []lint.Finding{}}
 	faulty := 0
 	for _, file := range files {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		found := checker.Check(file)
+		found := check(file)
 		if len(found) > 0 {
 			faulty++
 		}
@@ -116,6 +113,25 @@ func (a *app) toCheck(layers *layer.Stack, paths []string, shipped bool) ([]laye
 	}
 	more, err := scriptsOf(layers.Builtin)
 	return append(files, more...), err
+}
+
+// checker finds faults in files: in tests with what only these can call.
+func (a *app) checker(layers *layer.Stack) func(layer.File) []lint.Finding {
+	config := lint.Config{
+		Layers: layers, Dialect: engine.Dialect(),
+		Modules: slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions())),
+	}
+	scripts, tests := lint.New(config), (*lint.Checker)(nil)
+	return func(file layer.File) []lint.Finding {
+		if !isTestFile(file.Name) {
+			return scripts.Check(file)
+		}
+		if tests == nil {
+			config.Modules = a.allModules()
+			tests = lint.New(config)
+		}
+		return tests.Check(file)
+	}
 }
 
 // showFindings prints the findings, or that there are none.

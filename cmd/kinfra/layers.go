@@ -21,16 +21,6 @@ const (
 // findLayers assembles the layers. Where a project's scripts are not trusted it
 // returns the other layers and an UntrustedError.
 func findLayers(w world.World, scriptsDir string) (*layer.Stack, error) {
-	return assemble(w, scriptsDir, trustedProject)
-}
-
-// findLayersOfTests is findLayers with the project's scripts whether or not they are
-// trusted: in a test they reach nothing outside of its memory.
-func findLayersOfTests(w world.World, scriptsDir string) (*layer.Stack, error) {
-	return assemble(w, scriptsDir, anyProject)
-}
-
-func assemble(w world.World, scriptsDir string, findProject func(world.World) (*layer.Layer, error)) (*layer.Stack, error) {
 	stack := &layer.Stack{Builtin: layer.EmbeddedCompiled("kinfra", scripts.Files, scripts.Compiled())}
 	if scriptsDir != "" {
 		given, err := givenLayer(w, scriptsDir)
@@ -39,7 +29,7 @@ func assemble(w world.World, scriptsDir string, findProject func(world.World) (*
 		}
 		stack.Layers = append(stack.Layers, given)
 	}
-	project, projectErr := findProject(w)
+	project, trustErr := trustedProject(w)
 	if project != nil {
 		stack.Layers = append(stack.Layers, project)
 	}
@@ -47,7 +37,7 @@ func assemble(w world.World, scriptsDir string, findProject func(world.World) (*
 		stack.Layers = append(stack.Layers, layer.Directory(w, "user", dir))
 	}
 	stack.Layers = append(stack.Layers, stack.Builtin)
-	return stack, projectErr
+	return stack, trustErr
 }
 
 // givenLayer is the directory of --scripts, which must be there.
@@ -90,15 +80,6 @@ func trustedProject(w world.World) (*layer.Layer, error) {
 		return nil, err
 	case !allowed:
 		return nil, &layer.UntrustedError{Dir: project.Dir}
-	}
-	return project.Layer(), nil
-}
-
-// anyProject is trustedProject without a look at trust.
-func anyProject(w world.World) (*layer.Layer, error) {
-	project, err := findProject(w, ".")
-	if err != nil || project == nil || len(project.Files()) == 0 {
-		return nil, err
 	}
 	return project.Layer(), nil
 }

@@ -18,7 +18,8 @@ import (
 const scriptSuffix = ".star"
 
 // authoringLayers is the layers as those who write scripts need them: a project's
-// scripts are there whether they are trusted or not, since none of them is run.
+// scripts are there whether they are trusted or not, since none of them is run, or only in
+// a test, where they reach nothing outside of its memory.
 func (a *app) authoringLayers() (*layer.Stack, error) {
 	if _, untrusted := errors.AsType[*layer.UntrustedError](a.layersErr); !untrusted {
 		return a.layers, a.layersErr

@@ -8,7 +8,7 @@ import (
 
 // leastCoverage is which part of the statements of the shipped scripts their tests must
 // run, in percent.
-const leastCoverage = 99.0
+const leastCoverage = 98.0
 
 // TestShippedScripts runs the tests of the shipped scripts and holds what they cover to
 // a least figure.

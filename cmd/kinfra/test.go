@@ -57,7 +57,7 @@ func (a *app) test(ctx context.Context, o testOptions, paths []string) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
-	layers, err := findLayersOfTests(a.real, a.globals.scripts)
+	layers, err := a.authoringLayers()
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ type testRun struct {
 // can't be loaded, either, so it only gives a warning.
 func (t *testRun) addScripts(paths []string) {
 	for _, path := range paths {
-		file, err := t.app.readInLayer(t.layers, path)
+		file, err := t.app.fileAt(t.layers, path)
 		if err == nil {
 			var parsed *syntax.File
 			if parsed, err = engine.Parse(file); err == nil {
@@ -120,8 +120,8 @@ func (t *testRun) addScripts(paths []string) {
 	}
 }
 
-// mostSteps is how many steps of execution a run in a test may take: a second or so.
-const mostSteps = 100_000_000
+// mostSteps is how many steps of execution a run in a test may take: half a second or so.
+const mostSteps = 20_000_000
 
 // limit has a run be one of a test.
 func (t *testRun) limit(config *engine.Config) {

@@ -56,7 +56,7 @@ func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, err
 				found.scripts = append(found.scripts, name)
 				continue
 			}
-			file, err := a.readInLayer(layers, name)
+			file, err := a.fileAt(layers, name)
 			if err != nil {
 				return found, err
 			}
@@ -105,18 +105,4 @@ func (a *app) starFilesBelow(dir string) ([]string, error) {
 	}
 	slices.Sort(all)
 	return all, err
-}
-
-// readInLayer reads a file by its layer if it lies in one, so that its neighbours are
-// those that other scripts load; else by a layer of its directory.
-func (a *app) readInLayer(layers *layer.Stack, path string) (layer.File, error) {
-	for _, l := range layers.Layers {
-		if l.Dir == "" {
-			continue
-		}
-		if name, err := filepath.Rel(l.Dir, path); err == nil && filepath.IsLocal(name) {
-			return l.Read(filepath.ToSlash(name))
-		}
-	}
-	return a.readScript(path)
 }

@@ -23,6 +23,7 @@ func (t *testRun) setup(out io.Writer) *engine.Config {
 	config := child.config()
 	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
 	config.Timeout = t.timeout
+	config.Identity, config.Record = nil, nil // a test is no command: nothing goes on from it
 	return config
 }
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -73,6 +74,7 @@ func Install(machine *world.Fake) *Engine {
 		machine.Alter(program, func(i *world.Info) { i.Mode = 0o755 })
 	}
 	machine.Connect = e.connect
+	machine.Pause = time.Millisecond // Compose runs beside what waits for it
 	return e
 }
 

@@ -33,6 +33,10 @@ type Fake struct {
 	// Connect plays what Dial connects to. Without it all connections are refused.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// Pause is how long Sleep takes in truth, so that what goes on beside it gets its
+	// turn before the clock has moved on for long; not at all if 0.
+	Pause time.Duration
+
 	tree *tree
 
 	mu       sync.Mutex // guards what follows
@@ -241,13 +245,16 @@ func (f *Fake) BootTime() (boot string, up time.Duration, err error) {
 	return fmt.Sprint("boot ", f.boots), f.up, nil
 }
 
-// Sleep lets the time pass and returns at once.
+// Sleep lets the time pass and returns at once, or after the Pause.
 func (f *Fake) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	f.Pass(max(d, 0))
-	return nil
+	if f.Pause > 0 {
+		time.Sleep(f.Pause)
+	}
+	return ctx.Err()
 }
 
 // Random gives the same bytes in every run.
