@@ -27,7 +27,7 @@ func (d *domain) poolsModule() table.Module {
 				Example: `pools.list().problems  # -> []`,
 			},
 			{
-				Name: "pools.forget", Doc: "Takes a pool off the list. Nothing of the pool itself is touched.",
+				Name: "pools.forget", Changes: true, Doc: "Takes a pool off the list. Nothing of the pool itself is touched.",
 				Params: []table.Param{{Name: "root", Type: table.String(), Help: "its root, as pools.list has it"}},
 				Run: func(c *table.Call) (starlark.Value, error) {
 					return starlark.None, d.pools(c.Thread).Forget(c.String("root"))
