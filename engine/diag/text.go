@@ -54,12 +54,19 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 		return
 	}
 	number := fmt.Sprint(p.Line)
-	before, after := around(Printable(p.Source), p.Column-1)
-	fmt.Fprintf(b, "%s | %s%s\n%*s | %s^", number, before, after, len(number), "", blank(before))
+	line, caret := p.Excerpt()
+	fmt.Fprintf(b, "%s | %s\n%*s | %s", number, line, len(number), "", caret)
 	for _, also := range d.Also {
 		fmt.Fprintf(b, " and %s", Printable(also.String()))
 	}
 	b.WriteByte('\n')
+}
+
+// Excerpt is the line of a place, cut where it is long, and what stands below it to
+// point to the column with a caret.
+func (p Place) Excerpt() (line, caret string) {
+	before, after := around(Printable(p.Source), p.Column-1)
+	return before + after, blank(before) + "^"
 }
 
 // around is what of a line stands before and after its first n characters, cut where
