@@ -51,9 +51,13 @@ func (b *Builder) Add(e *event.Event) {
 	}
 }
 
-// begin adds a node, or begins one anew that an earlier process left.
+// begin adds a node, or begins one anew that an earlier process left. What is replayed
+// stays as it was.
 func (b *Builder) begin(e *event.Event) {
 	n := b.nodes[e.Key]
+	if n != nil && e.Replayed {
+		return
+	}
 	if n == nil {
 		if b.nodes == nil {
 			b.nodes = map[string]*Node{}
