@@ -38,6 +38,8 @@ func (b *Builder) Add(e *event.Event) {
 			ID: e.Run.ID, Command: e.Run.Command, Version: e.Run.Kinfra, DryRun: e.Run.DryRun,
 			Started: e.Time, Status: event.Running,
 		}
+	case event.Recorded:
+		b.run.ID = e.Run.ID
 	case event.Resumed:
 		b.run.Status, b.run.Problem = event.Running, nil
 	case event.Began:

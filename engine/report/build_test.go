@@ -31,3 +31,14 @@ func TestReplayedStepsStayAsTheyWere(t *testing.T) {
 		t.Errorf("what began anew is %+v", *b)
 	}
 }
+
+// A run gets its name when its record begins.
+func TestRecordedRunsHaveTheirName(t *testing.T) {
+	r := Of([]event.Event{
+		{Type: event.RunBegan, Run: &event.Run{Command: "x"}},
+		{Type: event.Recorded, Run: &event.Run{Command: "x", ID: "20260202-101112-ab12cd"}},
+	})
+	if r.ID != "20260202-101112-ab12cd" || r.Command != "x" {
+		t.Errorf("the run is %q %q", r.ID, r.Command)
+	}
+}
