@@ -16,4 +16,4 @@ torture: ## kills, full disks, lost power: what kinfra promises of its state
 	go run ./internal/torture
 
 golden: ## rewrites the generated files and golden outputs; review the diff
-	go test ./docs ./scripts ./cmd/kinfra -update
+	go test ./docs ./scripts ./cmd/kinfra ./engine/report -update

@@ -94,7 +94,7 @@ type reportTo struct{ kind, file string }
 
 // reportKinds are the forms of a report, by the name that --report gives them.
 func reportKinds() map[string]func(*report.Run) ([]byte, error) {
-	return map[string]func(*report.Run) ([]byte, error){"junit": report.JUnit, "json": report.JSON}
+	return map[string]func(*report.Run) ([]byte, error){"junit": report.JUnit, "json": report.JSON, "html": report.HTML}
 }
 
 // reportList is a flag that names reports. It can be given several times.
@@ -115,7 +115,7 @@ func (r *reportList) Set(text string) error {
 	kind, file, _ := strings.Cut(text, "=")
 	if reportKinds()[kind] == nil || file == "" {
 		kinds := slices.Sorted(maps.Keys(reportKinds()))
-		return fmt.Errorf("want %s=FILE", strings.Join(kinds, "=FILE or "))
+		return fmt.Errorf("want %s=FILE or %s=FILE", strings.Join(kinds[:len(kinds)-1], "=FILE, "), kinds[len(kinds)-1])
 	}
 	*r = append(*r, reportTo{kind, file})
 	return nil

@@ -33,7 +33,7 @@ func (g *globals) flags() *pflag.FlagSet {
 	f.Var((*directory)(&g.scripts), "scripts", "where scripts are that go before all others")
 	f.VarPF((*toggle)(&g.dryRun), "dry-run", "n", "say what would be done, and change nothing").NoOptDefVal = "true"
 	f.Var(newChoice((*string)(&g.output), "text", "json", "events"), "output", "how the result is printed: text, json, or events (JSON lines)")
-	f.Var((*reportList)(&g.reports), "report", "write a report of the run's steps and checks: junit=FILE or json=FILE")
+	f.Var((*reportList)(&g.reports), "report", "write a report of the run's steps and checks: html=FILE, json=FILE or junit=FILE")
 	f.Var((*limit)(&g.timeout), "timeout", "how long the command may take, such as 90s")
 	f.Var(newChoice(&g.logLevel, "warn", "off", "error", "info", "debug", "trace"), "log-level", "what is logged, to stderr: off, error, warn, info, debug or trace")
 	f.Var(newChoice(&g.logFormat, "text", "json"), "log-format", "how it is logged: text or json")

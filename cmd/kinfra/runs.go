@@ -101,6 +101,9 @@ func (a *app) writeRuns(entries []runEntry) {
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
 func (a *app) showRun(c *cobra.Command, name string) error {
+	if err := a.checkReports(); err != nil {
+		return err
+	}
 	store, err := a.openRuns(c)
 	if err != nil {
 		return err

@@ -12,6 +12,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
 )
@@ -142,15 +145,35 @@ func TestCount(t *testing.T) {
 	}
 }
 
+// rawText is the text inside an element, with its spaces.
+func rawText(n *html.Node) string {
+	text := n.Data
+	if n.Type != html.TextNode {
+		text = ""
+	}
+	for c := range n.ChildNodes() {
+		text += rawText(c)
+	}
+	return text
+}
+
+// textNode is a text as a page shows it: without what can't be seen.
+func textNode(s string) *html.Node {
+	s = strings.NewReplacer("\r\n", "\n", "\ufffe", "\ufffd", "\uffff", "\ufffd").Replace(s)
+	return &html.Node{Type: html.TextNode, Data: diag.Printable(s)}
+}
+
 // FuzzReports: whatever a script puts on record, the reports are well-formed.
 func FuzzReports(f *testing.F) {
-	for _, seed := range []string{"", "x", "a\x00\x1b[31m\x7f\u0085", "\xff\xfe", "\ufffe\uffff", "]]>", "<![CDATA[", "&#0;", "\r\n\t", "\ud7ff\ue000", "🚀"} {
+	for _, seed := range []string{"", "x", "<script>alert(1)</script>", "\"><b onclick='x'>&amp;", "</title></style>--><!--", "- ", "\n\n", "a\x00\x1b[31m\x7f\u0085", "\xff\xfe", "\ufffe\uffff", "]]>", "<![CDATA[", "&#0;", "\r\n\t", "\ud7ff\ue000", "🚀"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		problem := []diag.Diagnostic{{Message: s, Hint: s, Place: &diag.Place{File: s, Line: 1, Column: 1, Source: s}}}
-		r := &Run{Command: s, Version: s, Problem: problem, Nodes: []*Node{
-			{Kind: event.Check, Name: s, Key: s, Status: event.Failed, Problem: problem, Evidence: []Evidence{{s, s}}},
+		problem = append(problem, diag.Diagnostic{Message: s + ": expected " + s + "\ngot " + s, Also: []diag.Place{{File: s}}, Calls: []diag.Call{{Function: s}}},
+			diag.Diagnostic{Message: s + "\n--- expected\n+++ got\n-" + s + "\n+" + s})
+		r := &Run{ID: s, Command: s, Version: s, Status: event.Failed, Problem: problem[:1], Nodes: []*Node{
+			{Kind: event.Check, Name: s, Key: s, Status: event.Failed, Problem: problem[1:], Evidence: []Evidence{{s, s}}},
 			{Kind: event.Check, Name: s, Key: s, Status: event.Skipped, Needs: []string{s}},
 		}}
 		junit, err := JUnit(r)
@@ -168,6 +191,15 @@ func FuzzReports(f *testing.F) {
 		data, err := JSON(r)
 		if err != nil || !json.Valid(data) || !utf8.Valid(data) {
 			t.Fatalf("%q makes the JSON report malformed: %v\n%s", s, err, data)
+		}
+		page, err := HTML(r)
+		if err != nil || !utf8.Valid(page) {
+			t.Fatalf("%q makes the page malformed: %v\n%s", s, err, page)
+		}
+		doc := checkPage(t, page)
+		// the text is seen as it is, and nothing of it is more than text
+		if seen := find(doc, atom.Li, "node")[0]; !strings.Contains(rawText(seen), rawText(textNode(s))) {
+			t.Fatalf("%q is shown as %q", s, rawText(seen))
 		}
 	})
 }

@@ -1,0 +1,226 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ktrdr/kinfra/engine/event"
+)
+
+// What a designer works on: the page's style, and its signs as an SVG of symbols, one
+// for each status.
+var (
+	//go:embed page.css
+	pageStyle string
+	//go:embed signs.svg
+	pageSigns string
+)
+
+// page is the HTML report in the making.
+type page struct {
+	markup
+	run   *Run
+	nodes []*pageNode // the tree
+	count map[event.Status]int
+	total int
+	room  int // how many bytes more of what scripts put on record are shown
+}
+
+// HTML is the report as a page for people: one file that loads nothing and runs nothing.
+func HTML(r *Run) ([]byte, error) {
+	p := &page{run: r, count: map[event.Status]int{}, room: pageRoom}
+	p.nodes = p.number(r.Nodes, r.Problem)
+	p.trusted("<!DOCTYPE html>\n")
+	p.in("html", attrs{"lang", "en"}, func() {
+		p.line()
+		p.in("head", nil, p.head)
+		p.line()
+		p.in("body", nil, p.body)
+		p.line()
+	})
+	p.line()
+	return p.out.Bytes(), nil
+}
+
+func (p *page) head() {
+	p.void("meta", attrs{"charset", "utf-8"})
+	hash := sha256.Sum256([]byte(pageStyle))
+	style := "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+	p.void("meta", attrs{
+		"http-equiv", "Content-Security-Policy",
+		"content", "default-src 'none'; style-src " + style + "; base-uri 'none'; form-action 'none'",
+	})
+	p.void("meta", attrs{"name", "viewport", "content", "width=device-width, initial-scale=1"})
+	p.void("meta", attrs{"name", "color-scheme", "content", "light dark"})
+	p.void("meta", attrs{"name", "referrer", "content", "no-referrer"})
+	p.say("title", nil, p.outcome()+": "+p.command())
+	p.in("style", nil, func() { p.trusted(pageStyle) })
+}
+
+func (p *page) body() {
+	p.trusted(pageSigns)
+	trouble := p.trouble()
+	p.in("header", attrs{"class", "top " + string(p.status())}, func() { p.top(len(trouble)) })
+	p.line()
+	p.in("main", nil, func() {
+		if len(trouble) > 0 {
+			p.section("trouble", troubleTitle(p.run.Status), func() { p.writeTrouble(trouble) })
+		}
+		if p.total == 0 {
+			p.say("p", nil, "The run has no steps and no checks.")
+			return
+		}
+		p.section("timeline", "Timeline", p.timeline)
+		p.section("steps", "Steps and checks", p.steps)
+	})
+	p.line()
+	p.in("footer", nil, func() {
+		p.text("Written by kinfra " + p.run.Version)
+	})
+}
+
+// section writes a part of the page under a heading that names it.
+func (p *page) section(id, title string, inside func()) {
+	p.line()
+	p.in("section", attrs{"id", id, "aria-labelledby", id + "-title"}, func() {
+		p.say("h2", attrs{"id", id + "-title"}, title)
+		inside()
+	})
+}
+
+func (p *page) command() string { return strings.TrimSpace("kinfra " + p.run.Command) }
+
+// status is how the run ended. One of which nothing is known did not end well.
+func (p *page) status() event.Status {
+	if p.run.Status == "" {
+		return event.Failed
+	}
+	return p.run.Status
+}
+
+// outcome is how the run ended, in a word or two.
+func (p *page) outcome() string {
+	switch p.status() {
+	case event.Undone:
+		return "Taken back"
+	case event.Running:
+		return "Still running"
+	case event.Interrupted:
+		return "Interrupted"
+	case event.Passed:
+		return "Passed"
+	}
+	return "Failed"
+}
+
+func (p *page) top(troubles int) {
+	p.in("h1", nil, func() {
+		p.sign(p.status())
+		p.say("span", attrs{"class", "outcome"}, p.outcome())
+		p.text(" ")
+		p.say("code", nil, p.command())
+	})
+	p.counts()
+	p.facts()
+	if p.run.ID != "" && (p.run.Status == event.Failed || p.run.Status == event.Interrupted) {
+		p.in("p", attrs{"class", "next"}, func() {
+			p.say("code", nil, "kinfra resume "+p.run.ID)
+			p.text(" goes on with it, ")
+			p.say("code", nil, "kinfra undo "+p.run.ID)
+			p.text(" takes back what it did.")
+		})
+	}
+	if p.total == 0 {
+		return
+	}
+	p.in("nav", attrs{"aria-label", "Parts of this page"}, func() {
+		if troubles > 0 {
+			p.say("a", attrs{"href", "#trouble"}, troubleTitle(p.run.Status))
+		}
+		p.say("a", attrs{"href", "#timeline"}, "Timeline")
+		p.say("a", attrs{"href", "#steps"}, "Steps and checks")
+	})
+}
+
+// counts says how many steps and checks ended in which way, the worst first.
+func (p *page) counts() {
+	if p.total == 0 {
+		return
+	}
+	p.in("ul", attrs{"class", "counts"}, func() {
+		for _, s := range []event.Status{event.Failed, event.Running, event.Undone, event.Skipped, event.Decided, event.Passed} {
+			if n := p.count[s]; n > 0 {
+				p.in("li", attrs{"class", string(s)}, func() {
+					p.sign(s)
+					p.text(fmt.Sprintf("%d %s", n, word(s)))
+				})
+			}
+		}
+	})
+}
+
+// facts are what else is known of the run.
+func (p *page) facts() {
+	fact := func(name string, value func()) {
+		p.in("div", nil, func() {
+			p.say("dt", nil, name)
+			p.in("dd", nil, value)
+		})
+	}
+	p.in("dl", attrs{"class", "facts"}, func() {
+		if !p.run.Started.IsZero() {
+			fact("Began", func() {
+				at := p.run.Started.UTC()
+				p.say("time", attrs{"datetime", at.Format(time.RFC3339)}, at.Format("2 January 2006, 15:04:05 UTC"))
+			})
+		}
+		if p.run.Took > 0 {
+			fact("Took", func() { p.text(duration(p.run.Took)) })
+		}
+		if p.run.ID != "" {
+			fact("Run", func() { p.say("code", nil, p.run.ID) })
+		}
+		if p.run.DryRun {
+			fact("Dry run", func() { p.text("nothing was changed") })
+		}
+	})
+}
+
+// sign draws what stands for a status. A text beside it must say the same.
+func (p *page) sign(s event.Status) {
+	p.in("svg", attrs{"class", "sign " + string(s), "aria-hidden", "true"}, func() { p.void("use", attrs{"href", "#sign-" + string(s)}) })
+}
+
+// word says how a node ended.
+func word(s event.Status) string {
+	switch s {
+	case event.Undone:
+		return "taken back"
+	case event.Running:
+		return "did not end"
+	case event.Decided:
+		return "decided when it runs"
+	}
+	return string(s)
+}
+
+// duration is a time that is read, not computed with: three digits of it.
+func duration(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "0 s"
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d >= time.Second:
+		return fmt.Sprintf("%.3g s", d.Seconds())
+	case d >= time.Millisecond:
+		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
+	}
+	return fmt.Sprintf("%.3g µs", float64(d)/1e3)
+}
