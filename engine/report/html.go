@@ -64,11 +64,11 @@ func (p *page) head() {
 func (p *page) body() {
 	p.trusted(pageSigns)
 	trouble := p.trouble()
-	p.in("header", attrs{"class", "top " + string(p.status())}, func() { p.top(len(trouble)) })
+	p.in("header", attrs{"class", "top " + string(p.status())}, func() { p.top(trouble) })
 	p.line()
 	p.in("main", nil, func() {
 		if len(trouble) > 0 {
-			p.section("trouble", troubleTitle(p.run.Status), func() { p.writeTrouble(trouble) })
+			p.section("trouble", troubleTitle(trouble), func() { p.writeTrouble(trouble) })
 		}
 		if p.total == 0 {
 			p.say("p", nil, "The run has no steps and no checks.")
@@ -117,7 +117,7 @@ func (p *page) outcome() string {
 	return "Failed"
 }
 
-func (p *page) top(troubles int) {
+func (p *page) top(trouble []*pageNode) {
 	p.in("h1", nil, func() {
 		p.sign(p.status())
 		p.say("span", attrs{"class", "outcome"}, p.outcome())
@@ -138,8 +138,8 @@ func (p *page) top(troubles int) {
 		return
 	}
 	p.in("nav", attrs{"aria-label", "Parts of this page"}, func() {
-		if troubles > 0 {
-			p.say("a", attrs{"href", "#trouble"}, troubleTitle(p.run.Status))
+		if len(trouble) > 0 {
+			p.say("a", attrs{"href", "#trouble"}, troubleTitle(trouble))
 		}
 		p.say("a", attrs{"href", "#timeline"}, "Timeline")
 		p.say("a", attrs{"href", "#steps"}, "Steps and checks")
@@ -214,13 +214,22 @@ func duration(d time.Duration) string {
 	case d == 0:
 		return "0 s"
 	case d >= time.Hour:
-		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+		return two(d, time.Hour, "h", time.Minute, "min")
 	case d >= time.Minute:
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+		return two(d, time.Minute, "min", time.Second, "s")
 	case d >= time.Second:
 		return fmt.Sprintf("%.3g s", d.Seconds())
 	case d >= time.Millisecond:
 		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
 	}
 	return fmt.Sprintf("%.3g µs", float64(d)/1e3)
+}
+
+// two is a time in two units, the smaller one where there is something of it.
+func two(d, big time.Duration, bigName string, small time.Duration, smallName string) string {
+	text := fmt.Sprintf("%d %s", d/big, bigName)
+	if rest := d % big / small; rest > 0 {
+		text += fmt.Sprintf(" %d %s", rest, smallName)
+	}
+	return text
 }

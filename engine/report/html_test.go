@@ -300,6 +300,7 @@ func TestOutcomes(t *testing.T) {
 		if got := textOf(find(doc, atom.Title, "")[0]); got != want {
 			t.Errorf("of a run that is %s the title is %q, want %q", status, got, want)
 		}
+		compare(t, "the parts", texts(find(doc, atom.H2, "")), []string{"What did not end", "Timeline", "Steps and checks"})
 	}
 }
 
@@ -360,7 +361,7 @@ func TestHugePage(t *testing.T) {
 func TestDurations(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 900: "0.9 µs", 12345 * time.Nanosecond: "12.3 µs", 250 * time.Millisecond: "250 ms", 1500 * time.Millisecond: "1.5 s",
-		59950 * time.Millisecond: "60 s", 90 * time.Second: "1 min 30 s", 3*time.Hour + 4*time.Minute: "3 h 4 min",
+		59950 * time.Millisecond: "60 s", 90 * time.Second: "1 min 30 s", 3 * time.Minute: "3 min", 3*time.Hour + 4*time.Minute: "3 h 4 min",
 	} {
 		if got := duration(d); got != want {
 			t.Errorf("%d is %q, want %q", d, got, want)

@@ -114,11 +114,12 @@ func (p *page) ownProblems() []diag.Diagnostic {
 	return own
 }
 
-func troubleTitle(s event.Status) string {
-	if s == event.Running || s == event.Interrupted {
-		return "What did not end"
+// troubleTitle is the heading above those nodes.
+func troubleTitle(all []*pageNode) string {
+	if slices.ContainsFunc(all, func(n *pageNode) bool { return n.Status != event.Running }) {
+		return "What went wrong"
 	}
-	return "What went wrong"
+	return "What did not end"
 }
 
 func (p *page) writeTrouble(all []*pageNode) {

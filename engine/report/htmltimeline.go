@@ -41,7 +41,7 @@ func (p *page) axis(ticks []time.Duration, s scale, height string) {
 		at := percent(x)
 		p.void("line", attrs{"class", "tick", "x1", at, "x2", at, "y1", "0", "y2", height})
 		anchor, dx := "start", "4"
-		if x > 90 {
+		if x > 75 {
 			anchor, dx = "end", "-4"
 		}
 		p.say("text", attrs{"class", "tick", "x", at, "y", "12", "dx", dx, "text-anchor", anchor}, duration(t))

@@ -108,3 +108,25 @@ func hugeRun(nodes int) *Run {
 	}
 	return r
 }
+
+// oddRun has what is hard to lay out: long names without spaces, steps far inside others,
+// and everything much longer than a line.
+func oddRun() *Run {
+	word := strings.Repeat("unbroken", 30)
+	problem := []diag.Diagnostic{{
+		Message: word + ": expected " + word + "\ngot " + word, Place: &diag.Place{File: word, Line: 123456, Column: 200, Source: word + word},
+		Also: []diag.Place{at(word, 1, 1, word)}, Calls: []diag.Call{{Place: at(word, 1, 1, word), Function: word}}, Hint: word,
+	}, {Message: word}}
+	r := &Run{ID: word, Command: word, Version: word, Status: event.Interrupted, Started: time.Date(2026, 2, 2, 10, 11, 12, 0, time.UTC), Took: sec(1)}
+	nodes := &r.Nodes
+	for range 14 {
+		n := &Node{
+			Kind: event.Step, Name: word, Key: word, Status: event.Failed, Start: sec(.1), Took: sec(.8), Retries: 1234, Replayed: true,
+			Evidence: []Evidence{{word, word}}, Problem: problem,
+		}
+		skipped := &Node{Kind: event.Check, Name: word, Key: word, Status: event.Skipped, Start: sec(.95), Needs: []string{word, word}}
+		*nodes = []*Node{n, skipped}
+		nodes = &n.Children
+	}
+	return r
+}
