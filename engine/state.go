@@ -96,11 +96,17 @@ func Current(t *starlark.Thread) Caller { return Caller{stateOf(t)} }
 // stderr otherwise. Branches of parallel are heard in the order of their items.
 func (c Caller) Announce(text string) { c.state.announce(text) }
 
-// Progress tells how far a long call is, on a line of stderr.
+// Progress tells how far a long call is, on a line of stderr, or with the step that is
+// running where that is shown live.
 func (c Caller) Progress(text string) {
-	if !c.state.collecting() {
-		c.state.run.emit(&event.Event{Type: event.Told, Text: text})
+	if c.state.collecting() {
+		return
 	}
+	e := event.Event{Type: event.Told, Text: text}
+	if c.state.node != nil {
+		e.Key = c.state.node.key
+	}
+	c.state.run.emit(&e)
 }
 
 // Color tells whether text for stdout may have escape codes for colours.

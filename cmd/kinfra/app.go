@@ -145,13 +145,16 @@ func (a *app) settle(root *cobra.Command) {
 }
 
 // config is what a run of a script gets.
-func (a *app) config() *engine.Config {
+func (a *app) config(ctx context.Context) *engine.Config {
 	c := &engine.Config{
 		World: a.world, Layers: a.layers, Reserved: reserved(), Classify: classify, Version: version,
 		Modules: builtins.Modules(a.builtinOptions()),
 		Limits:  engine.DefaultLimits(), Timeout: a.globals.timeout,
-		Output: a.output(), Log: a.globals.log(a.stderr),
+		Output: a.output(ctx), Log: a.globals.log(a.stderr),
 		Identity: func() event.Run { return a.identity }, Record: a.record,
+	}
+	if live, ok := c.Output.Present.(*present.Live); ok {
+		a.share(c, live)
 	}
 	if a.past != nil {
 		c.Resume = &a.past.Resume
@@ -162,17 +165,23 @@ func (a *app) config() *engine.Config {
 	return c
 }
 
-// output is how the flags want a run to be shown.
-func (a *app) output() engine.Output {
+// output is how the flags, and what stdout and stderr are, want a run to be shown.
+func (a *app) output(ctx context.Context) engine.Output {
 	o := engine.Output{Format: a.globals.output, Stdout: a.stdout, Color: a.globals.wantsColor(a.stdout)}
+	lines := present.Plain{Announcements: a.stdout, Progress: a.stderr, Style: present.Style{Color: a.globals.wantsColor(a.stderr)}}
 	switch o.Format {
 	case engine.Events:
 		o.Present = &present.Lines{Out: a.stdout}
+		return o
 	case engine.JSON:
-		o.Present = &present.Plain{Announcements: a.stderr, Progress: a.stderr}
+		lines.Announcements = a.stderr
 	default:
-		o.Present = &present.Plain{Announcements: a.stdout, Progress: a.stderr}
+		if live := a.live(ctx, lines); live != nil {
+			o.Present = live
+			return o
+		}
 	}
+	o.Present = &lines
 	return o
 }
 

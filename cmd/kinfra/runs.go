@@ -136,14 +136,15 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 	out := a.stdout
 	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, strings.Join(e.Args, " "))
 	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), record.Run().Dir)
-	writeNodes(out, rep.Nodes, "  ")
+	style := present.Style{Color: a.globals.wantsColor(out)}
+	writeNodes(out, style, rep.Nodes, "  ")
 	for _, d := range rep.Problem {
 		io.WriteString(out, d.Text())
 	}
 	if record.Dropped {
 		fmt.Fprintln(out, "The journal ends in the middle of a line, which is left out")
 	}
-	fmt.Fprintf(out, "%s after %s: %s\n", statusText(e), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
+	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
 	switch e.Status {
 	case event.Interrupted, event.Failed:
 		fmt.Fprintf(out, "kinfra resume %s goes on with it, kinfra undo %[1]s takes back what it did\n", e.ID)
@@ -159,28 +160,25 @@ func statusText(e runEntry) string {
 }
 
 // writeNodes writes steps and checks as a tree.
-func writeNodes(out io.Writer, nodes []*report.Node, indent string) {
+func writeNodes(out io.Writer, style present.Style, nodes []*report.Node, indent string) {
 	for _, n := range nodes {
-		io.WriteString(out, indent+nodeLine(n)+"\n")
+		io.WriteString(out, indent+nodeLine(style, n)+"\n")
 		for _, d := range n.Problem {
 			for line := range strings.Lines(d.Text()) {
 				io.WriteString(out, indent+"      "+line)
 			}
 		}
-		writeNodes(out, n.Children, indent+"  ")
+		writeNodes(out, style, n.Children, indent+"  ")
 	}
 }
 
-func nodeLine(n *report.Node) string {
-	marks := map[event.Status]string{
-		event.Passed: "ok", event.Failed: "FAIL", event.Skipped: "skip", event.Undone: "undid", event.Running: "open", event.Decided: "later",
-	}
-	line := fmt.Sprintf("%-5s %s", marks[n.Status], n.Name)
+func nodeLine(style present.Style, n *report.Node) string {
+	line := style.Mark(n.Status) + " " + n.Name
 	switch {
 	case n.Status == event.Skipped:
 		return line + ": needs " + strings.Join(n.Needs, ", ")
 	case n.Status != event.Running:
-		line += fmt.Sprintf(" (%s)", present.Short(n.Took))
+		line += " " + style.Took(n.Took)
 	}
 	if n.Retries > 0 {
 		line += fmt.Sprintf(", tried %d times", n.Retries+1)

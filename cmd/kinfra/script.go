@@ -192,7 +192,7 @@ func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
 }
 
 func (a *app) newRun(ctx context.Context) *engine.Run {
-	a.run = engine.NewRun(ctx, a.config())
+	a.run = engine.NewRun(ctx, a.config(ctx))
 	return a.run
 }
 

@@ -1,5 +1,5 @@
-// Package present shows what happens in a run, as it happens: as plain lines, or as
-// JSON lines for programs. Each presenter is given the run's events one after the other.
+// Package present shows what happens in a run, as it happens: live on a terminal, as
+// plain lines, or as JSON lines for programs. Each presenter is given the run's events one after the other.
 package present
 
 import (
@@ -14,50 +14,59 @@ import (
 )
 
 // Plain writes announcements to one stream, and how far the run is to another: a line a
-// step, without escape codes.
-type Plain struct{ Announcements, Progress io.Writer }
+// step.
+type Plain struct {
+	Announcements, Progress io.Writer
+	Style                   Style // of the lines of progress
+}
 
 // Show writes what an event has to say, if anything.
 func (p *Plain) Show(e *event.Event) {
-	if e.Type == event.Said {
-		io.WriteString(p.Announcements, e.Text)
-		return
+	if out, text := p.saying(e); text != "" {
+		io.WriteString(out, text)
 	}
-	io.WriteString(p.Progress, Line(e))
 }
 
-// Line is what an event has to say in plain text, with the newline; "" for nothing.
-func Line(e *event.Event) string {
+// saying is what an event has to say, in whole lines, and to which stream.
+func (p *Plain) saying(e *event.Event) (out io.Writer, text string) {
+	if e.Type == event.Said {
+		return p.Announcements, e.Text
+	}
+	return p.Progress, p.Style.line(e)
+}
+
+// line is what an event has to say, with the newline; "" for nothing.
+func (s Style) line(e *event.Event) string {
 	switch e.Type {
 	case event.Told:
 		return e.Text + "\n"
 	case event.Warned:
-		return "warning: " + e.Text + "\n" + problems(e.Problems, "")
+		return s.Status(event.Interrupted, "warning:") + " " + e.Text + "\n" + problems(e.Problems, "")
 	case event.Retried:
-		return fmt.Sprintf("  retry %s in %s: %s\n", e.Key, seconds(e.Pause), firstLine(e.Problems))
+		return fmt.Sprintf("  %s %s in %s: %s\n", s.mark("retry", event.Interrupted), e.Key, seconds(e.Pause), firstLine(e.Problems))
 	case event.Undid:
 		if e.Status == event.Passed {
-			return fmt.Sprintf("  undid %s\n", e.Key)
+			return fmt.Sprintf("  %s %s\n", s.Mark(event.Undone), e.Key)
 		}
-		return fmt.Sprintf("  FAIL  undoing %s\n", e.Key) + problems(e.Problems, "        ")
+		return fmt.Sprintf("  %s undoing %s\n", s.Mark(event.Failed), e.Key) + problems(e.Problems, "        ")
 	case event.Ended:
-		return ended(e)
+		return s.ended(e)
 	}
 	return ""
 }
 
-func ended(e *event.Event) string {
+func (s Style) ended(e *event.Event) string {
 	switch {
 	case e.Replayed:
-		return fmt.Sprintf("  done  %s (before)\n", e.Key)
+		return fmt.Sprintf("  %s %s (before)\n", s.mark("done", event.Passed), e.Key)
 	case e.Status == event.Passed:
-		return fmt.Sprintf("  ok    %s (%s)\n", e.Key, Short(e.Took()))
+		return fmt.Sprintf("  %s %s %s\n", s.Mark(e.Status), e.Key, s.Took(e.Took()))
 	case e.Status == event.Decided:
-		return fmt.Sprintf("  later %s: known only when it runs\n", e.Key)
+		return fmt.Sprintf("  %s %s: known only when it runs\n", s.Mark(e.Status), e.Key)
 	case e.Status == event.Skipped:
-		return fmt.Sprintf("  skip  %s: needs %s\n", e.Key, strings.Join(e.Needs, ", "))
+		return fmt.Sprintf("  %s %s: needs %s\n", s.Mark(e.Status), e.Key, strings.Join(e.Needs, ", "))
 	}
-	line := fmt.Sprintf("  FAIL  %s (%s)\n", e.Key, Short(e.Took()))
+	line := fmt.Sprintf("  %s %s %s\n", s.Mark(event.Failed), e.Key, s.Took(e.Took()))
 	if e.Kind == event.Check { // what is wrong with a step ends the run, which says so
 		line += problems(e.Problems, "        ")
 	}
@@ -83,17 +92,6 @@ func firstLine(all []diag.Diagnostic) string {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// Short rounds a duration to what a reader wants to know.
-func Short(d time.Duration) time.Duration {
-	switch {
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond)
-	case d >= time.Millisecond:
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(time.Microsecond)
-}
 
 // Lines writes each event as a line of JSON.
 type Lines struct{ Out io.Writer }

@@ -1,0 +1,74 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/ktrdr/kinfra/engine/event"
+)
+
+// Style is how steps and checks are written: with colours or without. The words are the
+// same, so that nothing is said by a colour alone.
+type Style struct{ Color bool }
+
+// Mark is the word for how a step or check ended, padded to the width of all marks.
+func (s Style) Mark(status event.Status) string {
+	marks := map[event.Status]string{
+		event.Passed: "ok", event.Failed: "FAIL", event.Skipped: "skip", event.Undone: "undid", event.Running: "open", event.Decided: "later",
+	}
+	return s.mark(marks[status], status)
+}
+
+// Status is a text in the colour of a status.
+func (s Style) Status(status event.Status, text string) string { return s.paint(colorOf(status), text) }
+
+// Took is how long something took, in brackets.
+func (s Style) Took(d time.Duration) string { return s.paint(text.Faint, fmt.Sprintf("(%s)", Short(d))) }
+
+// mark is a word in the colour of a status, padded.
+func (s Style) mark(word string, status event.Status) string {
+	return s.Status(status, word) + strings.Repeat(" ", max(0, markWidth-len(word)))
+}
+
+// markWidth is the width of the longest mark.
+const markWidth = 5
+
+// noColor is that of a text as the terminal shows it by itself.
+const noColor = text.Reset
+
+func (s Style) paint(color text.Color, t string) string {
+	if !s.Color || color == noColor || t == "" {
+		return t
+	}
+	return color.EscapeSeq() + t + text.Reset.EscapeSeq()
+}
+
+func colorOf(status event.Status) text.Color {
+	switch status {
+	case event.Passed:
+		return text.FgGreen
+	case event.Failed:
+		return text.FgRed
+	case event.Skipped, event.Undone, event.Interrupted:
+		return text.FgYellow
+	case event.Running:
+		return text.FgCyan
+	case event.Decided:
+		return text.Faint
+	}
+	return noColor
+}
+
+// Short rounds a duration to what a reader wants to know.
+func Short(d time.Duration) time.Duration {
+	switch {
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Microsecond)
+}
