@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,7 +26,9 @@ func (a *app) live(ctx context.Context, lines present.Plain) *present.Live {
 		return nil
 	}
 	l := &present.Live{Plain: lines, Terminal: s.file, Size: s.size}
+	var suspensions sync.Once
 	l.Watch = func() func() {
+		suspensions.Do(func() { followSuspensions(l) })
 		done := make(chan struct{})
 		go follow(ctx, done, l)
 		return func() { close(done) }
@@ -53,13 +56,10 @@ func (s *stream) size() (width, height int) {
 }
 
 // follow has frames drawn until done is closed, and takes away what is drawn when the
-// run is interrupted or Ctrl-Z suspends the process.
+// run is interrupted.
 func follow(ctx context.Context, done <-chan struct{}, l *present.Live) {
 	frames := time.NewTicker(frameTime)
 	defer frames.Stop()
-	suspends := make(chan os.Signal, 1)
-	catchSuspends(suspends)
-	defer releaseSuspends(suspends)
 	interrupted := ctx.Done()
 	for {
 		select {
@@ -70,46 +70,39 @@ func follow(ctx context.Context, done <-chan struct{}, l *present.Live) {
 		case <-interrupted:
 			l.Interrupt()
 			interrupted = nil
-		case <-suspends:
-			l.Pause()
-			suspend(suspends)
-			l.Continue()
 		}
 	}
 }
 
-func catchSuspends(suspends chan<- os.Signal) {
-	if !signal.Ignored(syscall.SIGTSTP) {
-		signal.Notify(suspends, syscall.SIGTSTP)
+// followSuspensions takes away what is drawn when Ctrl-Z suspends the process, for as
+// long as it lives: a signal that was once caught, Go never leaves to the system again.
+func followSuspensions(l *present.Live) {
+	if signal.Ignored(syscall.SIGTSTP) {
+		return
 	}
+	suspends := make(chan os.Signal, 1)
+	signal.Notify(suspends, syscall.SIGTSTP)
+	go func() {
+		for range suspends {
+			l.Pause()
+			suspend()
+			l.Continue()
+		}
+	}()
 }
 
-// releaseSuspends leaves suspending to the system again, also what was asked for in the
-// very last moment.
-func releaseSuspends(suspends chan os.Signal) {
-	signal.Stop(suspends)
-	select {
-	case <-suspends:
-		suspend(nil)
-	default:
+// suspend stops the process until its shell continues it. Where no shell has given it a
+// process group of its own, none would: there the system ignores Ctrl-Z, too.
+func suspend() {
+	session, err := unix.Getsid(0)
+	if err != nil || session == unix.Getpgrp() {
+		return
 	}
-}
-
-// suspend stops the process, as it would be if nobody caught the signal, and returns when
-// it goes on.
-func suspend(suspends chan<- os.Signal) {
-	signal.Reset(syscall.SIGTSTP)
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, syscall.SIGCONT)
 	defer signal.Stop(continued)
-	if syscall.Kill(os.Getpid(), syscall.SIGTSTP) == nil {
-		select {
-		case <-continued:
-		case <-time.After(frameTime): // where no shell could continue it, it isn't stopped
-		}
-	}
-	if suspends != nil {
-		catchSuspends(suspends)
+	if syscall.Kill(os.Getpid(), syscall.SIGSTOP) == nil {
+		<-continued
 	}
 }
 

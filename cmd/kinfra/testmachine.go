@@ -16,11 +16,11 @@ import (
 
 // setup makes what one test gets: a machine in memory, and the modules by which it says
 // what that has.
-func (t *testRun) setup(out io.Writer) *engine.Config {
+func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 	machine := builtins.NewTestMachine(t.command)
 	child := newAppOn(machine.World, nil, out, out)
 	child.tests, child.layers, child.world = t, t.layers, machine.World
-	config := child.config()
+	config := child.config(ctx)
 	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
 	config.Timeout = t.timeout
 	config.Identity, config.Record = nil, nil // a test is no command: nothing goes on from it

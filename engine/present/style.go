@@ -26,7 +26,9 @@ func (s Style) Mark(status event.Status) string {
 func (s Style) Status(status event.Status, text string) string { return s.paint(colorOf(status), text) }
 
 // Took is how long something took, in brackets.
-func (s Style) Took(d time.Duration) string { return s.paint(text.Faint, fmt.Sprintf("(%s)", Short(d))) }
+func (s Style) Took(d time.Duration) string {
+	return s.paint(text.Faint, fmt.Sprintf("(%s)", Short(d)))
+}
 
 // mark is a word in the colour of a status, padded.
 func (s Style) mark(word string, status event.Status) string {

@@ -41,7 +41,7 @@ const Ending = "_test.star"
 type Suite struct {
 	// Setup makes what one run gets: a machine of its own, its output to out. Module
 	// has to be among its modules.
-	Setup func(out io.Writer) *engine.Config
+	Setup func(ctx context.Context, out io.Writer) *engine.Config
 
 	// Clock is the time of this machine, for how long tests take.
 	Clock func() time.Time
@@ -85,7 +85,7 @@ type Found struct {
 
 // Find evaluates a file to see which tests it has.
 func (s *Suite) Find(ctx context.Context, file layer.File) Found {
-	config := s.Setup(io.Discard)
+	config := s.Setup(ctx, io.Discard)
 	config.Coverage = engine.Coverage{} // only tests count
 	run := engine.NewRun(ctx, config)
 	defer run.Close()
@@ -181,7 +181,7 @@ func inOrder[T, R any](ctx context.Context, items []T, work func(context.Context
 // run runs one test.
 func (s *Suite) run(ctx context.Context, t Test) Result {
 	var out bytes.Buffer
-	run := engine.NewRun(ctx, s.Setup(&out))
+	run := engine.NewRun(ctx, s.Setup(ctx, &out))
 	defer run.Close()
 	began := s.Clock()
 	_, err := run.Load(t.File, false)
