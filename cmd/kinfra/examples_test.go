@@ -45,7 +45,7 @@ func runExample(t *testing.T, module table.Module, b table.Builtin) {
 	})
 	tests := &testRun{layers: &layer.Stack{Layers: []*layer.Layer{small, shipped}, Builtin: shipped}, timeout: time.Minute}
 	var out bytes.Buffer
-	run := engine.NewRun(t.Context(), tests.setup(&out))
+	run := engine.NewRun(t.Context(), tests.setup(t.Context(), &out))
 	defer run.Close()
 	file, err := small.Read("example.star")
 	if err != nil {

@@ -296,7 +296,7 @@ func TestLiveSuspended(t *testing.T) {
 	m := waiting(t)
 	cmd := m.kinfra(t)
 	kinfra := cmd.Path
-	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", `set -m; "$0" run build.star; echo "suspended"; read line; bg >/dev/null; read line; fg >/dev/null`, kinfra}
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", `set -m; "$0" run build.star; echo "suspended"; read line; bg >/dev/null; sleep 0.3; echo "much later"; read line; fg >/dev/null`, kinfra}
 	s := start(t, m, cmd)
 	s.until(t, "1 done, 5 running (")
 	s.keys(t, "\x1a")
@@ -307,6 +307,7 @@ func TestLiveSuspended(t *testing.T) {
 	s.keys(t, "\n") // into the background, where lines are printed and nothing is drawn
 	s.touch(t, "go web")
 	s.until(t, "ok    build/web ")
+	s.until(t, "much later\n") // by three frames
 	if shown := s.screen.Screen(); strings.Contains(shown, "running") {
 		t.Errorf("in the background, it shows\n%s", shown)
 	}
@@ -352,6 +353,21 @@ func TestNothingDrawn(t *testing.T) {
 		}
 		if err := os.Remove(filepath.Join(m.home, "go")); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestCanDraw(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		term     string
+		want     bool
+	}{
+		{true, "xterm", true}, {true, "dumb", false}, {true, "", false}, {false, "xterm", false},
+	} {
+		t.Setenv("TERM", c.term)
+		if got := (&stream{terminal: c.terminal}).canDraw(); got != c.want {
+			t.Errorf("terminal %v called %q: %v", c.terminal, c.term, got)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (s *show) play(t *testing.T, script string) {
 		case "say":
 			s.event(event.Event{Type: event.Said, Text: rest + "\n"})
 		case "tell":
-			s.event(event.Event{Type: event.Told, Key: key, Text: more})
+			s.event(event.Event{Type: event.Told, Key: key, Text: strings.ReplaceAll(more, `\n`, "\n")})
 		case "warn":
 			s.event(event.Event{Type: event.Warned, Text: rest})
 		case "log":
@@ -218,6 +218,11 @@ too late
   run   a (1.0s)
 ⠋ 0 done, 1 running (1.0s)
 `},
+		{"told in lines", 80, 24, "run\nbegin a\ntell a: one\\ntwo\nafter 1s", `
+
+  run   a (1.0s)  one
+⠋ 0 done, 1 running (1.0s)
+`},
 		{"skipped and replayed", 80, 24, "run\nbefore a\nbegin b\nskip b: c\nbegin d\nafter 1s", `
   done  a (before)
   skip  b: needs c
@@ -240,15 +245,22 @@ too late
 `},
 		{"interrupted", 80, 24, "run\nbegin a\nbegin a/b\nafter 1s\ninterrupt\nfail a/b: interrupted", "\n  FAIL  a/b (1.5s)\n        error: interrupted\n"},
 		{"interrupted in vain", 80, 24, "run\nbegin a\nbegin a/b\nafter 1s\ninterrupt\nafter 100ms\nafter 100ms", "\nWaiting for 2 step(s) to stop; Ctrl-C once more ends the process at once\n"},
-		{"wider", 20, 24, busy + "resize 60 20\nafter 1s\nok build/api/link", ""},
+		{"made narrower", 60, 24, "run\nbegin a rather long name for a step or two\nafter 1s\nresize 30 24\nafter 1s", `
+
+  a rather long name … (2.0s)
+⠋ 0 done, 1 running (2.0s)
+`},
+		{"made wider", 30, 24, "run\nbegin a rather long name for a step or two\nafter 1s\nresize 60 24\nafter 1s", `
+
+  run   a rather long name for a step or two (2.0s)
+⠋ 0 done, 1 running (2.0s)
+`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newShow(c.width, c.height, true)
 			s.play(t, c.script)
-			if c.want != "" {
-				if got := "\n" + s.screen.Screen(); got != c.want {
-					t.Errorf("the terminal shows\n%s\nwant\n%s", got, c.want)
-				}
+			if got := "\n" + s.screen.Screen(); got != c.want {
+				t.Errorf("the terminal shows\n%s\nwant\n%s", got, c.want)
 			}
 			s.play(t, "end")
 			clean(t, s)
@@ -332,6 +344,17 @@ func TestLiveAnnounces(t *testing.T) {
 	if got := s.screen.Screen(); got != "\n  run   a (1.0s)\n⠋ 0 done, 1 running (1.0s)\n" {
 		t.Errorf("it shows\n%s", got)
 	}
+}
+
+// A terminal for which characters are wider than they are counted cuts them off.
+func TestLiveMiscounted(t *testing.T) {
+	s := newShow(20, 24, true)
+	s.screen.Wide = true
+	s.play(t, "run\nsay one\nbegin "+strings.Repeat("§", 30)+"\nafter 1s\nafter 1s\nsay two\nend")
+	if got := s.screen.Screen(); got != "one\ntwo\n" {
+		t.Errorf("it shows\n%s", got)
+	}
+	clean(t, s)
 }
 
 func TestLiveColors(t *testing.T) {

@@ -16,6 +16,9 @@ import (
 // Terminal is a terminal that keeps all rows that were ever shown. Its methods may be
 // called by several goroutines at once.
 type Terminal struct {
+	// Wide has characters that some terminals take for wide take two columns.
+	Wide bool
+
 	mu            sync.Mutex
 	width, height int
 	reflows       bool
@@ -82,7 +85,8 @@ func (t *Terminal) next(data []byte) int {
 	case r < ' ' || r == '\x7f':
 		t.problem("the control character %q", r)
 	default:
-		t.put(string(r), runewidth.RuneWidth(r))
+		width := runewidth.Condition{EastAsianWidth: t.Wide}
+		t.put(string(r), width.RuneWidth(r))
 	}
 	return n
 }
