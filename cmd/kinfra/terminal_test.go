@@ -38,6 +38,7 @@ def build(part):
     def inside():
         step("compile", lambda: wait_for("go " + part), undo = lambda _: print("removed " + part))
         print("compiled " + part)
+        log.warn("slow", {"part": part})
 
     step(part, inside)
 
@@ -146,7 +147,8 @@ func (s *session) end(t *testing.T, code int) string {
 	if after := s.settings(t); !reflect.DeepEqual(after, s.before) {
 		t.Errorf("the terminal's settings were %v, and are %v", s.before, after)
 	}
-	shown := regexp.MustCompile(`\([0-9.]+[a-zµ]+\)`).ReplaceAllString(s.screen.Screen(), "(…)")
+	shown := regexp.MustCompile(`(?m)^\S+ \[WARN\]`).ReplaceAllString(s.screen.Screen(), "TIME [WARN]")
+	shown = regexp.MustCompile(`\([0-9.]+[a-zµ]+\)`).ReplaceAllString(shown, "(…)")
 	return regexp.MustCompile(`[0-9]{8}-[0-9]{6}-[0-9a-f]+`).ReplaceAllString(shown, "RUN")
 }
 
@@ -221,9 +223,11 @@ func TestLiveRun(t *testing.T) {
 	s.touch(t, "go api")
 	const want = `  ok    prepare (…)
   ok    build/web/compile (…)
+TIME [WARN]  kinfra: slow: part=web
   ok    build/web (…)
   ok    build/api/compile (…)
 compiled api
+TIME [WARN]  kinfra: slow: part=api
   ok    build/api (…)
 compiled web
   ok    build (…)
