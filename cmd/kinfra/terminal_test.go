@@ -38,7 +38,7 @@ def build(part):
     def inside():
         step("compile", lambda: wait_for("go " + part), undo = lambda _: print("removed " + part))
         print("compiled " + part)
-        log.warn("slow", {"part": part})
+        log.warn("slow\nvery", {"part": part})
 
     step(part, inside)
 
@@ -223,11 +223,13 @@ func TestLiveRun(t *testing.T) {
 	s.touch(t, "go api")
 	const want = `  ok    prepare (…)
   ok    build/web/compile (…)
-TIME [WARN]  kinfra: slow: part=web
+TIME [WARN]  kinfra: slow
+very: part=web
   ok    build/web (…)
   ok    build/api/compile (…)
 compiled api
-TIME [WARN]  kinfra: slow: part=api
+TIME [WARN]  kinfra: slow
+very: part=api
   ok    build/api (…)
 compiled web
   ok    build (…)
