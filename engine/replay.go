@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,15 +85,22 @@ func (p *past) add(e *event.Event) {
 	case event.Ended:
 		if n := p.nodes[e.Key]; n != nil {
 			n.status, n.seq, n.seconds, n.result, n.undoable = e.Status, e.Seq, e.Seconds, e.Result, e.Undoable
-			if len(e.Problems) > 0 {
-				n.problem = e.Problems[0].Message
-			}
+			n.problem = messages(e.Problems)
 		}
 	case event.Undid:
 		if n := p.nodes[e.Key]; n != nil && e.Status == event.Passed {
 			n.status = event.Undone
 		}
 	}
+}
+
+// messages is what an error says of which the problems are on record.
+func messages(problems []diag.Diagnostic) string {
+	all := make([]string, len(problems))
+	for i, d := range problems {
+		all[i] = d.Message
+	}
+	return strings.Join(all, "\n")
 }
 
 // The ways in which a replay ends.
@@ -156,10 +164,10 @@ func (p *past) skip(key string) {
 	}
 }
 
-// undoableBelow tells whether there is something to take back inside a step.
+// undoableBelow tells whether there is something to take back inside a step, or may be.
 func (p *past) undoableBelow(key string) bool {
 	for _, n := range p.nodes {
-		if n.done() && n.undoable && strings.HasPrefix(n.key, key+"/") {
+		if (n.done() && n.undoable || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
 			return true
 		}
 	}
@@ -191,6 +199,9 @@ func (r *Run) notMet(s *state) error {
 // have the undo functions of the steps inside it, in a world that nothing leaves.
 func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value, error) {
 	p := s.run.past
+	if before.status == event.Running && c.Callable("undo") != nil {
+		return nil, s.complete(c, n)
+	}
 	if p.undoableBelow(n.key) {
 		if err := s.collect(c, n); err != nil {
 			return nil, err
@@ -217,6 +228,27 @@ func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value
 		s.run.willUndo(undo{n.key, s.branch, before.seq, call, result})
 	}
 	return result, nil
+}
+
+// complete runs an interrupted step to its end, in a run that is to be taken back: only
+// then is it known what the step did, and all of it can be taken back. It ends the
+// replay of the branch.
+func (s *state) complete(c *table.Call, n *node) error {
+	plan := s.plan
+	s.plan = nil
+	_, err := s.execute(c, n)
+	s.plan = plan
+	if err == nil || s.ctx.Err() != nil {
+		return cmp.Or(err, errRecordEnds)
+	}
+	s.run.emit(&event.Event{
+		Type: event.Warned, Problems: diag.Of(err, s.run.Source),
+		Text: fmt.Sprintf("the step %q was interrupted, and can't be brought to its end, to be taken back as a whole", n.key),
+	})
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	s.run.incomplete = append(s.run.incomplete, n.key)
+	return errRecordEnds
 }
 
 // collect calls a recorded step's function for the undo functions of the steps inside.

@@ -40,6 +40,7 @@ type Run struct {
 	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
 	undos      []undo
+	incomplete []string // the steps that could not be brought to their end, to be undone
 	exits      []starlark.Callable
 	conclusion *Error
 	result     starlark.Value // what the workflow returned

@@ -16,7 +16,7 @@ func (r *Run) undoRecorded(err error) error {
 		return context.Cause(r.ctx)
 	}
 	unmet := r.past.unmet()
-	var failed []string
+	failed := r.incomplete
 	for _, u := range undos {
 		if !r.undo(r.ctx, u) {
 			failed = append(failed, u.key)
@@ -29,7 +29,7 @@ func (r *Run) undoRecorded(err error) error {
 	}
 	switch {
 	case len(failed) > 0:
-		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos), strings.Join(failed, ", ")),
+		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}
 	case len(unmet) > 0:
 		if err == nil || errors.Is(err, errRecordEnds) {

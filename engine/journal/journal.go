@@ -110,6 +110,9 @@ var (
 	// ErrUnknown is returned for a run that has no record.
 	ErrUnknown = errors.New("there is no record of such a run")
 
+	// errNotBegun is returned for a run that has a directory, but not the first event.
+	errNotBegun = fmt.Errorf("%w: its process ended before the first step, and nothing was done", ErrUnknown)
+
 	// ErrBusy is returned for a run that a process is at.
 	ErrBusy = errors.New("a process is at it")
 )

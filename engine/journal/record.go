@@ -50,7 +50,7 @@ func (s *Store) List() ([]*Record, []error, error) {
 	for _, id := range ids {
 		r, err := s.Read(id)
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotBegun): // removed meanwhile, or about to begin
 		case err != nil:
 			damaged = append(damaged, err)
 		default:
@@ -84,7 +84,7 @@ func (s *Store) Find(text string) (string, error) {
 	return "", fmt.Errorf("%q: %w", text, ErrUnknown)
 }
 
-// Read gives the record of a run.
+// Read gives the record of a run. Where the journal can't be read, the rest is there.
 func (s *Store) Read(id string) (*Record, error) {
 	name := path.Join(id, journalFile)
 	r := &Record{ID: id}

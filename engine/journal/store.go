@@ -143,11 +143,11 @@ func (s *Store) prune() error {
 	left := map[bool]int{} // by whether the run has ended
 	for _, id := range slices.Backward(ids) {
 		r, err := s.Read(id)
-		ended := err == nil && r.Status() != event.Interrupted
-		if err == nil && r.Running {
+		if r != nil && r.Running {
 			continue
 		}
-		if left[ended]++; left[ended] > s.keep {
+		ended := err == nil && r.Status() != event.Interrupted
+		if left[ended]++; left[ended] > s.keep || errors.Is(err, errNotBegun) {
 			if err := s.files.RemoveAll(id); err != nil {
 				return err
 			}

@@ -55,10 +55,11 @@ func (a *realAppender) Sync() error  { return a.fault(a.file.Sync()) }
 func (a *realAppender) Close() error { return a.fault(a.file.Close()) }
 
 func (f *treeFiles) Append(name string) (Appender, error) {
-	a := &treeAppender{tree: f.tree}
-	err := f.visit(opAppend, name, false, func(at spot) (err error) {
-		if err = f.tree.appendable(at.node); err == nil {
-			a.file, err = f.tree.load(at.node)
+	a := &treeAppender{files: f, name: name}
+	err := f.visit(opAppend, name, false, func(at spot) error {
+		err := f.tree.appendable(at.node)
+		if err == nil {
+			a.node = f.tree.own(at.node)
 		}
 		return err
 	})
@@ -68,17 +69,23 @@ func (f *treeFiles) Append(name string) (Appender, error) {
 	return a, nil
 }
 
-// treeAppender adds to a file of a tree, wherever that is moved to meanwhile.
+// treeAppender adds to a file of a tree, wherever that is moved.
 type treeAppender struct {
-	tree *tree
-	file *node
+	files *treeFiles
+	name  string // for errors
+	node  *node
 }
 
 func (a *treeAppender) Write(data []byte) (int, error) {
-	a.tree.mu.Lock()
-	defer a.tree.mu.Unlock()
-	a.file.data = slices.Concat(a.file.data, data)
-	a.file.info.Size, a.file.info.ModTime = int64(len(a.file.data)), a.tree.now()
+	tree := a.files.tree
+	tree.mu.Lock()
+	defer tree.mu.Unlock()
+	if err := tree.load(a.node); err != nil {
+		path, _, _ := a.files.clean(opAppend, a.name)
+		return 0, pathError(opAppend, path, err)
+	}
+	a.node.data = slices.Concat(a.node.data, data)
+	a.node.info.Size, a.node.info.ModTime = int64(len(a.node.data)), tree.now()
 	return len(data), nil
 }
 
@@ -100,16 +107,15 @@ func (t *tree) appendable(n *node) error {
 	return nil
 }
 
-// load returns the node that stands for a file in the tree, with its content.
-func (t *tree) load(n *node) (*node, error) {
-	file := t.own(n)
+// load gives a file of the tree the content that it has below.
+func (t *tree) load(file *node) error {
 	if file.under == "" {
-		return file, nil
+		return nil
 	}
 	data, err := t.below.ReadFile(file.under, file.info.Size)
 	if err != nil {
-		return nil, cause(err)
+		return cause(err)
 	}
 	file.under, file.data = "", data
-	return file, nil
+	return nil
 }

@@ -1,28 +1,30 @@
 package world_test
 
 import (
+	"errors"
+	"io/fs"
 	"testing"
-
-	"github.com/ktrdr/kinfra/internal/world"
 )
 
-// What is opened to be added to is the file, not its name.
-func TestAppendFollowsTheFile(t *testing.T) {
-	for name, w := range map[string]world.World{"real": world.Real("test"), "fake": world.NewFake(), "planned": world.Planned(world.NewFake())} {
-		t.Run(name, func(t *testing.T) {
-			f := w.Root(t.TempDir())
-			must(t, f.MkdirAll("aside", 0o700))
-			must(t, f.CreateFile("aside/file", []byte("a"), 0o600))
-			a, err := f.Append("aside/file")
-			must(t, err)
-			must(t, f.Rename("aside", "place"))
-			_, err = a.Write([]byte("b"))
-			must(t, err)
-			must(t, a.Sync())
-			must(t, a.Close())
-			if data, err := f.ReadFile("place/file", 9); string(data) != "ab" || err != nil {
-				t.Errorf("the file holds %q (%v), want %q", data, err, "ab")
-			}
-		})
-	}
+// What is added goes to the file that was opened, wherever it is by then.
+func TestAppendToAMovedFile(t *testing.T) {
+	inAll(t, func(t *testing.T, s stage) {
+		root := s.world.Root(s.dir)
+		must(t, errors.Join(root.Mkdir("aside", 0o700), root.CreateFile("aside/log", []byte("a"), 0o600)))
+		a, err := root.Append("aside/log")
+		must(t, err)
+		must(t, root.Rename("aside", "place"))
+		_, err = a.Write([]byte("b"))
+		must(t, err)
+		data, err := root.ReadFile("place/log", 9)
+		must(t, err)
+		if string(data) != "ab" {
+			t.Errorf("the file holds %q, want %q", data, "ab")
+		}
+		must(t, root.RemoveAll("place"))
+		_, err = a.Write([]byte("c"))
+		must(t, errors.Join(err, a.Close()))
+		_, err = root.Lstat("place")
+		wantErr(t, err, fs.ErrNotExist)
+	})
 }

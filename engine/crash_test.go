@@ -1,0 +1,537 @@
+package engine
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// recorder is a machine whose runs leave records, and whose processes can die.
+type recorder struct {
+	*machine
+	life  *life
+	store *journal.Store
+	id    string // of the run that began last
+
+	mu    sync.Mutex
+	calls map[string]int // of effect.put, by the step that made them
+}
+
+const (
+	recordsDir = "/home/user/runs"
+	stateDir   = "/home/user/state"
+)
+
+func newRecorder(t *testing.T, files ...string) *recorder {
+	t.Helper()
+	r := &recorder{machine: newMachine(t, files...), life: &life{}, calls: map[string]int{}}
+	r.config.Modules = append(r.config.Modules, r.effects())
+	r.config.World = world.Faulty(&mortal{r.fake, r.life}, r.life.fail)
+	r.opens(50)
+	if err := r.fake.Host().Mkdir(stateDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// opens sets how many records are kept.
+func (r *recorder) opens(keep int) {
+	r.store = journal.Open(r.config.World, recordsDir, keep)
+	r.config.Record = func(*starlark.Thread, []layer.File) (j *journal.Journal, id string, err error) {
+		j, id, err = r.store.Create([]byte("{}"))
+		if err == nil {
+			r.id = id
+		}
+		return j, id, err
+	}
+}
+
+// effects are what scripts change outside, and how often they did.
+func (r *recorder) effects() table.Module {
+	name := table.Param{Name: "name", Type: table.String(), Help: "of a file"}
+	text := table.Param{Name: "text", Type: table.String(), Optional: true, Help: "what is in it"}
+	file := func(c *table.Call) (world.Files, string) {
+		return World(c.Thread).Host(), path.Join(stateDir, c.String("name"))
+	}
+	return table.Module{Name: "effect", Builtins: []table.Builtin{
+		{Name: "effect.put", Params: []table.Param{name, text}, Run: func(c *table.Call) (starlark.Value, error) {
+			files, path := file(c)
+			err := errors.Join(files.RemoveAll(path), files.CreateFile(path, []byte(c.String("text")), 0o600))
+			if err == nil && !World(c.Thread).Planned() {
+				r.mu.Lock()
+				r.calls[stateOf(c.Thread).node.key]++
+				r.mu.Unlock()
+			}
+			return starlark.String(c.String("name")), err
+		}},
+		{Name: "effect.remove", Params: []table.Param{name}, Run: func(c *table.Call) (starlark.Value, error) {
+			files, path := file(c)
+			return starlark.None, files.RemoveAll(path)
+		}},
+		{Name: "effect.has", Params: []table.Param{name}, Run: func(c *table.Call) (starlark.Value, error) {
+			files, path := file(c)
+			_, err := files.Lstat(path)
+			return starlark.Bool(err == nil), nil
+		}},
+	}}
+}
+
+// state is the files that scripts have put, and what is in them.
+func (r *recorder) state() string {
+	r.Helper()
+	files := r.fake.Root(stateDir)
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		r.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		data, err := files.ReadFile(e.Name, 1<<20)
+		if err != nil {
+			r.Fatal(err)
+		}
+		all = append(all, e.Name+"="+string(data))
+	}
+	return strings.Join(all, "\n")
+}
+
+// undated is the state with the run's time, which all files have in them, taken out.
+func (r *recorder) undated() string {
+	r.Helper()
+	state := r.state()
+	first, _, _ := strings.Cut(state, "\n")
+	_, stamp, _ := strings.Cut(first, "=")
+	return strings.ReplaceAll(state, "="+stamp, "=T")
+}
+
+// journal is the lines of the record.
+func (r *recorder) journal() string {
+	r.Helper()
+	data, err := r.fake.Host().ReadFile(path.Join(recordsDir, r.id, "journal.jsonl"), 1<<20)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return string(data)
+}
+
+// recorded is the record of the run that began last, nil if it has none.
+func (r *recorder) recorded() *journal.Record {
+	r.Helper()
+	record, err := r.store.Read(r.id)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, journal.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		r.Fatal(err)
+	}
+	return record
+}
+
+// starts runs main.star anew.
+func (r *recorder) starts() error {
+	r.Helper()
+	r.config.Resume, r.id = nil, ""
+	return r.exec()
+}
+
+// resumes goes on with the run as another process, later.
+func (r *recorder) resumes(undo bool) error {
+	r.Helper()
+	r.comesBack()
+	record, j, err := r.store.Resume(r.id)
+	if err != nil {
+		return err
+	}
+	r.config.Resume = &Resume{Events: record.Events, Journal: j, Undo: undo}
+	return r.exec()
+}
+
+// comesBack is the end of the process that was, if it hasn't ended, and time after it.
+func (r *recorder) comesBack() {
+	if r.run != nil {
+		r.run.Close()
+	}
+	if r.life.dead && r.life.end.power {
+		name := path.Join(recordsDir, r.id, "journal.jsonl")
+		data, err := r.fake.Host().ReadFile(name, 1<<30)
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.fake.Write(name, data[:r.life.synced])
+	}
+	r.life.reset(death{})
+	r.fake.Pass(time.Hour)
+	r.stdout.Reset()
+	r.stderr.Reset()
+}
+
+// done is the steps that are on record as done and not taken back.
+func done(record *journal.Record) []string {
+	past := newPast(&Resume{Events: record.Events})
+	var keys []string
+	for key, n := range past.nodes {
+		if n.done() && n.kind == event.Step {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// death says when a process dies: at a line that it adds to a journal.
+type death struct {
+	line  int  // from 1; 0 for never
+	part  int  // in percent: how much of the line is written
+	power bool // what was not synced is lost, too
+}
+
+// life is that of a process. After it, nothing reaches the outside any more.
+type life struct {
+	mu     sync.Mutex
+	end    death
+	lines  int // added so far
+	dead   bool
+	synced int // bytes of the journal
+	size   int
+}
+
+func (l *life) reset(end death) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end, l.lines, l.dead = end, 0, false
+}
+
+var errDead = errors.New("the process is dead")
+
+func (l *life) fail(string, string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return errDead
+	}
+	return nil
+}
+
+// mortal is the world of a process that dies while it writes a journal.
+type mortal struct {
+	*world.Fake
+	life *life
+}
+
+func (w *mortal) Root(dir string) world.Files { return &mortalFiles{w.Fake.Root(dir), w.life} }
+
+type mortalFiles struct {
+	world.Files
+	life *life
+}
+
+func (f *mortalFiles) Append(name string) (world.Appender, error) {
+	a, err := f.Files.Append(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := f.ReadFile(name, 1<<30)
+	f.life.mu.Lock()
+	defer f.life.mu.Unlock()
+	f.life.synced, f.life.size = len(data), len(data)
+	return &mortalAppender{a, f}, err
+}
+
+type mortalAppender struct {
+	world.Appender
+	files *mortalFiles
+}
+
+func (a *mortalAppender) Write(data []byte) (int, error) {
+	l := a.files.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines++; l.lines != l.end.line {
+		l.size += len(data)
+		return a.Appender.Write(data)
+	}
+	l.dead = true
+	if _, err := a.Appender.Write(data[:len(data)*l.end.part/100]); err != nil {
+		return 0, err
+	}
+	return 0, errDead
+}
+
+func (a *mortalAppender) Sync() error {
+	l := a.files.life
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.synced = l.size
+	return a.Appender.Sync()
+}
+
+// mortalRuns are workflows that are killed everywhere. Each returns the time that it has
+// put into files, so that a test can tell whether it was one time.
+var mortalRuns = map[string]string{
+	"in a row": `
+stamp = time.now().format("2006-01-02T15:04:05")
+for name in ["a", "b", "c"]:
+    step(name, lambda: effect.put(name, stamp), undo = effect.remove)
+step("no undo", lambda: [1, struct(x = {"$": 1})])
+return stamp`,
+
+	"nested": `
+stamp = str(time.now())
+def inner(name, inside):
+    def run():
+        effect.put("before " + name, stamp)
+        for sub in inside:
+            step(sub, lambda: effect.put(name + sub, stamp), undo = effect.remove)
+        return effect.put(name, stamp)
+    return run
+def undo(name):
+    effect.remove(name)
+    effect.remove("before " + name)
+step("one", inner("one", ["a", "b"]), undo = undo)
+step("two", lambda: step("three", inner("three", ["a"]), undo = undo))
+step("four", lambda: [step("five", inner("five", [])), effect.put("last", stamp)][1], undo = lambda name: [undo("five"), effect.remove(name)])
+return stamp`,
+
+	"parallel": `
+stamp = str(time.now())
+def branch(name):
+    at = time.now()
+    def run():
+        parallel(["x", "y"], lambda sub: step(sub, lambda: effect.put(name + sub, stamp), undo = effect.remove))
+        return effect.put(name, stamp)
+    r = step("make " + name, run, undo = effect.remove)
+    step("close " + name, lambda: effect.put("closed " + name, stamp), undo = effect.remove)
+    return r
+step("all", lambda: parallel(["1", "2", "3"], branch, limit = 2))
+parallel(["4", "5"], branch)
+return stamp`,
+
+	"with failures": `
+stamp = str(time.now())
+on_exit(lambda: print("bye"))
+def flaky():
+    if not effect.has("tried"):
+        effect.put("tried", stamp)
+        fail("not yet")
+    return effect.put("flaky", stamp)
+def forget(name):
+    effect.remove(name)
+    effect.remove("tried")
+step("flaky", flaky, retries = 2, undo = forget)
+r = attempt(lambda: step("bad", lambda: fail("never")))
+step("after " + r.error, lambda: effect.put("after", stamp), undo = effect.remove)
+c = check("good", lambda: step("checked", lambda: effect.put("checked", stamp), undo = effect.remove))
+check("needs it", lambda: step("needed", lambda: effect.put("needed", stamp), undo = effect.remove), needs = [c])
+return stamp`,
+}
+
+// undisturbed is what a workflow leaves when nobody kills it, how often it put what, and
+// how many lines its journal has.
+func undisturbed(t *testing.T, text string) (r *recorder, state string, lines int) {
+	r = newRecorder(t, body(text))
+	r.printsJSON()
+	r.wants(r.starts(), "")
+	return r, r.outcome(), r.life.lines
+}
+
+// outcome is the state. The time in it must be the one that the run has returned.
+func (r *recorder) outcome() string {
+	r.Helper()
+	stamp, _ := r.object()["result"].(string)
+	if stamp == "" || !strings.Contains(r.state(), "="+stamp) {
+		r.Errorf("the result is %q, the state\n%s", stamp, r.state())
+	}
+	return r.undated()
+}
+
+// deaths calls f for each way to die in a workflow, with what it leaves when it doesn't.
+func deaths(t *testing.T, f func(t *testing.T, text, want string, end death)) {
+	for name, text := range mortalRuns {
+		t.Run(name, func(t *testing.T) {
+			_, want, lines := undisturbed(t, text)
+			for line := 1; line <= lines; line++ {
+				for _, part := range []int{0, 50, 100} {
+					f(t, text, want, death{line: line, part: part})
+				}
+				f(t, text, want, death{line: line, power: true})
+			}
+		})
+	}
+}
+
+// dies runs a workflow that dies.
+func dies(t *testing.T, text string, end death) *recorder {
+	t.Helper()
+	r := newRecorder(t, body(text))
+	r.printsJSON()
+	r.life.reset(end)
+	if err := r.starts(); err == nil && end.line < r.life.lines {
+		t.Fatalf("died at %+v, and did not notice", end)
+	}
+	r.comesBack()
+	return r
+}
+
+// A run that died anywhere goes on to where it would have come, and what it had on
+// record as done isn't done again.
+func TestResumeAfterEveryDeath(t *testing.T) {
+	deaths(t, func(t *testing.T, text, want string, end death) {
+		if r := dies(t, text, end); r.hasBegun(t) {
+			r.wantsResumed(t, end, want)
+		}
+	})
+}
+
+// hasBegun tells whether there is a record to go on from. Without, nothing was done.
+func (r *recorder) hasBegun(t *testing.T) bool {
+	t.Helper()
+	begun := r.recorded() != nil
+	if all, damaged, err := r.store.List(); err != nil || len(damaged) > 0 || (len(all) > 0) != begun {
+		t.Fatalf("the list has %d records, damaged are %v (%v)", len(all), damaged, err)
+	}
+	if state := r.state(); !begun && state != "" {
+		t.Errorf("without a record there is %s", state)
+	}
+	return begun
+}
+
+// wantsResumed resumes a run and looks at what came of it.
+func (r *recorder) wantsResumed(t *testing.T, end death, want string) {
+	t.Helper()
+	record := r.recorded()
+	if record.Status() != event.Interrupted {
+		return // the death came after all
+	}
+	calls := maps.Clone(r.calls)
+	if err := r.resumes(false); err != nil {
+		t.Fatalf("%+v: resume: %s\n%s", end, r.message(err), r.journal())
+	}
+	if got := r.outcome(); got != want {
+		t.Errorf("%+v: left is\n%s\nwant\n%s", end, got, want)
+	}
+	r.wantsNoneTwice(t, end, record, calls)
+}
+
+// wantsNoneTwice fails if a step began, or did something, that was on record as done.
+func (r *recorder) wantsNoneTwice(t *testing.T, end death, old *journal.Record, calls map[string]int) {
+	t.Helper()
+	before := done(old)
+	for _, e := range r.recorded().Events[len(old.Events):] {
+		if e.Type == event.Began && slices.Contains(before, e.Key) {
+			t.Errorf("%+v: %q was done, and began again", end, e.Key)
+		}
+	}
+	for _, key := range before {
+		if r.calls[key] != calls[key] {
+			t.Errorf("%+v: %q was done, and ran again", end, key)
+		}
+	}
+}
+
+// A run whose every process dies after some lines comes to its end.
+func TestResumeThroughManyDeaths(t *testing.T) {
+	for name, text := range mortalRuns {
+		t.Run(name, func(t *testing.T) {
+			_, want, lines := undisturbed(t, text)
+			for line := 10; line < lines; line++ {
+				for _, power := range []bool{false, true} {
+					end := death{line: line, part: line % 101, power: power}
+					r := dies(t, text, end)
+					for deaths := 1; r.recorded().Status() == event.Interrupted; deaths++ {
+						if deaths > lines {
+							t.Fatalf("%+v: it doesn't come to an end:\n%s", end, r.journal())
+						}
+						r.diesAgain(t, end, false)
+					}
+					if status := r.recorded().Status(); status != event.Passed {
+						t.Fatalf("%+v: it %s:\n%s", end, status, r.journal())
+					}
+					if got := r.undated(); got != want {
+						t.Errorf("%+v: left is\n%s\nwant\n%s", end, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// diesAgain resumes a run, or takes it back, in a process that dies as well, and makes
+// sure that it did nothing twice.
+func (r *recorder) diesAgain(t *testing.T, end death, undo bool) {
+	t.Helper()
+	old, calls := r.recorded(), maps.Clone(r.calls)
+	record, j, err := r.store.Resume(r.id)
+	if err != nil {
+		t.Fatalf("%+v: %v", end, err)
+	}
+	r.life.reset(end)
+	r.config.Resume = &Resume{Events: record.Events, Journal: j, Undo: undo}
+	_ = r.exec()
+	r.comesBack()
+	if !undo {
+		r.wantsNoneTwice(t, end, old, calls)
+	}
+}
+
+// A run that died anywhere can be taken back as if it had not been.
+func TestUndoAfterEveryDeath(t *testing.T) {
+	deaths(t, func(t *testing.T, text, _ string, end death) {
+		r := dies(t, text, end)
+		if !r.hasBegun(t) {
+			return
+		}
+		if err := r.resumes(true); err != nil {
+			t.Fatalf("%+v: undo: %s\n%s", end, r.message(err), r.journal())
+		}
+		r.wantsTakenBack(t, end)
+	})
+}
+
+func (r *recorder) wantsTakenBack(t *testing.T, end death) {
+	t.Helper()
+	r.comesBack()
+	// A step of which not even the beginning outlasted a loss of power is not known of.
+	if got := r.state(); got != "" && !end.power {
+		t.Errorf("%+v: left is %s\n%s", end, got, r.journal())
+	}
+	if status := r.recorded().Status(); status != event.Undone {
+		t.Errorf("%+v: the run is %s, want undone", end, status)
+	}
+}
+
+// So can one whose undoing dies again and again, and one that has ended.
+func TestUndoThroughManyDeaths(t *testing.T) {
+	for name, text := range mortalRuns {
+		t.Run(name, func(t *testing.T) {
+			_, _, lines := undisturbed(t, text)
+			for line := 10; line <= lines; line++ {
+				end := death{line: line, part: line % 101, power: line%2 == 0}
+				r := dies(t, text, end)
+				for deaths := 1; r.recorded().Status() != event.Undone; deaths++ {
+					if deaths > 2*lines {
+						t.Fatalf("%+v: it doesn't come to an end:\n%s", end, r.journal())
+					}
+					r.diesAgain(t, death{line: 9 + line%5, part: end.part, power: end.power}, true)
+				}
+				r.wantsTakenBack(t, end)
+			}
+			r, _, _ := undisturbed(t, text)
+			r.wants(r.resumes(true), "")
+			r.wantsTakenBack(t, death{})
+		})
+	}
+}
