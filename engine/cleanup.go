@@ -95,9 +95,13 @@ func (r *Run) cleanUp(main *state, err error) error {
 	return r.callExits(ctx, exits, err)
 }
 
-// undo takes a step back, shows whether that worked, and puts it on record.
+// undo takes a step back, shows whether that worked, and puts it on record. That it is
+// about to is on record first: a run that goes on later must not take the step for done.
 func (r *Run) undo(ctx context.Context, u undo) (undone bool) {
-	err := r.callOnExit(ctx, u.call, u.result)
+	err := r.acknowledge(&event.Event{Type: event.Undoing, Key: u.key, Kind: event.Step})
+	if err == nil {
+		err = r.callOnExit(ctx, u.call, u.result)
+	}
 	e := &event.Event{Type: event.Undid, Key: u.key, Kind: event.Step, Status: event.Passed}
 	if err != nil {
 		e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)

@@ -320,6 +320,21 @@ step("all", lambda: parallel(["1", "2", "3"], branch, limit = 2))
 parallel(["4", "5"], branch)
 return stamp`,
 
+	"tried again": `
+stamp = str(time.now())
+def flaky():
+    if not effect.has("tried"):
+        effect.put("tried", stamp)
+        fail("not yet")
+def run():
+    step("in", lambda: effect.put("in", stamp), undo = effect.remove)
+    parallel(["1", "2"], lambda n: step(n, lambda: effect.put(n, stamp), undo = effect.remove))
+    step("flaky", flaky, undo = lambda _: effect.remove("tried"))
+    step("late", lambda: effect.put("late", stamp), undo = effect.remove)
+    return parallel(["3", "4"], lambda n: step(n, lambda: effect.put(n, stamp), undo = effect.remove))
+step("out", run, retries = 1, undo = lambda _: None)
+return stamp`,
+
 	"with failures": `
 stamp = str(time.now())
 on_exit(lambda: print("bye"))
@@ -337,6 +352,61 @@ step("after " + r.error, lambda: effect.put("after", stamp), undo = effect.remov
 c = check("good", lambda: step("checked", lambda: effect.put("checked", stamp), undo = effect.remove))
 check("needs it", lambda: step("needed", lambda: effect.put("needed", stamp), undo = effect.remove), needs = [c])
 return stamp`,
+}
+
+// failingRun fails until there is a file "mended", and so takes itself back.
+const failingRun = `
+stamp = str(time.now())
+step("plain", lambda: effect.put("plain", stamp), undo = effect.remove)
+step("around", lambda: step("inside", lambda: effect.put("inside", stamp), undo = effect.remove))
+step("both", lambda: step("below", lambda: effect.put("below", stamp), undo = effect.remove) + step("kept", lambda: ""), undo = effect.remove)
+parallel(["1", "2"], lambda n: step(n, lambda: effect.put(n, stamp), undo = effect.remove))
+def last():
+    if not effect.has("../mended"):
+        fail("not yet")
+    return effect.put("last", stamp)
+step("last", last, undo = effect.remove)
+return stamp`
+
+// mend makes failingRun succeed.
+func (r *recorder) mend() { r.fake.Write(path.Join(stateDir, "../mended"), nil) }
+
+// A run that failed, and died anywhere in it or while it took itself back, goes on.
+func TestResumeAfterDeathsInAFailingRun(t *testing.T) {
+	r := newRecorder(t, body(failingRun))
+	r.printsJSON()
+	r.wants(r.starts(), "not yet")
+	lines := r.life.lines
+	r.comesBack()
+	if r.state() != "" {
+		t.Fatalf("left is %s", r.state())
+	}
+	r.mend()
+	r.wants(r.resumes(false), "")
+	want := r.outcome()
+	if !strings.Contains(want, "inside=T") {
+		t.Errorf("a step inside one that was done was taken back, and did not run again: %s", want)
+	}
+	for line := 1; line <= lines; line++ {
+		for _, part := range []int{0, 100} {
+			end := death{line: line, part: part}
+			if r := dies(t, failingRun, end); r.hasBegun(t) {
+				r.mend()
+				r.wants(r.resumes(false), "")
+				if got := r.outcome(); got != want {
+					t.Errorf("%+v: left is\n%s\nwant\n%s\n%s", end, got, want, r.journal())
+				}
+			}
+			if r := dies(t, failingRun, end); r.hasBegun(t) {
+				if err := r.resumes(true); err != nil {
+					// The step that fails was interrupted, and fails again.
+					r.wants(err, "1 of 7 step(s) could not be undone: last")
+					r.wants(r.resumes(true), "")
+				}
+				r.wantsTakenBack(t, end)
+			}
+		}
+	}
 }
 
 // undisturbed is what a workflow leaves when nobody kills it, how often it put what, and
@@ -447,7 +517,7 @@ func TestResumeThroughManyDeaths(t *testing.T) {
 	for name, text := range mortalRuns {
 		t.Run(name, func(t *testing.T) {
 			_, want, lines := undisturbed(t, text)
-			for line := 10; line < lines; line++ {
+			for line := 10; line < lines; line += 3 {
 				for _, power := range []bool{false, true} {
 					end := death{line: line, part: line % 101, power: power}
 					r := dies(t, text, end)
@@ -518,7 +588,7 @@ func TestUndoThroughManyDeaths(t *testing.T) {
 	for name, text := range mortalRuns {
 		t.Run(name, func(t *testing.T) {
 			_, _, lines := undisturbed(t, text)
-			for line := 10; line <= lines; line++ {
+			for line := 10; line <= lines; line += 3 {
 				end := death{line: line, part: line % 101, power: line%2 == 0}
 				r := dies(t, text, end)
 				for deaths := 1; r.recorded().Status() != event.Undone; deaths++ {

@@ -49,11 +49,15 @@ type pastNode struct {
 	result   []byte
 	problem  string
 	undoable bool
+	stale    bool // it was done, but something of it was taken back, or may have been
 	met      bool
 }
 
-// done tells whether a step was done and not taken back.
-func (n *pastNode) done() bool { return n.status == event.Passed }
+// done tells whether a step was done and nothing of it taken back.
+func (n *pastNode) done() bool { return n.status == event.Passed && !n.stale }
+
+// leftToUndo tells whether a step is to be taken back. That may have been begun.
+func (n *pastNode) leftToUndo() bool { return n.status == event.Passed && n.undoable }
 
 func newPast(resume *Resume) *past {
 	p := &past{undo: resume.Undo, recorded: resume.Events, nodes: map[string]*pastNode{}, order: map[string][]*pastNode{}, clocks: map[string][]time.Time{}}
@@ -81,15 +85,27 @@ func (p *past) add(e *event.Event) {
 				p.order[e.Branch] = append(p.order[e.Branch], n)
 			}
 		}
-		n.status = event.Running
+		n.status, n.stale = event.Running, false
 	case event.Ended:
 		if n := p.nodes[e.Key]; n != nil {
 			n.status, n.seq, n.seconds, n.result, n.undoable = e.Status, e.Seq, e.Seconds, e.Result, e.Undoable
 			n.problem = messages(e.Problems)
 		}
+	case event.Undoing:
+		p.spoil(e.Key)
 	case event.Undid:
 		if n := p.nodes[e.Key]; n != nil && e.Status == event.Passed {
 			n.status = event.Undone
+		}
+	}
+}
+
+// spoil notes that a step is taken back, and with it those inside it, and a part of those
+// around it.
+func (p *past) spoil(key string) {
+	for _, n := range p.nodes {
+		if n.key == key || strings.HasPrefix(n.key, key+"/") || strings.HasPrefix(key, n.key+"/") {
+			n.stale = true
 		}
 	}
 }
@@ -167,7 +183,7 @@ func (p *past) skip(key string) {
 // undoableBelow tells whether there is something to take back inside a step, or may be.
 func (p *past) undoableBelow(key string) bool {
 	for _, n := range p.nodes {
-		if (n.done() && n.undoable || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
+		if (n.leftToUndo() || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
 			return true
 		}
 	}
@@ -179,20 +195,22 @@ func (r *Run) undoing() bool { return r.past != nil && r.past.undo }
 
 // notMet is the error of a script that came to its end without meeting a step that the
 // record has as done.
-func (r *Run) notMet(s *state) error {
+func (r *Run) notMet() error {
 	if r.past == nil || r.past.undo {
 		return nil
 	}
 	r.past.mu.Lock()
 	defer r.past.mu.Unlock()
-	for _, steps := range r.past.order {
-		for _, n := range steps {
-			if n.done() && !n.met {
-				return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", n.key)}
-			}
+	var first *pastNode
+	for _, n := range r.past.nodes {
+		if n.kind == event.Step && n.done() && !n.met && (first == nil || n.seq < first.seq) {
+			first = n
 		}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", first.key)}
 }
 
 // replay gives back what a step of the record returned. Its function is called only to
@@ -221,13 +239,21 @@ func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value
 	}
 	n.status = event.Passed
 	if !s.collecting() {
-		s.run.emit(&event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch, Replayed: true})
-		s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: before.status, Seconds: before.seconds, Replayed: true})
+		s.emitReplayed(n, before.seconds)
+		if s.node != nil {
+			s.keep(n.key, doneStep{result, before.seconds})
+		}
 	}
-	if call := c.Callable("undo"); call != nil && before.done() {
+	if call := c.Callable("undo"); call != nil && before.status == event.Passed {
 		s.run.willUndo(undo{n.key, s.branch, before.seq, call, result})
 	}
 	return result, nil
+}
+
+// emitReplayed shows a step that was done before.
+func (s *state) emitReplayed(n *node, seconds float64) {
+	s.run.emit(&event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch, Replayed: true})
+	s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: event.Passed, Seconds: seconds, Replayed: true})
 }
 
 // complete runs an interrupted step to its end, in a run that is to be taken back: only

@@ -39,6 +39,7 @@ type Run struct {
 	kept       []event.Event  // for the record, until there is one
 	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
+	done       map[string]doneStep // of those inside others
 	undos      []undo
 	incomplete []string // the steps that could not be brought to their end, to be undone
 	exits      []starlark.Callable
@@ -49,7 +50,7 @@ type Run struct {
 // NewRun prepares a run. It ends, at the latest, when ctx does; the cause of that,
 // such as ErrInterrupted, is then its error. Close it when it is over.
 func NewRun(ctx context.Context, config *Config) *Run {
-	r := &Run{config: config, keys: map[string]bool{}, reads: map[string]int{}}
+	r := &Run{config: config, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}}
 	r.ctx, r.stop = context.WithCancelCause(ctx)
 	if config.Timeout > 0 {
 		timed, cancel := context.WithTimeoutCause(r.ctx, config.Timeout, &timeoutError{"the run", config.Timeout})
@@ -241,7 +242,7 @@ func (r *Run) emitLocked(e *event.Event) error {
 // with which the run ends.
 func (r *Run) end(main *state, err error) error {
 	if err == nil {
-		err = r.notMet(main)
+		err = r.notMet()
 	}
 	if r.undoing() {
 		return r.undoRecorded(err)

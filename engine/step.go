@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ func stepBuiltin() table.Builtin {
 		Name: "step",
 		Doc: "Does one thing and returns its result. A failure ends the workflow, after the undos of the steps that were " +
 			"done, newest first. The result must be JSON-able; the caller gets it frozen, as it is recorded. Steps nest; a name " +
-			"is unique among the steps and checks beside it.",
+			"is unique among the steps and checks beside it. When a step is tried again, the steps inside it that were done give " +
+			"back their results.",
 		Params: []table.Param{
 			{Name: "name", Type: table.String(), Help: "what the step does, in a few words"},
 			{Name: "run", Type: table.Function(0), Help: "does it; called without arguments"},
@@ -47,6 +49,10 @@ func runStep(c *table.Call) (starlark.Value, error) {
 	n, err := s.enter(event.Step, c.String("name"))
 	if err != nil {
 		return nil, err
+	}
+	if before, done := s.doneBefore(n.key); done {
+		s.emitReplayed(n, before.seconds)
+		return before.result, nil
 	}
 	if s.run.past != nil {
 		before, err := s.run.past.meet(s.branch, n.key, s.collecting())
@@ -80,6 +86,9 @@ func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
 		end.Result = s.run.resultOf(result)
 	}
 	recordErr := s.run.acknowledge(end)
+	if n.status == event.Passed && s.node != nil {
+		s.keep(n.key, doneStep{result, end.Seconds})
+	}
 	if n.status == event.Passed && call != nil {
 		s.run.willUndo(undo{n.key, s.branch, end.Seq, call, result})
 	}
@@ -105,7 +114,7 @@ func (r *Run) resultOf(v starlark.Value) json.RawMessage {
 
 // tries runs a step's function until it succeeds or the retries are used up.
 func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
-	pause := c.Duration("backoff")
+	pause, forks := c.Duration("backoff"), s.forks
 	for left := c.Int("retries"); ; left-- {
 		v, err := timed(c.Thread, c.Duration("timeout"), fmt.Sprintf("the step %q", n.name), func() (starlark.Value, error) {
 			return starlark.Call(c.Thread, c.Callable("run"), nil, nil)
@@ -121,7 +130,36 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 			return nil, err
 		}
 		pause *= 2
+		s.forks = forks // so that branches have the names that they had
+		s.run.forgetNames(n.key)
 	}
+}
+
+// doneStep is a step inside another one that was done. When that one is tried again, it
+// gives back its result.
+type doneStep struct {
+	result  starlark.Value
+	seconds float64
+}
+
+func (s *state) keep(key string, done doneStep) {
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	s.run.done[key] = done
+}
+
+func (s *state) doneBefore(key string) (doneStep, bool) {
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	done, ok := s.run.done[key]
+	return done, ok
+}
+
+// forgetNames frees the names of the steps and checks inside a step.
+func (r *Run) forgetNames(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.keys, func(inside string, _ bool) bool { return strings.HasPrefix(inside, key+"/") })
 }
 
 // timed calls f with a limit of time, after which the thread is cancelled. Zero is

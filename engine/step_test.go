@@ -269,6 +269,31 @@ func TestStepTook(t *testing.T) {
 	})
 }
 
+// When a step is tried again, the steps inside it that were done are not run again, nor
+// taken back twice; those that failed are.
+func TestRetriesOfStepsInside(t *testing.T) {
+	m := newMachine(t, body(`
+tries = []
+def run():
+    tries.append(1)
+    r = [step("a", lambda: print("a") or len(tries), undo = lambda r: print("undo a", r))]
+    r += parallel([1, 2], lambda n: step("b%d" % n, lambda: print("b", n) or n))
+    if len(tries) == 1:
+        fail("not yet")
+    attempt(lambda: step("c", lambda: print("c") or fail("never")))
+    check("d", lambda: print("d"))
+    if len(tries) == 2:
+        fail("nor now")
+    return r
+print(step("s", run, retries = 3))
+step("s/a", lambda: 1)`))
+	m.wants(m.exec(), "without a slash")
+	m.wantsOut("a\nb 1\nb 2\nc\nd\nc\nd\n[1, 1, 2]\nundo a 1\n")
+	if got, want := m.statuses(), "s passed, s/a undone, s/b1 passed, s/b2 passed, s/c failed, s/d passed"; got != want {
+		t.Errorf("the report is %q, want %q", got, want)
+	}
+}
+
 func BenchmarkStep(b *testing.B) {
 	m := newMachine(&testing.T{}, body("pass"))
 	r := NewRun(context.Background(), &m.config)

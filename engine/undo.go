@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -46,9 +47,10 @@ func (p *past) unmet() []string {
 	defer p.mu.Unlock()
 	var keys []string
 	for _, n := range p.nodes {
-		if n.done() && n.undoable && !n.met {
+		if n.leftToUndo() && !n.met {
 			keys = append(keys, n.key)
 		}
 	}
+	slices.Sort(keys)
 	return keys
 }

@@ -28,6 +28,7 @@ const (
 	Retried  Type = "retry"    // a try of a step failed, and another follows
 	Ended    Type = "end"      // a step or check
 	Noted    Type = "evidence" // a script put something on record
+	Undoing  Type = "undoing"  // a step is about to be taken back
 	Undid    Type = "undo"     // a step was taken back, or could not be
 	Clock    Type = "clock"    // a script read the clock between steps
 	Said     Type = "say"      // an announcement
