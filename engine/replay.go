@@ -235,7 +235,7 @@ func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value
 	}
 	result, err := decodeResult(before.result)
 	if err != nil {
-		return nil, fmt.Errorf("the recorded result of the step %q: %w", n.key, err)
+		return nil, &Error{Code: Damaged, Message: fmt.Sprintf("the recorded result of the step %q is damaged: %v", n.key, err), Err: err}
 	}
 	n.status = event.Passed
 	if !s.collecting() {

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -71,23 +71,29 @@ func encodeObject(b []byte, marked bool, mark string, items []starlark.Tuple) []
 	return b
 }
 
-// decodeResult is the value that encodeResult has written, frozen.
+// decodeResult is the value that encodeResult has written, frozen. It reads nothing that
+// encodeResult would not write.
 func decodeResult(data []byte) (starlark.Value, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := &resultDecoder{json.NewDecoder(bytes.NewReader(data)), 0}
 	d.UseNumber()
-	v, err := decodeValue(d)
+	v, err := d.value()
 	if err != nil {
 		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("something follows the value")
 	}
 	v.Freeze()
 	return v, nil
 }
 
-func decodeValue(d *json.Decoder) (starlark.Value, error) {
-	token, err := d.Token()
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
+type resultDecoder struct {
+	*json.Decoder
+	depth int
+}
+
+func (d *resultDecoder) value() (starlark.Value, error) {
+	token, err := d.token()
 	if err != nil {
 		return nil, err
 	}
@@ -101,10 +107,23 @@ func decodeValue(d *json.Decoder) (starlark.Value, error) {
 	case json.Number:
 		return decodeNumber(string(t))
 	}
-	if token == json.Delim('[') {
-		return decodeList(d)
+	if d.depth++; d.depth > mostDepth+1 {
+		return nil, fmt.Errorf("it nests deeper than %d", mostDepth)
 	}
-	return decodeObject(d)
+	defer func() { d.depth-- }()
+	if token == json.Delim('[') {
+		return d.list()
+	}
+	return d.object()
+}
+
+// token is the next one, of which there must be one.
+func (d *resultDecoder) token() (json.Token, error) {
+	token, err := d.Token()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return token, err
 }
 
 func decodeNumber(text string) (starlark.Value, error) {
@@ -119,59 +138,68 @@ func decodeNumber(text string) (starlark.Value, error) {
 	return starlark.MakeBigInt(i), nil
 }
 
-func decodeList(d *json.Decoder) (starlark.Value, error) {
+// list reads what follows a bracket.
+func (d *resultDecoder) list() (starlark.Value, error) {
 	var all []starlark.Value
 	for d.More() {
-		v, err := decodeValue(d)
+		v, err := d.value()
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, v)
 	}
-	_, err := d.Token() // the bracket
+	_, err := d.token() // the bracket
 	return starlark.NewList(all), err
 }
 
-// decodeObject reads what follows a brace. A dict of the script's own whose keys look like
-// marks is marked itself, so at this place the one key that is a mark means one.
-func decodeObject(d *json.Decoder) (starlark.Value, error) {
+// object reads what follows a brace. A dict of the script's own whose keys look like
+// marks is marked itself, so at this place such a key is a mark, and the only key.
+func (d *resultDecoder) object() (starlark.Value, error) {
 	dict := starlark.NewDict(0)
 	for d.More() {
-		key, err := d.Token()
+		key, err := d.token()
 		if err != nil {
 			return nil, err
 		}
-		if key == structMark || key == dictMark {
-			return decodeMarked(d, key.(string))
+		if strings.HasPrefix(key.(string), "$") {
+			if dict.Len() > 0 {
+				return nil, fmt.Errorf("%q stands beside other keys", key)
+			}
+			return d.marked(key.(string))
 		}
-		if err := decodeEntry(d, dict, key.(string)); err != nil {
+		if err := d.entry(dict, key.(string)); err != nil {
 			return nil, err
 		}
 	}
-	_, err := d.Token() // the brace
+	_, err := d.token() // the brace
 	return dict, err
 }
 
-// decodeMarked reads what follows a mark: an object whose keys are what they are, and
-// the brace behind it.
-func decodeMarked(d *json.Decoder, mark string) (starlark.Value, error) {
-	if token, err := d.Token(); err != nil || token != json.Delim('{') {
-		return nil, fmt.Errorf("want an object behind %q: %w", mark, cmp.Or(err, io.ErrUnexpectedEOF))
+// marked reads what follows a mark: an object whose keys are what they are, and the
+// brace behind it.
+func (d *resultDecoder) marked(mark string) (starlark.Value, error) {
+	if mark != structMark && mark != dictMark {
+		return nil, fmt.Errorf("%q is no mark", mark)
+	}
+	token, err := d.token()
+	if err == nil && token != json.Delim('{') {
+		err = fmt.Errorf("want an object behind %q", mark)
 	}
 	dict := starlark.NewDict(0)
-	for d.More() {
-		key, err := d.Token()
-		if err == nil {
-			err = decodeEntry(d, dict, key.(string))
-		}
-		if err != nil {
-			return nil, err
+	for err == nil && d.More() {
+		var key json.Token
+		if key, err = d.token(); err == nil {
+			err = d.entry(dict, key.(string))
 		}
 	}
-	for range 2 { // the braces
-		if _, err := d.Token(); err != nil {
-			return nil, err
-		}
+	if err == nil {
+		_, err = d.token() // the brace
+	}
+	if err != nil {
+		return nil, err
+	}
+	if token, err := d.token(); err != nil || token != json.Delim('}') {
+		return nil, fmt.Errorf("%q stands beside other keys", mark)
 	}
 	if mark == dictMark {
 		return dict, nil
@@ -183,10 +211,13 @@ func decodeMarked(d *json.Decoder, mark string) (starlark.Value, error) {
 	return starlarkstruct.FromStringDict(starlarkstruct.Default, fields), nil
 }
 
-func decodeEntry(d *json.Decoder, dict *starlark.Dict, key string) error {
-	v, err := decodeValue(d)
+func (d *resultDecoder) entry(dict *starlark.Dict, key string) error {
+	v, err := d.value()
 	if err != nil {
 		return err
+	}
+	if _, twice, _ := dict.Get(starlark.String(key)); twice {
+		return fmt.Errorf("the key %q is there twice", key)
 	}
 	return dict.SetKey(starlark.String(key), v)
 }

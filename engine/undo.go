@@ -33,12 +33,19 @@ func (r *Run) undoRecorded(err error) error {
 		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}
 	case len(unmet) > 0:
-		if err == nil || errors.Is(err, errRecordEnds) {
-			err = errDiverged
-		}
-		return fmt.Errorf("%d step(s) were done and can't be undone, since the script doesn't come to them again: %s: %w", len(unmet), strings.Join(unmet, ", "), err)
+		return r.past.unreachable(unmet, err)
 	}
 	return nil
+}
+
+// unreachable is the error of a script that does not come again to steps that are to be
+// taken back, since it ended with err before.
+func (p *past) unreachable(keys []string, err error) error {
+	left := &Error{Code: Conflict, Message: fmt.Sprintf("%d step(s) were done and can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
+	if err == nil || errors.Is(err, errRecordEnds) {
+		return left
+	}
+	return &branchesError{[]error{left, err}}
 }
 
 // unmet is the steps that are to be taken back and were not met.

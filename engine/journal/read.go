@@ -25,7 +25,7 @@ func parse(path string, data []byte) (events []event.Event, whole int, err error
 		}
 		if err != nil {
 			if last := whole+len(line)+1 >= len(data); last && number > 1 {
-				return events, whole, nil
+				break
 			}
 			return nil, 0, &DamagedError{path, number, err}
 		}
@@ -42,10 +42,28 @@ func parseLine(line []byte, e *event.Event) error {
 	if err := json.Unmarshal(line, e); err != nil {
 		return err
 	}
-	if e.Type == event.Clock && e.Read == nil || e.Type == event.RunBegan && e.Run == nil || e.Type == event.Resumed && e.Run == nil {
+	if e.Type == "" {
+		return errors.New("it is no event")
+	}
+	if lacking(e) {
 		return fmt.Errorf("the event %q lacks what it is about", e.Type)
 	}
 	return nil
+}
+
+// lacking tells whether an event is without what whoever reads it relies on.
+func lacking(e *event.Event) bool {
+	switch e.Type {
+	case event.RunBegan, event.Resumed:
+		return e.Run == nil
+	case event.Clock:
+		return e.Read == nil
+	case event.Ended:
+		return e.Key == "" || e.Kind == event.Step && e.Status == event.Passed && e.Result == nil
+	case event.Began, event.Retried, event.Noted, event.Undoing, event.Undid:
+		return e.Key == ""
+	}
+	return false
 }
 
 func checkFirst(events []event.Event) error {

@@ -1,0 +1,275 @@
+package journal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const dir = "/home/user/runs"
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// began is the first event of a run.
+func began() *event.Event {
+	return &event.Event{Seq: 1, Type: event.RunBegan, Run: &event.Run{Version: event.Version, Command: "test"}}
+}
+
+// newRun is a store with the record of one run in it, of which nobody is at.
+func newRun(t *testing.T, w world.World, events ...*event.Event) (s *journal.Store, id string) {
+	t.Helper()
+	s = journal.Open(w, dir, 50)
+	j, id, err := s.Create([]byte(`{"a":1}`))
+	must(t, err)
+	for _, e := range events {
+		must(t, j.Add(e))
+	}
+	must(t, errors.Join(j.Sync(), j.Close()))
+	return s, id
+}
+
+func TestRecord(t *testing.T) {
+	exit := 0
+	s, id := newRun(t, world.NewFake(), began(), &event.Event{Seq: 2, Type: event.RunEnded, Status: event.Passed, Exit: &exit})
+	r, err := s.Read(id)
+	must(t, err)
+	if r.Status() != event.Passed || len(r.Events) != 2 || r.Dropped || r.Running || r.Run().Command != "test" {
+		t.Errorf("read is %+v", r)
+	}
+	scripts, err := s.Scripts(id)
+	if string(scripts) != `{"a":1}` || err != nil {
+		t.Errorf("the scripts are %s (%v)", scripts, err)
+	}
+	for text, want := range map[string]string{
+		id: "", id[:4]: "",
+		"x":      `"x": there is no record of such a run`,
+		id + "x": "there is no record of such a run",
+	} {
+		found, err := s.Find(text)
+		if want == "" && (found != id || err != nil) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q finds %q (%v), want the error %q", text, found, err, want)
+		}
+	}
+}
+
+func TestFindOfSeveral(t *testing.T) {
+	w := world.NewFake()
+	_, a := newRun(t, w, began())
+	s, b := newRun(t, w, began())
+	_, err := s.Find(a[:8])
+	if want := fmt.Sprintf("%q begins the names of 2 runs: %s, %s", a[:8], min(a, b), max(a, b)); err == nil || err.Error() != want {
+		t.Errorf("the error is %v, want %s", err, want)
+	}
+}
+
+// Each file of a record is for its owner's eyes only.
+func TestModes(t *testing.T) {
+	w := world.NewFake()
+	_, id := newRun(t, w, began())
+	for name, want := range map[string]uint32{"": 0o700, "journal.jsonl": 0o600, "scripts.json": 0o600} {
+		info, err := w.Host().Lstat(path.Join(dir, id, name))
+		if err != nil || uint32(info.Mode.Perm()) != want {
+			t.Errorf("%s: the mode is %v, want %o (%v)", name, info.Mode, want, err)
+		}
+	}
+}
+
+// counted counts what is synced of a file.
+type counted struct {
+	*world.Fake
+	mu    sync.Mutex
+	syncs int
+	hold  chan struct{} // a sync waits for it
+}
+
+func (w *counted) Root(dir string) world.Files { return &countedFiles{w.Fake.Root(dir), w} }
+
+type countedFiles struct {
+	world.Files
+	world *counted
+}
+
+func (f *countedFiles) Append(name string) (world.Appender, error) {
+	a, err := f.Files.Append(name)
+	return &countedAppender{a, f.world}, err
+}
+
+type countedAppender struct {
+	world.Appender
+	world *counted
+}
+
+func (a *countedAppender) Sync() error {
+	<-a.world.hold
+	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
+	a.world.syncs++
+	return a.Appender.Sync()
+}
+
+// Who waits for the disk at the same time shares one write to it.
+func TestSyncsAreShared(t *testing.T) {
+	w := &counted{Fake: world.NewFake(), hold: make(chan struct{}, 1)}
+	j, _, err := journal.Open(w, dir, 50).Create(nil)
+	must(t, err)
+	must(t, j.Add(began()))
+	first := make(chan error)
+	go func() { first <- j.Sync() }()
+	w.hold <- struct{}{} // the first one may go on
+	must(t, <-first)
+	const n = 50
+	for range n {
+		must(t, j.Add(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step}))
+	}
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			if err := j.Sync(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	w.hold <- struct{}{}
+	all.Wait()
+	if w.syncs != 2 {
+		t.Errorf("%d syncs, want 2", w.syncs)
+	}
+}
+
+// After a write that failed nothing more is written: what follows a part of a line can't
+// be read.
+func TestNothingFollowsAFailure(t *testing.T) {
+	failing := false
+	fake := world.NewFake()
+	w := world.Faulty(fake, func(op, _ string) error {
+		if failing && op == "append" {
+			return errors.New("the disk is full")
+		}
+		return nil
+	})
+	s := journal.Open(w, dir, 50)
+	j, id, err := s.Create(nil)
+	must(t, err)
+	must(t, j.Add(began()))
+	failing = true
+	if err := j.Add(began()); err == nil {
+		t.Error("an event was added to a full disk")
+	}
+	failing = false
+	for what, err := range map[string]error{"add": j.Add(began()), "sync": j.Sync()} {
+		if err == nil || !strings.Contains(err.Error(), "the disk is full") {
+			t.Errorf("%s after a failure: %v", what, err)
+		}
+	}
+	must(t, j.Close())
+	r, err := s.Read(id)
+	if err != nil || len(r.Events) != 1 {
+		t.Errorf("on record are %d events, want 1 (%v)", len(r.Events), err)
+	}
+}
+
+func TestParsing(t *testing.T) {
+	first := line(began())
+	for _, c := range []struct {
+		name, text string
+		events     int
+		dropped    bool
+		err        string
+	}{
+		{name: "whole", text: first + line(&event.Event{Type: event.Began, Key: "k"}), events: 2},
+		{name: "a part", text: first + `{"seq":2`, events: 1, dropped: true},
+		{name: "a last line without an end", text: first + strings.TrimSpace(line(began())), events: 1, dropped: true},
+		{name: "zeros at the end", text: first + "\x00\x00\x00\x00", events: 1, dropped: true},
+		{name: "a last line that is garbage", text: first + "garbage\n", events: 1, dropped: true},
+		{name: "nothing", err: "there is no record of such a run"},
+		{name: "a part of the first", text: first[:20], err: "there is no record of such a run"},
+		{name: "garbage first", text: "x\n" + first, err: "is damaged at line 1: "},
+		{name: "garbage between", text: first + "x\n" + first, err: "is damaged at line 2: "},
+		{name: "an empty line", text: first + "\n" + first, err: "is damaged at line 2: "},
+		{name: "zeros between", text: first + "\x00\x00\n" + first, err: "is damaged at line 2: "},
+		{name: "another beginning", text: line(&event.Event{Type: event.Began, Key: "k"}) + first, err: "is damaged at line 1: it does not begin with the run"},
+		{name: "another version", text: strings.Replace(first, `"version":1`, `"version":2`, 1), err: "it is of version 2, this kinfra reads version 1"},
+		{name: "a clock without a time", text: first + `{"event":"clock"}` + "\n" + first, err: `the event "clock" lacks what it is about`},
+		{name: "a run without itself", text: first + `{"event":"resume"}` + "\n" + first, err: `the event "resume" lacks what it is about`},
+		{name: "a step without a key", text: first + `{"event":"begin","kind":"step"}` + "\n" + first, err: `the event "begin" lacks what it is about`},
+		{name: "a step that was done without a result", text: first + `{"event":"end","key":"k","kind":"step","status":"passed"}` + "\n" + first, err: `the event "end" lacks what it is about`},
+		{name: "null", text: first + "null\n" + first, err: "is damaged at line 2: "},
+		{name: "an unknown event", text: first + `{"event":"of a later kinfra","x":1}` + "\n", events: 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := world.NewFake()
+			s, id := newRun(t, w)
+			w.Write(path.Join(dir, id, "journal.jsonl"), []byte(c.text))
+			r, err := s.Read(id)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("the error is %v, want %q", err, c.err)
+				}
+				if _, _, err := s.Resume(id); err == nil {
+					t.Error("it can be resumed")
+				}
+				return
+			}
+			if err != nil || len(r.Events) != c.events || r.Dropped != c.dropped {
+				t.Errorf("read are %d events, dropped is %t (%v)", len(r.Events), r.Dropped, err)
+			}
+		})
+	}
+}
+
+func line(e *event.Event) string {
+	data, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	return string(data) + "\n"
+}
+
+// Whatever is in a journal, it is read as events that begin with the run, or refused. What
+// is read from it is what is read from the part that it keeps.
+func FuzzJournal(f *testing.F) {
+	step := line(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step}) +
+		line(&event.Event{Seq: 3, Type: event.Ended, Key: "k", Kind: event.Step, Status: event.Passed, Result: json.RawMessage(`{"$struct":{}}`)})
+	for _, text := range []string{"", "\n", line(began()), line(began()) + step, line(began()) + step[:30], line(began()) + "null\n" + step} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		w := world.NewFake()
+		s, id := newRun(t, w)
+		name := path.Join(dir, id, "journal.jsonl")
+		w.Write(name, data)
+		r, err := s.Read(id)
+		if err != nil {
+			var damaged *journal.DamagedError
+			if !errors.As(err, &damaged) && !errors.Is(err, journal.ErrUnknown) {
+				t.Fatalf("the error is %v", err)
+			}
+			return
+		}
+		if len(r.Events) == 0 || r.Run() == nil || r.Status() == "" {
+			t.Fatalf("read is %+v", r)
+		}
+		resumed, j, err := s.Resume(id)
+		must(t, err)
+		must(t, j.Close())
+		kept, err := w.Host().ReadFile(name, 1<<20)
+		must(t, err)
+		if len(resumed.Events) != len(r.Events) || !bytes.HasPrefix(data, kept) || r.Dropped != (len(kept) < len(data)) || !bytes.HasSuffix(kept, []byte("\n")) {
+			t.Fatalf("%d events were read, %d resumed; kept is %q", len(r.Events), len(resumed.Events), kept)
+		}
+	})
+}
