@@ -17,7 +17,7 @@ type promise struct {
 	try     func(context.Context, *lab) (finding, error)
 }
 
-// promises are those that can be tried without the record of runs.
+// promises are all that are tried. Those that need a Docker Engine say so where there is none.
 func promises() []promise {
 	return []promise{
 		{"claims", "claims are linearizable: never two holders, never a lost claim",
@@ -44,6 +44,8 @@ func promises() []promise {
 			"64 processes claim at the same moment, again and again", tryRush},
 		{"stacks", "a claim, a start and a release survive kill -9",
 			"each is killed at its events, on a real Docker Engine, and done again", tryStacks},
+		{"workflow", "a workflow survives kill -9: resumed, it ends as if undisturbed; taken back, as if it had not been",
+			"the program itself runs 30 steps, and is killed in them, in resumes and in undos", tryWorkflow},
 	}
 }
 

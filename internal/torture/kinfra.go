@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// mutation is a fault in the source of kinfra: a text that stands once in a file of it,
+// and what stands there instead.
+type mutation struct{ file, old, new string }
+
+// The faults of a record of runs. The program that is shipped has no switch for them, so
+// they are built in here.
+var recordMutations = map[string][]mutation{
+	"acknowledged before it is recorded": {{
+		"engine/journal/journal.go",
+		"_, j.failed = j.file.Write(append(line, '\\n'))",
+		"go func() { time.Sleep(5 * time.Millisecond); j.file.Write(append(line, '\\n')) }()",
+	}, {
+		"engine/journal/journal.go", `"sync"`, "\"sync\"\n\t\"time\"",
+	}},
+	"kept in a buffer": {{
+		"engine/journal/journal.go",
+		"_, j.failed = j.file.Write(append(line, '\\n'))",
+		"if j.held = append(append(j.held, line...), '\\n'); len(j.held) > 2048 || e.Type == event.RunEnded { _, j.failed = j.file.Write(j.held); j.held = nil }",
+	}, {
+		"engine/journal/journal.go", "written int        // events", "written int\n\theld []byte",
+	}},
+}
+
+// buildKinfra builds the program that is shipped, or with a fault in it.
+func (l *lab) buildKinfra(ctx context.Context, faults []mutation) (program string, err error) {
+	dir, err := l.newDir("build")
+	if err != nil {
+		return "", err
+	}
+	overlay, err := overlayOf(ctx, dir, faults)
+	if err != nil {
+		return "", err
+	}
+	program = filepath.Join(dir, "kinfra")
+	_, err = goCommand(ctx, "build", "-buildvcs=false", "-overlay", overlay, "-o", program, "github.com/ktrdr/kinfra/cmd/kinfra")
+	return program, err
+}
+
+// overlayOf writes what go build is to read in place of files of the source.
+func overlayOf(ctx context.Context, dir string, faults []mutation) (name string, err error) {
+	module, err := goCommand(ctx, "list", "-m", "-f", "{{.Dir}}", "github.com/ktrdr/kinfra")
+	if err != nil {
+		return "", err
+	}
+	texts := map[string]string{}
+	for _, m := range faults {
+		file := filepath.Join(module, m.file)
+		if _, read := texts[file]; !read {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			texts[file] = string(data)
+		}
+		if n := strings.Count(texts[file], m.old); n != 1 {
+			return "", fmt.Errorf("%s has %d times the text %q, that a fault is to stand for", m.file, n, m.old)
+		}
+		texts[file] = strings.Replace(texts[file], m.old, m.new, 1)
+	}
+	replace := map[string]string{}
+	for file, text := range texts {
+		replace[file] = filepath.Join(dir, filepath.Base(file))
+		if err := os.WriteFile(replace[file], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name = filepath.Join(dir, "overlay.json")
+	return name, os.WriteFile(name, data, 0o600)
+}
+
+// goCommand runs the go tool and gives what it prints, trimmed.
+func goCommand(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
