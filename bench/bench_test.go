@@ -73,15 +73,15 @@ func TestFewerStepsAreNoSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fewer := range [][2]string{{"_COUNT = 100", "_COUNT = 99"}, {"in range(_COUNT)", "in range(_COUNT - 1)"}} {
+	for _, fewer := range [][2]string{{"_COUNT = 100", "_COUNT = 99"}, {"in range(_COUNT):\n        step", "in range(_COUNT - 1):\n        step"}} {
 		l := *built
 		l.source = t.TempDir()
 		text := strings.Replace(string(script), fewer[0], fewer[1], 1)
 		if err := os.WriteFile(filepath.Join(l.source, "steps.star"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, cost, err := l.steps(t.Context()); err == nil || !strings.Contains(err.Error(), "want 100 of 100") {
-			t.Errorf("%s: got %s and %v, want an error", fewer[1], cost, err)
+		if _, times, err := l.steps(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "want 100 of 100") {
+			t.Errorf("%s: got %+v and %v, want an error", fewer[1], times, err)
 		}
 	}
 }

@@ -18,6 +18,7 @@ type lab struct {
 	empty    string // prints one word
 	starlark string // the interpreter's own command
 	resident string // runs a program and tells its memory
+	out      string // the directory of the files that programs print into
 	weighs   bool   // programs are run by resident
 	source   string // the directory of the scripts that are run
 }
@@ -30,6 +31,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	}
 	l := &lab{
 		dir: dir,
+		out: dir,
 		env: []string{
 			"PATH=" + os.Getenv("PATH"),
 			"HOME=" + filepath.Join(dir, "home"),

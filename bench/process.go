@@ -29,12 +29,12 @@ func (l *lab) execute(ctx context.Context, program string, args ...string) (proc
 	}
 	// It prints into files: at the other end of a pipe this program would wake up for
 	// every line and take a processor.
-	stdout, err := os.Create(filepath.Join(l.dir, "stdout"))
+	stdout, err := os.Create(filepath.Join(l.out, "stdout"))
 	if err != nil {
 		return process{}, err
 	}
 	defer stdout.Close()
-	stderr, err := os.Create(filepath.Join(l.dir, "stderr"))
+	stderr, err := os.Create(filepath.Join(l.out, "stderr"))
 	if err != nil {
 		return process{}, err
 	}

@@ -170,25 +170,6 @@ func (l *lab) checkShipped(ctx context.Context) (process, error) {
 	return p, nil
 }
 
-// steps runs 100 steps that do nothing. Its cost is what a step takes beyond a call of
-// its function, by the run's own clock.
-func (l *lab) steps(ctx context.Context) (p process, cost time.Duration, err error) {
-	if p, err = l.execute(ctx, l.kinfra, "--output", "json", "run", filepath.Join(l.source, "steps.star")); err != nil {
-		return p, 0, err
-	}
-	var out struct {
-		Result struct{ Count, Steps, Calls int }
-	}
-	if err := json.Unmarshal([]byte(p.stdout), &out); err != nil {
-		return p, 0, fmt.Errorf("the result of steps.star: %w", err)
-	}
-	r := out.Result
-	if done := strings.Count(p.stderr, "  ok    step "); r.Count != 100 || done != r.Count {
-		return p, 0, fmt.Errorf("steps.star: %d of %d steps done, want 100 of 100", done, r.Count)
-	}
-	return p, time.Duration((r.Steps - r.Calls) / r.Count), nil
-}
-
 // wants is err, or that what a program printed lacks a text.
 func wants(err error, printed, text string) error {
 	if err == nil && !strings.Contains(printed, text) {
