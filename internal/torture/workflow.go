@@ -196,6 +196,7 @@ func (k *killing) begin(ctx context.Context) (id string, ended bool, err error) 
 		}
 		if id, err = k.newest(); err == nil && id != "" {
 			err = k.judge(id, out, nil)
+			ended = ended || k.onRecord(id, "passed")
 		} else if state, e := k.state(); e == nil && state != k.before {
 			k.wrong("without a record there is the state\n%s", state)
 		}
@@ -212,10 +213,24 @@ func (k *killing) goOn(ctx context.Context, id, command string, kills *int) (end
 	n := k.kills
 	ended, out, err := k.killed(ctx, command, id)
 	*kills += k.kills - n
+	wanted := "passed"
 	if command == "undo" {
-		before = nil // what was taken back may run again
+		before, wanted = nil, "undone" // what was taken back may run again
 	}
-	return ended, errors.Join(err, k.judge(id, out, before))
+	if err == nil {
+		err = k.judge(id, out, before)
+	}
+	return ended || k.onRecord(id, wanted), err
+}
+
+// onRecord tells whether a run has ended in a way. A process may be killed after that.
+func (k *killing) onRecord(id, status string) bool {
+	recorded, err := k.journal(id)
+	if err != nil || len(recorded) == 0 {
+		return false
+	}
+	last := recorded[len(recorded)-1]
+	return last.Event == "result" && last.Status == status
 }
 
 // killed runs a command and kills it at a random moment; where it ends before that, it
