@@ -37,10 +37,11 @@ func runWait(c *table.Call) (starlark.Value, error) {
 	var seen starlark.Value
 	for start := w.Now(); ; {
 		left := timeout - w.Now().Sub(start)
-		if seen != nil && left <= 0 {
-			return nil, &waitError{timeout, seen}
+		limit := left
+		if left <= 0 { // once more, at the end
+			limit = every
 		}
-		v, err := timed(c.Thread, max(left, 1), "the condition of wait_until", func() (starlark.Value, error) {
+		v, err := timed(c.Thread, limit, "the condition of wait_until", func() (starlark.Value, error) {
 			return starlark.Call(c.Thread, c.Callable("condition"), nil, nil)
 		})
 		switch {
@@ -50,6 +51,8 @@ func runWait(c *table.Call) (starlark.Value, error) {
 			return v, err
 		case w.Planned():
 			return Unknown("wait_until"), nil
+		case left <= 0:
+			return nil, &waitError{timeout, v}
 		}
 		seen = v
 		if err := w.Sleep(s.ctx, min(every, max(timeout-w.Now().Sub(start), time.Nanosecond))); err != nil {
