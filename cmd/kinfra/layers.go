@@ -111,6 +111,9 @@ func stateDir(w world.World) string { return xdg(w, "XDG_STATE_HOME", ".local/st
 
 // projectOf is the directory of the project whose scripts are used, "" if none is.
 func (a *app) projectOf() string {
+	if a.layers == nil { // what needs them says why
+		return ""
+	}
 	for _, l := range a.layers.Layers {
 		if l.Name == layer.ProjectName {
 			return filepath.Dir(l.Dir)
