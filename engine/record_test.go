@@ -35,8 +35,8 @@ func (f *faulty) fail(_, name string) error {
 	return nil
 }
 
-// failing is a recorder whose operations on the records fail.
-func failing(t *testing.T, f *faulty, text string) *recorder {
+// failingRecorder is a recorder whose operations on the records fail.
+func failingRecorder(t *testing.T, f *faulty, text string) *recorder {
 	r := newRecorder(t, body(text))
 	r.config.World = world.Faulty(r.config.World, f.fail)
 	r.opens(50)
@@ -53,7 +53,7 @@ step("b", lambda: effect.put("b", "T"), undo = effect.remove)
 step("c", lambda: step("d", lambda: effect.put("d", "T"), undo = effect.remove))
 return "T"`
 	whole := &faulty{}
-	r := failing(t, whole, text)
+	r := failingRecorder(t, whole, text)
 	r.wants(r.starts(), "")
 	want := r.state()
 	if whole.asked < 20 {
@@ -64,7 +64,7 @@ return "T"`
 			for _, good := range []bool{false, true} {
 				f := &faulty{at: at, good: good, err: errno}
 				what := fmt.Sprintf("operation %d fails with %q, for good: %t", at, errno, good)
-				r := failing(t, f, text)
+				r := failingRecorder(t, f, text)
 				r.printsJSON()
 				err := r.starts()
 				if !errors.Is(err, errno) {

@@ -43,7 +43,7 @@ def build(part):
     step(part, inside)
 
 def wait_for(name):
-    proc.run(["sh", "-c", "trap '' TERM; while [ ! -e \"$1\" ] && [ ! -e go ]; do sleep 0.02; done", "sh", name])
+    proc.run(["sh", "-c", "trap '' TERM; while [ -e build.star ] && [ ! -e \"$1\" ] && [ ! -e go ]; do sleep 0.02; done", "sh", name])
 
 workflow(command = "build", run = main)
 `
