@@ -39,10 +39,14 @@ func tryWorkflow(ctx context.Context, l *lab) (finding, error) {
 		return finding{}, err
 	}
 	defer os.RemoveAll(k.dir)
-	start := time.Now()
+	start, told := time.Now(), 0
 	for k.kills < pick(l, workflowKills, workflowKillsShort) && len(k.broken) < mostReasons {
 		if err := k.round(ctx); err != nil {
 			return finding{}, err
+		}
+		if k.kills-told >= 50 {
+			told = k.kills
+			fmt.Fprintf(l.progress, "  %d kills after %.0f s\n", k.kills, time.Since(start).Seconds())
 		}
 	}
 	f := finding{broken: k.broken}
@@ -62,7 +66,7 @@ func (l *lab) catchInWorkflow(ctx context.Context, faults []mutation) (string, e
 		return "", err
 	}
 	defer os.RemoveAll(k.dir)
-	const most = 100
+	const most = 300
 	for k.kills < most {
 		if err := k.round(ctx); len(k.broken) > 0 || err != nil {
 			return strings.Join(k.broken[:min(1, len(k.broken))], ""), err
