@@ -9,7 +9,10 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // The result of a step is what a record of it would give back, the first time too.
@@ -294,8 +297,18 @@ step("s/a", lambda: 1)`))
 	}
 }
 
-func BenchmarkStep(b *testing.B) {
+func BenchmarkStep(b *testing.B) { benchmarkSteps(b, newMachine(&testing.T{}, body("pass"))) }
+
+// With its record, on whatever disk the temporary directory is.
+func BenchmarkRecordedStep(b *testing.B) {
 	m := newMachine(&testing.T{}, body("pass"))
+	m.config.World = world.Real("the benchmark")
+	store := journal.Open(m.config.World, b.TempDir(), 50)
+	m.config.Record = func(*starlark.Thread, []layer.File) (*journal.Journal, string, error) { return store.Create(nil) }
+	benchmarkSteps(b, m)
+}
+
+func benchmarkSteps(b *testing.B, m *machine) {
 	r := NewRun(context.Background(), &m.config)
 	defer r.Close()
 	run := starlark.NewBuiltin("run", func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {

@@ -114,7 +114,10 @@ func (l *lab) newKilling(ctx context.Context, program string) (*killing, error) 
 	if err == nil {
 		err = k.measure(ctx)
 	}
-	return k, err
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return k, nil
 }
 
 func (k *killing) script() string { return filepath.Join(k.dir, "thirty.star") }
