@@ -79,6 +79,7 @@ func (l *lab) catchInWorkflow(ctx context.Context, faults []mutation) (string, e
 type killing struct {
 	program, dir string
 	usual        time.Duration // how long it takes undisturbed
+	within       time.Duration // in which time a process is killed
 	before       string        // the state that it starts from
 	after        string        // that it comes to
 
@@ -132,6 +133,7 @@ func (k *killing) measure(ctx context.Context) (err error) {
 		return err
 	}
 	k.usual = time.Since(start)
+	k.within = k.usual
 	if k.after, err = k.state(); err != nil {
 		return err
 	}
@@ -249,17 +251,19 @@ func (k *killing) killed(ctx context.Context, args ...string) (ended bool, stdou
 	if err := cmd.Start(); err != nil {
 		return false, "", err
 	}
-	timer := time.AfterFunc(rand.N(k.usual+k.usual/4), func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(rand.N(k.within), func() { cmd.Process.Kill() })
 	err = cmd.Wait()
 	timer.Stop()
 	switch {
 	case err == nil:
+		k.within -= k.within / 10 // the machine has become faster, or little was left to do
 		return true, out.String(), k.gone(ctx)
 	case cmd.ProcessState.Exited():
 		k.wrong("kinfra %s ended with code %d:\n%s%s", strings.Join(args, " "), cmd.ProcessState.ExitCode(), &out, &problems)
 		return false, "", fmt.Errorf("kinfra %s: %w: %s", args[0], err, k.broken[len(k.broken)-1])
 	}
 	k.kills++
+	k.within += k.within / 20
 	return false, out.String(), k.gone(ctx)
 }
 
