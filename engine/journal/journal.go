@@ -10,7 +10,6 @@
 package journal
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -36,14 +35,14 @@ type Journal struct {
 // Add writes an event. It outlasts the process from then on, but not yet a loss of
 // power.
 func (j *Journal) Add(e *event.Event) error {
-	line, err := json.Marshal(e)
+	line, err := event.AppendLine(nil, e)
 	if err != nil {
 		return fmt.Errorf("recording an event: %w", err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failed == nil {
-		_, j.failed = j.file.Write(append(line, '\n'))
+		_, j.failed = j.file.Write(line)
 		j.written++
 	}
 	return j.failed

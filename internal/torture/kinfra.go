@@ -19,15 +19,15 @@ type mutation struct{ file, old, new string }
 var recordMutations = map[string][]mutation{
 	"acknowledged before it is recorded": {{
 		"engine/journal/journal.go",
-		"_, j.failed = j.file.Write(append(line, '\\n'))",
-		"if j.held = append(append(j.held, line...), '\\n'); e.Type != event.Ended { _, j.failed = j.file.Write(j.held); j.held = nil }",
+		"_, j.failed = j.file.Write(line)",
+		"if j.held = append(j.held, line...); e.Type != event.Ended { _, j.failed = j.file.Write(j.held); j.held = nil }",
 	}, {
 		"engine/journal/journal.go", "written int        // events", "written int\n\theld []byte",
 	}},
 	"kept in a buffer": {{
 		"engine/journal/journal.go",
-		"_, j.failed = j.file.Write(append(line, '\\n'))",
-		"if j.held = append(append(j.held, line...), '\\n'); len(j.held) > 2048 || e.Type == event.RunEnded { _, j.failed = j.file.Write(j.held); j.held = nil }",
+		"_, j.failed = j.file.Write(line)",
+		"if j.held = append(j.held, line...); len(j.held) > 2048 || e.Type == event.RunEnded { _, j.failed = j.file.Write(j.held); j.held = nil }",
 	}, {
 		"engine/journal/journal.go", "written int        // events", "written int\n\theld []byte",
 	}},

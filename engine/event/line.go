@@ -1,0 +1,59 @@
+package event
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// AppendLine adds the JSON form of an event, as a line. For the two events that each step
+// has, that they begin and end well, it takes a fraction of the time of package json.
+func AppendLine(b []byte, e *Event) ([]byte, error) {
+	if !e.isPlain() {
+		line, err := json.Marshal(e)
+		return append(append(b, line...), '\n'), err
+	}
+	b = strconv.AppendInt(append(b, `{"seq":`...), int64(e.Seq), 10)
+	b = e.Time.AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano)
+	b = append(b, '"')
+	b = appendText(b, "event", string(e.Type))
+	b = appendText(b, "key", e.Key)
+	b = appendText(b, "kind", string(e.Kind))
+	b = appendText(b, "branch", e.Branch)
+	b = appendText(b, "status", string(e.Status))
+	if e.Seconds != 0 {
+		b = strconv.AppendFloat(append(b, `,"seconds":`...), e.Seconds, 'f', -1, 64)
+	}
+	if len(e.Result) > 0 {
+		b = append(append(b, `,"result":`...), e.Result...)
+	}
+	if e.Undoable {
+		b = append(b, `,"undoable":true`...)
+	}
+	return append(b, "}\n"...), nil
+}
+
+// isPlain tells whether an event has nothing but what AppendLine writes itself.
+func (e *Event) isPlain() bool {
+	return (e.Type == Began || e.Type == Ended) && !e.Replayed && len(e.Needs) == 0 && len(e.Problems) == 0 && e.Pause == 0 &&
+		e.Name == "" && e.Text == "" && e.Read == nil && e.Run == nil && e.Exit == nil && !e.Undo &&
+		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(string(e.Status))
+}
+
+// isPlain tells whether a text stands in JSON as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendText(b []byte, name, text string) []byte {
+	if text == "" {
+		return b
+	}
+	b = append(append(append(b, `,"`...), name...), `":"`...)
+	return append(append(b, text...), '"')
+}

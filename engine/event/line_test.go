@@ -1,0 +1,63 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/ktrdr/kinfra/engine/diag"
+)
+
+// Whatever fields an event has, its line says the same as package json would: none is
+// forgotten.
+func TestAppendLine(t *testing.T) {
+	read, exit := time.Unix(1, 2).UTC(), 3
+	full := Event{
+		Seq: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 678, time.FixedZone("", 3600)), Type: Ended,
+		Key: "a/b c", Kind: Step, Branch: "0.1", Status: Passed, Seconds: 1.5e-7, Result: json.RawMessage(`{"$struct":{"x":[1e300]}}`),
+		Undoable: true, Replayed: true, Needs: []string{"n"}, Problems: []diag.Diagnostic{{Message: "m"}}, Pause: 0.2,
+		Name: "name", Text: "text", Read: &read, Run: &Run{Version: 1}, Exit: &exit, Undo: true,
+	}
+	fields := reflect.ValueOf(full)
+	for i := range fields.NumField() {
+		if fields.Field(i).IsZero() {
+			t.Fatalf("the test has no value for %s", fields.Type().Field(i).Name)
+		}
+	}
+	check := func(what string, e Event) {
+		t.Helper()
+		line, err := AppendLine([]byte("before"), &e)
+		if err != nil || bytes.Count(line, []byte("\n")) != 1 || !bytes.HasSuffix(line, []byte("\n")) {
+			t.Fatalf("%s: %q is no line (%v)", what, line, err)
+		}
+		wanted, err := json.Marshal(&e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want any
+		if err := json.Unmarshal(bytes.TrimPrefix(line, []byte("before")), &got); err != nil {
+			t.Fatalf("%s: %v in %s", what, err, line)
+		}
+		if err := json.Unmarshal(wanted, &want); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: the line is\n%s\nwant\n%s (%v)", what, line, wanted, err)
+		}
+	}
+	check("all", full)
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		with := Event{Seq: 1, Type: Began, Key: "k"}
+		reflect.ValueOf(&with).Elem().Field(i).Set(fields.Field(i))
+		check("with "+name, with)
+		without := full
+		reflect.ValueOf(&without).Elem().Field(i).SetZero()
+		check("without "+name, without)
+	}
+	for _, key := range []string{"é", "\"", "\\", "\x00", "\n", "\xff", "<&>", "\u2028", "\x7f"} {
+		check("a key", Event{Type: Began, Key: key, Branch: key})
+	}
+	for _, seconds := range []float64{0, 1, 1e-9, 0.1, 1e22, 123456.789} {
+		check("seconds", Event{Type: Ended, Key: "k", Seconds: seconds})
+	}
+}
