@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -134,6 +135,10 @@ func TestPrintedOnTerminal(t *testing.T) {
 
 // A terminal that is closed interrupts as Ctrl-C does, and may do so twice.
 func TestClosedTerminal(t *testing.T) {
+	// Also where the tests were started by nohup, a child is not to ignore it.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	m := newMachine(t)
 	scripts := provisionThatFirst(t, `proc.run(["sleep", "60"])`)
 	code, out := endedAt(t, m.kinfra(t, "e2e", "--scripts", scripts), "ok    2 dry run", func(p *os.Process) error {
