@@ -33,7 +33,7 @@ func (d *domain) claimModule() table.Module {
 				Params: []table.Param{
 					{Name: "worktree", Type: table.String(), Help: "an existing directory, absolute"},
 					{Name: "least_profile", Type: table.String(), Named: true, Optional: true, Help: "the least profile; the lightest if left out"},
-					{Name: "ttl", Type: table.Duration(), Named: true, Optional: true, Help: "for how long the claim is good; without end if left out"},
+					{Name: "ttl", Type: table.Duration(), Named: true, Optional: true, Help: "for how long the claim is good, above 0; without end if left out"},
 					{Name: "wait", Type: table.Duration(), Named: true, Optional: true, Help: "how long to wait, in the order of coming, where none is free; not at all if left out"},
 				},
 				Result: result,
@@ -186,6 +186,9 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 	m, err := d.manager(c.Thread)
 	if err != nil {
 		return nil, err
+	}
+	if c.Has("ttl") && c.Duration("ttl") == 0 {
+		return nil, engine.UsageError("a claim without a lease is made without a ttl; one that has a lease keeps it until it is released", "claim.take: a lease of 0s: want one above 0")
 	}
 	run, dry := engine.Current(c.Thread), engine.World(c.Thread).Planned()
 	taken, renewed, err := claims.Claim(engine.Context(c.Thread), claim.Request{

@@ -103,6 +103,9 @@ func (r *Run) undo(ctx context.Context, u undo) (undone bool) {
 		err = r.callOnExit(ctx, u.call, u.result)
 	}
 	e := &event.Event{Type: event.Undid, Key: u.key, Kind: event.Step, Status: event.Passed}
+	if r.config.World.Planned() {
+		e.Status = event.Decided
+	}
 	if err != nil {
 		e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -53,51 +54,56 @@ func newErrorObject(err error, code Code, sources diag.Sources) *errorObject {
 	return o
 }
 
-// ErrorJSON is an error as --output json prints it where no workflow has run.
-func ErrorJSON(err error, code Code, sources diag.Sources) []byte {
-	return encode(object{Version: outputVersion, Error: newErrorObject(err, code, sources)})
+// Outcome is how a command ended that is no script, for programs: with a result, an
+// error, or both.
+type Outcome struct {
+	Command string // its words; "" if it failed before they were known
+	DryRun  bool
+	Time    time.Time
+	Result  any // nil: none
+	Err     error
+	Code    Code // of Err
+	Sources diag.Sources
 }
 
-// ResultJSON is a result as --output json prints it for commands that aren't
-// scripts.
-func ResultJSON(command string, result any) ([]byte, error) {
-	return OutcomeJSON(command, result, nil, OK, nil)
-}
-
-// OutcomeJSON is ResultJSON of a command that may have failed all the same, with err.
-func OutcomeJSON(command string, result any, err error, code Code, sources diag.Sources) ([]byte, error) {
-	data, encodeErr := plainJSON(result)
-	if encodeErr != nil {
-		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, encodeErr)
+// JSON is the outcome as --output json prints it.
+func (o Outcome) JSON() ([]byte, error) {
+	printed := object{Version: outputVersion, Command: o.Command, DryRun: o.DryRun}
+	var err error
+	if printed.Result, err = o.result(); err != nil {
+		return nil, err
 	}
-	o := object{Version: outputVersion, Command: command, Result: data}
+	if o.Err != nil {
+		printed.Error = newErrorObject(o.Err, o.Code, o.Sources)
+	}
+	return encode(printed), nil
+}
+
+// Event is the outcome as --output events prints it: the one event that there is.
+func (o Outcome) Event() ([]byte, error) {
+	exit := int(o.Code)
+	e := event.Event{Seq: 1, Time: o.Time, Type: event.RunEnded, Status: event.Passed, Exit: &exit}
+	var err error
+	if e.Result, err = o.result(); err != nil {
+		return nil, err
+	}
+	if o.Err != nil {
+		e.Status, e.Problems = event.Failed, diag.Of(o.Err, o.Sources)
+	}
+	line, err := json.Marshal(&e)
+	return append(line, '\n'), err
+}
+
+// result is the JSON of the result; nil if there is none.
+func (o Outcome) result() (json.RawMessage, error) {
+	if o.Result == nil && (o.Err != nil || o.Command == "") {
+		return nil, nil
+	}
+	data, err := plainJSON(o.Result)
 	if err != nil {
-		o.Error = newErrorObject(err, code, sources)
+		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", o.Command, err)
 	}
-	return encode(o), nil
-}
-
-// ErrorEvent is an error as --output events prints it where no workflow has run.
-func ErrorEvent(err error, code Code, sources diag.Sources) []byte {
-	exit := int(code)
-	return encodeEvent(&event.Event{Seq: 1, Type: event.RunEnded, Status: event.Failed, Exit: &exit, Problems: diag.Of(err, sources)})
-}
-
-// ResultEvent is a result as --output events prints it for commands that aren't scripts.
-func ResultEvent(command string, result any) ([]byte, error) {
-	data, err := json.Marshal(result)
-	if err != nil {
-		return nil, fmt.Errorf("the result of %s can't be printed as JSON: %w", command, err)
-	}
-	return encodeEvent(&event.Event{Seq: 1, Type: event.RunEnded, Status: event.Passed, Exit: new(int), Result: data}), nil
-}
-
-func encodeEvent(e *event.Event) []byte {
-	line, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // all fields are of types that have a JSON form
-	}
-	return append(line, '\n')
+	return bytes.TrimSuffix(data, []byte("\n")), nil
 }
 
 // plainJSON is a value's JSON with "<" and ">" as they are.

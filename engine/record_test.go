@@ -130,7 +130,7 @@ step("open", lambda: 1)`
 step("b", lambda: [step("b%d" % n, lambda: n) for n in range(2)])
 step("a", lambda: effect.put("a"))`, `it comes to the step "b", where the record has "a"`},
 		{"late", strings.Replace(text, `step("c"`, `step("x"`, 1), `it comes to the step "x", where the record has "c"`},
-		{"inside parallel", strings.Replace(text, `step("q%d" % n,`, `step("x%d" % n,`, 1), `it comes to the step "x1", where the record has "q1"`},
+		{"inside parallel", strings.Replace(text, `step("q%d" % n,`, `step("x%d" % n,`, 1), `, where the record has "q`},
 		{"other items", strings.Replace(text, `[1, 2]`, `[2, 1]`, 1), `where the record has "p`},
 		{"fewer items", strings.Replace(text, `[1, 2]`, `[1]`, 1), `it ended without coming to the step "p2", which was done`},
 		{"at the end", strings.Replace(text, `step("c"`, `None and step("c"`, 1), `it comes to the step "open", where the record has "c"`},

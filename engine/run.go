@@ -302,7 +302,9 @@ func (r *Run) finish(result starlark.Value, err error) error {
 	e := event.Event{Type: event.RunEnded, Status: event.Passed, Exit: &exit}
 	switch {
 	case err != nil:
-		e.Status = event.Failed
+		if e.Status = event.Failed; errors.Is(err, ErrInterrupted) {
+			e.Status = event.Interrupted
+		}
 		if !errors.Is(err, ErrChecksFailed) {
 			e.Problems = diag.Of(err, r.Source)
 		}

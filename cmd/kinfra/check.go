@@ -56,7 +56,7 @@ func (a *app) listRules() error {
 	for _, r := range lint.Rules() {
 		all = append(all, rule{r.Name, r.Doc})
 	}
-	return a.print("check", map[string]any{"rules": all}, func() {
+	return a.print("check", map[string]any{"rules": all}, nil, func() {
 		for _, r := range all {
 			fmt.Fprintf(a.stdout, "%-24s %s\n", r.Name, r.Doc)
 		}
@@ -92,14 +92,10 @@ func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
 		result.Findings = append(result.Findings, found...)
 	}
 	slices.SortStableFunc(result.Findings, func(x, y lint.Finding) int { return cmp.Compare(x.File, y.File) })
-	if err := a.print("check", result, func() { a.showFindings(result, len(paths) == 0 && !shipped) }); err != nil {
-		return err
+	if faulty > 0 {
+		err = &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings), "finding"), faulty, number(len(files), "file"))}
 	}
-	if faulty == 0 {
-		return nil
-	}
-	a.reported = a.printed // by the object that lists them
-	return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings), "finding"), faulty, number(len(files), "file"))}
+	return a.print("check", result, err, func() { a.showFindings(result, len(paths) == 0 && !shipped) })
 }
 
 // toCheck is the scripts that the command line means.

@@ -23,6 +23,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Args:          cobra.ArbitraryArgs,
 		RunE:          a.group,
 	}
+	root.Version = version // kinfra --version
+	root.SetVersionTemplate("kinfra {{.Version}}\n")
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	given := a.globals
@@ -30,6 +32,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().AddFlagSet(a.globals.flags())
 	a.globals = given
 	root.SetFlagErrorFunc(flagError)
+	root.PersistentPreRunE = a.refuseReport
 	root.AddCommand(
 		a.runCommand(),
 		a.runsCommand(),
@@ -93,6 +96,23 @@ func (a *app) addScript(parent *cobra.Command, c engine.Command) {
 	})
 }
 
+// reportAnnotation marks a command in Go that leaves reports of steps and checks.
+const reportAnnotation = "report"
+
+// leavesReports marks a command as one that does.
+func leavesReports(c *cobra.Command) *cobra.Command {
+	c.Annotations = map[string]string{reportAnnotation: "yes"}
+	return c
+}
+
+// refuseReport refuses --report of a command that has nothing to report.
+func (a *app) refuseReport(c *cobra.Command, _ []string) error {
+	if len(a.globals.reports) == 0 || a.bound[c] != nil || c.Annotations[scriptAnnotation] != "" || c.Annotations[reportAnnotation] != "" {
+		return nil
+	}
+	return engine.UsageError("--report is for what has steps, checks or tests", "%s leaves no report", c.CommandPath())
+}
+
 // scriptAnnotation marks the command of a script with its words.
 const scriptAnnotation = "script"
 
@@ -120,8 +140,26 @@ func (a *app) group(c *cobra.Command, args []string) error {
 	for _, sub := range c.Commands() {
 		names = append(names, sub.Name())
 	}
-	return engine.UsageError(c.CommandPath()+" --help lists the commands",
-		"%s has no command %q%s", c.CommandPath(), args[0], nearest.Suggest(args[0], names))
+	suggestion := nearest.Suggest(args[0], names)
+	if longer := a.commandEnding(c, args[0]); longer != "" {
+		suggestion = fmt.Sprintf(" (did you mean %q?)", longer)
+	}
+	return engine.UsageError(c.CommandPath()+" --help lists the commands", "%s has no command %q%s", c.CommandPath(), args[0], suggestion)
+}
+
+// commandEnding is the one command of a script below a group whose last word is a word:
+// "sandbox claim" for claim.
+func (a *app) commandEnding(group *cobra.Command, word string) string {
+	found := ""
+	for _, c := range a.commands {
+		if strings.HasSuffix(c.Words, " "+word) && group == group.Root() {
+			if found != "" {
+				return ""
+			}
+			found = c.Words
+		}
+	}
+	return found
 }
 
 // flagError says what is wrong with a flag, and which one may have been meant.

@@ -59,7 +59,7 @@ func (a *app) docOverview() error {
 	}
 	scripts, problems := a.docScripts()
 	r := &doc.Reference{Modules: a.allModules(), Scripts: scripts, Examples: builtins.ExampleMachine}
-	return a.print("doc", r.JSON(), func() {
+	return a.print("doc", r.JSON(), nil, func() {
 		io.WriteString(a.stdout, a.docText().Overview(r))
 		io.WriteString(a.stdout, "\nkinfra doc NAME tells more about one of them.\n")
 		for _, err := range problems {
@@ -87,7 +87,7 @@ func (a *app) docEntry(name string) error {
 		}
 		return engine.UsageError("kinfra doc lists the names", "there is no module, builtin or script %q%s", name, suggestName(name, r.Names()))
 	}
-	return a.print("doc", entry.JSON(), func() { io.WriteString(a.stdout, a.docText().Entry(entry)) })
+	return a.print("doc", entry.JSON(), nil, func() { io.WriteString(a.stdout, a.docText().Entry(entry)) })
 }
 
 // suggestName is which name may have been meant; the ending of a script's may have been

@@ -55,13 +55,11 @@ func (a *app) doctor(ctx context.Context) error {
 	for i, f := range all {
 		findings[i] = finding{f.Area, string(f.Verdict), diag.Printable(f.Text), diag.Printable(f.Cure)}
 	}
-	if err := a.print("doctor", findings, func() { a.showVerdicts(findings) }); err != nil {
-		return err
-	}
+	var err error
 	if code := gravest(all); code != 0 {
-		return &engine.ExitError{Exit: int(code)}
+		err = &engine.ExitError{Exit: int(code)}
 	}
-	return nil
+	return a.print("doctor", findings, err, func() { a.showVerdicts(findings) })
 }
 
 // gravest is the exit code of the failures, 0 if there are none.

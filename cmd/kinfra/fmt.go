@@ -105,6 +105,10 @@ func formatFile(ctx context.Context, file layer.File) (formatted, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() { // the formatter can't be told to stop
+		if _, err := engine.Parse(file); err != nil { // the formatter takes what kinfra doesn't
+			done <- outcome{nil, err}
+			return
+		}
 		text, err := formatScript(file.Path(), file.Data)
 		done <- outcome{text, err}
 	}()
@@ -186,18 +190,19 @@ func (a *app) formatResult(all []formatted, o fmtOptions) error {
 			}
 		}
 	}
-	if err := a.print("fmt", report, func() { a.showFormatted(report, o) }); err != nil {
-		return err
-	}
-	a.reported = a.printed // by the object, which has all of it
-	if !a.printed {
+	return a.print("fmt", report, report.fault(o), func() {
+		a.showFormatted(report, o)
 		io.WriteString(a.stderr, problems.String())
-	}
+	})
+}
+
+// fault is why the command ends with another code than 0.
+func (r formatReport) fault(o fmtOptions) error {
 	switch {
-	case len(report.Failed) > 0:
-		return engine.UsageError("kinfra check tells all that is wrong with a script", "%d of %s can't be formatted", len(report.Failed), number(len(all), "file"))
-	case o.check && len(report.Changed) > 0:
-		return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%d of %s would change", len(report.Changed), number(len(all), "file")),
+	case len(r.Failed) > 0:
+		return engine.UsageError("kinfra check tells all that is wrong with a script", "%d of %s can't be formatted", len(r.Failed), number(r.Files, "file"))
+	case o.check && len(r.Changed) > 0:
+		return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%d of %s would change", len(r.Changed), number(r.Files, "file")),
 			Next: "kinfra fmt formats them, kinfra fmt --diff shows what would change"}
 	}
 	return nil
@@ -241,5 +246,5 @@ func (a *app) formatInput(ctx context.Context, o fmtOptions) error {
 	if o.check || o.diff || f.fault != nil {
 		return a.formatResult([]formatted{f}, o)
 	}
-	return a.print("fmt", map[string]string{"text": string(f.text)}, func() { a.stdout.Write(f.text) })
+	return a.print("fmt", map[string]string{"text": string(f.text)}, nil, func() { a.stdout.Write(f.text) })
 }

@@ -105,7 +105,7 @@ func (a *app) init(ctx context.Context, f initFlags) error {
 	if err := w.write(); err != nil {
 		return err
 	}
-	return a.print("init", w.result(), w.show)
+	return a.print("init", w.result(), nil, w.show)
 }
 
 // initRequest finds the compose file and the directory that gets .kinfra/: the one that

@@ -63,13 +63,8 @@ func interruptible() context.Context {
 // report prints why the command failed: to stderr, or as the one object of
 // --output json if that has not been printed yet.
 func (a *app) report(err error, code engine.Code) {
-	switch {
-	case a.printed:
-	case a.globals.output == engine.JSON:
-		a.stdout.Write(engine.ErrorJSON(err, code, a.sources))
-		return
-	case a.globals.output == engine.Events:
-		a.stdout.Write(engine.ErrorEvent(err, code, a.sources))
+	if a.globals.output != engine.Text && !a.printed {
+		_ = a.printOutcome(engine.Outcome{Err: err}) // what keeps it from being written, its stream knows
 		return
 	}
 	defer a.hintAtRecord(err)

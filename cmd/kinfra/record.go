@@ -65,7 +65,7 @@ type resumption struct {
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	return leavesReports(&cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a run that was interrupted, or failed",
 		Long: `Go on with a run that was interrupted, or failed.
@@ -75,11 +75,11 @@ directory. Steps that were done give back their results; the others run. kinfra 
 shows the runs; the beginning of a name is enough.`,
 		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
-	}
+	})
 }
 
 func (a *app) undoCommand() *cobra.Command {
-	return &cobra.Command{
+	return leavesReports(&cobra.Command{
 		Use:   "undo RUN",
 		Short: "Take back what a run did",
 		Long: `Take back what a run did.
@@ -89,7 +89,7 @@ can't be is reported, and the others are taken back all the same; the command ca
 called again. kinfra runs list shows the runs; the beginning of a name is enough.`,
 		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], true) },
-	}
+	})
 }
 
 // resume makes a recorded run go on, or takes it back. It is executed as the command line
@@ -199,6 +199,9 @@ func unknownRun(err error) error {
 // hintAtRecord says, after a run that left a record failed, what can be done with that.
 func (a *app) hintAtRecord(err error) {
 	if err == nil || a.recorded == "" || a.globals.output != engine.Text || a.past != nil && a.past.Undo {
+		return
+	}
+	if a.run != nil && a.run.Report().Passed() { // it is something else that failed
 		return
 	}
 	fmt.Fprintf(a.stderr, "The run is recorded: kinfra resume %s goes on with it, kinfra runs show %[1]s shows it\n", a.recorded)

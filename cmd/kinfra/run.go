@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/ktrdr/kinfra/engine"
+)
 
 // runCommand is `kinfra run FILE`. What the file declares is added to it as a command
 // below, once the file is known; see loadFile.
@@ -14,6 +18,11 @@ With no workflow in it, its top level is what it does; with several, the next
 word chooses. load("pool.star") in it goes through the layers, load("./x.star") is
 the file beside it.`,
 		Args: exactly(1, "a file"),
-		RunE: func(*cobra.Command, []string) error { return a.layersErr },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if a.layersErr != nil {
+				return a.layersErr
+			}
+			return engine.UsageError("kinfra run wants the path of a file", "kinfra run %s: no file was loaded", args[0])
+		},
 	}
 }

@@ -24,7 +24,7 @@ func (a *app) runsCommand() *cobra.Command {
 			Use: "list", Short: "List the runs that left a record, the newest first", Args: exactly(0, "no arguments"),
 			RunE: func(c *cobra.Command, _ []string) error { return a.listRuns(c) },
 		},
-		&cobra.Command{
+		leavesReports(&cobra.Command{
 			Use:   "show RUN",
 			Short: "Show the steps of a run, and how each ended",
 			Long: `Show the steps of a run, and how each ended.
@@ -33,7 +33,7 @@ The beginning of a run's name is enough. With --report the record becomes a repo
 the run itself would have written it.`,
 			Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(c *cobra.Command, args []string) error { return a.showRun(c, args[0]) },
-		},
+		}),
 	)
 	return group
 }
@@ -51,7 +51,7 @@ type runEntry struct {
 	Holder  string       `json:"process,omitempty"` // that is at it
 }
 
-func entryOf(r *journal.Record) runEntry {
+func entryOf(r *journal.Record, now time.Time) runEntry {
 	rep := report.Of(r.Events)
 	e := runEntry{
 		ID: r.ID, Command: rep.Command, Args: r.Run().Args, Started: rep.Started, Status: r.Status(), Holder: r.Holder,
@@ -62,6 +62,9 @@ func entryOf(r *journal.Record) runEntry {
 			e.Steps++
 		}
 	})
+	if e.Status == event.Running {
+		e.Seconds = now.Sub(rep.Started).Seconds()
+	}
 	return e
 }
 
@@ -76,12 +79,12 @@ func (a *app) listRuns(c *cobra.Command) error {
 	}
 	entries := []runEntry{}
 	for _, r := range slices.Backward(records) {
-		entries = append(entries, entryOf(r))
+		entries = append(entries, entryOf(r, a.real.Now()))
 	}
 	for _, err := range damaged {
 		fmt.Fprintf(a.stderr, "warning: %v\n", err)
 	}
-	return a.print("runs list", map[string]any{"runs": entries}, func() { a.writeRuns(entries) })
+	return a.print("runs list", map[string]any{"runs": entries}, nil, func() { a.writeRuns(entries) })
 }
 
 func (a *app) writeRuns(entries []runEntry) {
@@ -127,12 +130,12 @@ func (a *app) showRun(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	result := map[string]any{"run": entryOf(record), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
-	return a.print("runs show", result, func() { a.writeRun(store, record, rep) })
+	result := map[string]any{"run": entryOf(record, a.real.Now()), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
+	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep) })
 }
 
 func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run) {
-	e := entryOf(record)
+	e := entryOf(record, a.real.Now())
 	out := a.stdout
 	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, strings.Join(e.Args, " "))
 	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), record.Run().Dir)

@@ -116,7 +116,7 @@ func (a *app) loadFile(ctx context.Context, run *cobra.Command, name string) (*c
 		return nil, err
 	}
 	a.target = []string{"run", name}
-	c := &cobra.Command{Use: commandName(name), Args: cobra.ArbitraryArgs, RunE: a.group}
+	c := leavesReports(&cobra.Command{Use: commandName(name), Args: cobra.ArbitraryArgs, RunE: a.group})
 	run.AddCommand(c)
 	declared := engine.Declared(file)
 	if len(declared) == 0 {
@@ -186,7 +186,7 @@ func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
 	case a.globals.output == engine.Events:
 		a.printed, a.reported = true, err != nil
 	case err == nil:
-		err = a.print("run", nil, func() {})
+		err = a.print("run", nil, nil, func() {})
 	}
 	return a.finish(err)
 }
@@ -209,7 +209,8 @@ func (a *app) bind(c *cobra.Command, w *engine.Workflow) {
 			_ = c.RegisterFlagCompletionFunc(p.Name, cobra.FixedCompletions(p.Choices, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
-	c.Use = c.Name() + argumentsUsage(w.Args)
+	c.Use = c.Name() + " [flags]" + argumentsUsage(w.Args) // behind arg.rest, they would be its words
+	c.DisableFlagsInUseLine = true
 	c.Long = w.Help + argumentsHelp(w.Args)
 	c.ValidArgsFunction = cobra.NoFileCompletions
 	c.RunE = func(c *cobra.Command, words []string) error {
@@ -339,7 +340,7 @@ func firstWord(args []string) int {
 			}
 			return -1
 		}
-		if !strings.HasPrefix(arg, "-") {
+		if arg == "-" || !strings.HasPrefix(arg, "-") {
 			return i
 		}
 		name, long := strings.CutPrefix(arg, "--")

@@ -89,7 +89,7 @@ func (a *app) listScripts() error {
 	slices.SortFunc(entries, func(x, y scriptEntry) int {
 		return bytes.Compare([]byte(x.Name), []byte(y.Name))
 	})
-	return a.print("scripts list", entries, func() {
+	return a.print("scripts list", entries, nil, func() {
 		for _, e := range entries {
 			fmt.Fprintf(a.stdout, "%s\n", e.line())
 		}
@@ -132,7 +132,7 @@ func (a *app) showScript(name string) error {
 	if err != nil {
 		return err
 	}
-	return a.print("scripts show", map[string]string{"name": file.Name, "layer": file.Layer.Name, "text": string(file.Data)}, func() {
+	return a.print("scripts show", map[string]string{"name": file.Name, "layer": file.Layer.Name, "text": string(file.Data)}, nil, func() {
 		a.stdout.Write(file.Data)
 	})
 }
@@ -156,7 +156,7 @@ func (a *app) diffScript(name string) error {
 		return err
 	}
 	changes := diff.Diff("@kinfra//"+file.Name, original.Data, file.Path(), file.Data)
-	return a.print("scripts diff", map[string]string{"name": file.Name, "layer": file.Layer.Name, "diff": string(changes)}, func() {
+	return a.print("scripts diff", map[string]string{"name": file.Name, "layer": file.Layer.Name, "diff": string(changes)}, nil, func() {
 		a.stdout.Write(changes)
 	})
 }
@@ -186,7 +186,7 @@ func (a *app) ejectScript(name, to string) error {
 	if err != nil {
 		return fmt.Errorf("copying %s to %s: %w", original.Name, dir, err)
 	}
-	return a.print("scripts eject", map[string]string{"name": original.Name, "path": target}, func() {
+	return a.print("scripts eject", map[string]string{"name": original.Name, "path": target}, nil, func() {
 		verb := "Copied"
 		if a.globals.dryRun {
 			verb = "Would copy"

@@ -40,6 +40,7 @@ changed, so the scripts of a project need not be trusted.
 The exit code is 1 if a test fails, and 2 if there is none, or a file doesn't load.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.test(c.Context(), o, args) },
 	}
+	leavesReports(c)
 	c.Flags().StringVar(&o.run, "run", "", "only the tests whose name (file:function/case) has a match of this regular `expression`")
 	o.timeout = 30 * time.Second
 	c.Flags().Var((*limit)(&o.timeout), "test-timeout", "how long one test may take")
@@ -150,7 +151,7 @@ func (o testOutcome) failed() int {
 
 // teller prints how tests end, as they do: for people, that is.
 func (t *testRun) teller() *testTeller {
-	if t.app.globals.output == engine.JSON {
+	if t.app.globals.output != engine.Text {
 		return &testTeller{out: io.Discard}
 	}
 	return &testTeller{out: t.app.stdout}

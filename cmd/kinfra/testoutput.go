@@ -21,13 +21,10 @@ func (a *app) concludeTests(o testOutcome, opts testOptions) error {
 	if e := a.writeReports(o.report(err), nil); e != nil {
 		return e
 	}
-	if a.globals.output == engine.JSON {
-		data, e := engine.OutcomeJSON("test", o.json(), err, classifiedCode(err), a.sources)
-		if e != nil {
+	if a.globals.output != engine.Text {
+		if e := a.printOutcome(engine.Outcome{Command: "test", Result: o.json(), Err: err}); e != nil {
 			return e
 		}
-		a.stdout.Write(data)
-		a.printed, a.reported = true, err != nil
 	} else {
 		fmt.Fprintf(a.stdout, "%d of %d tests passed\n", len(o.results)-o.failed(), len(o.results))
 		o.coverageText(a.stdout)
@@ -37,8 +34,6 @@ func (a *app) concludeTests(o testOutcome, opts testOptions) error {
 	}
 	return err
 }
-
-func classifiedCode(err error) engine.Code { return (&engine.Config{Classify: classify}).CodeOf(err) }
 
 // err is why the command ends with another code than 0.
 func (o testOutcome) err() error {

@@ -57,7 +57,7 @@ func (a *app) trust(dir string) error {
 	if err := trust.Allow(project); err != nil {
 		return err
 	}
-	return a.print("trust", map[string]any{"dir": project.Dir, "files": project.Files(), "digest": project.Digest}, func() {
+	return a.print("trust", map[string]any{"dir": project.Dir, "files": project.Files(), "digest": project.Digest}, nil, func() {
 		verb := "Trusted"
 		if a.globals.dryRun {
 			verb = "Would trust"

@@ -57,7 +57,7 @@ const (
 	Skipped     Status = "skipped"     // a check that needs one which failed
 	Undone      Status = "undone"      // done, and taken back
 	Decided     Status = "decided"     // in a dry run: known only when it runs
-	Interrupted Status = "interrupted" // a run whose process is gone
+	Interrupted Status = "interrupted" // a run that was ended from outside
 )
 
 // Event is something that happened. Which fields it has depends on its type.

@@ -27,8 +27,8 @@ type Record struct {
 // Run is what the first event says.
 func (r *Record) Run() *event.Run { return r.Events[0].Run }
 
-// Status is how the run ended: Passed, Failed, Undone, or, if it didn't, Interrupted or
-// Running.
+// Status is how the run ended: Passed, Failed, Undone or Interrupted. One whose process
+// is gone without a word is Interrupted, too; one that a process is at is Running.
 func (r *Record) Status() event.Status {
 	switch last := r.Events[len(r.Events)-1]; {
 	case r.Running:

@@ -45,8 +45,11 @@ func (s Style) line(e *event.Event) string {
 	case event.Retried:
 		return fmt.Sprintf("  %s %s in %s: %s\n", s.mark("retry", event.Interrupted), e.Key, seconds(e.Pause), firstLine(e.Problems))
 	case event.Undid:
-		if e.Status == event.Passed {
+		switch e.Status {
+		case event.Passed:
 			return fmt.Sprintf("  %s %s\n", s.Mark(event.Undone), e.Key)
+		case event.Decided:
+			return fmt.Sprintf("  would undo %s\n", e.Key)
 		}
 		return fmt.Sprintf("  %s undoing %s\n", s.Mark(event.Failed), e.Key) + problems(e.Problems, "        ")
 	case event.Ended:

@@ -286,7 +286,7 @@ func TestRelease(t *testing.T) {
 	}
 	err = p.Release(t.Context(), target(a))
 	wantErr(t, err, ErrNotHolder)
-	wantText(t, err, "nobody holds it")
+	wantText(t, err, "claimed by nobody")
 
 	// The clock stands still: claimed again, it is another claim all the same.
 	again := claim(t, p, "a")

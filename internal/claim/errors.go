@@ -71,7 +71,7 @@ type NotHolderError struct {
 
 func (e *NotHolderError) Error() string {
 	if e.Holder == nil {
-		return fmt.Sprintf("slot %d is not claimed any more: nobody holds it", e.Slot)
+		return fmt.Sprintf("slot %d is claimed by nobody", e.Slot)
 	}
 	return fmt.Sprintf("slot %d is another's: it is held by %s", e.Slot, e.Holder.since())
 }

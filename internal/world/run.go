@@ -86,7 +86,7 @@ func (c Command) process(program string, stdout, stderr io.Writer) *exec.Cmd {
 		Env:         append([]string{}, c.Env...), // not nil, which would mean this process's
 		Stdout:      stdout,
 		Stderr:      stderr,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		SysProcAttr: ownGroup(),
 		WaitDelay:   pipeGrace,
 	}
 	if len(c.Stdin) > 0 {
