@@ -46,6 +46,8 @@ func promises() []promise {
 			"each is killed at its events, on a real Docker Engine, and done again", tryStacks},
 		{"workflow", "a workflow survives kill -9: resumed, it ends as if undisturbed; taken back, as if it had not been",
 			"the program itself runs 30 steps, and is killed in them, in resumes and in undos", tryWorkflow},
+		{"stackflow", "so does one that starts a stack",
+			"the same, with a step that starts a stack on a real Docker Engine", tryStackflow},
 	}
 }
 

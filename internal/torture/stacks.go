@@ -76,11 +76,16 @@ func tryStacks(ctx context.Context, l *lab) (finding, error) {
 		figures = append(figures, fmt.Sprintf("%s killed at %d of its %d events", a.name, tried, events))
 	}
 	figures = append(figures, fmt.Sprintf("%d killed in all", s.killed))
-	if n := len(s.stuck); n > 0 {
-		figures = append(figures, fmt.Sprintf("%d empty networks that the Engine can't remove, by a fault of its own", n))
-	}
-	s.figures = strings.Join(figures, "; ")
+	s.figures = strings.Join(figures, "; ") + s.ofStuck()
 	return s.finding, nil
+}
+
+// ofStuck adds to the figures what can't be removed, if there is anything.
+func (s *stacks) ofStuck() string {
+	if len(s.stuck) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d empty networks that the Engine can't remove, by a fault of its own", len(s.stuck))
 }
 
 // needEngine is an error where there is no Docker Engine: one that says so, or one that
@@ -220,8 +225,11 @@ func (s *stacks) newYard(ctx context.Context) (yard, error) {
 	if err == nil {
 		err = p.w.Host().MkdirAll(p.tree(0)+"/"+mounted, 0o755)
 	}
-	return yard{pool: p, stacks: s, dir: dir, project: fmt.Sprintf("kinfra-torture-%08x-%%d", rand.Uint32())}, err
+	return yard{pool: p, stacks: s, dir: dir, project: newProject()}, err
 }
+
+// newProject is a name of projects that nobody else has, with %d for the slot's number.
+func newProject() string { return fmt.Sprintf("kinfra-torture-%08x-%%d", rand.Uint32()) }
 
 // freePort is a port on which nothing listens now.
 func freePort(ctx context.Context) (int, error) {
@@ -245,8 +253,11 @@ func (y yard) doAll(ctx context.Context, deeds []string) error {
 // clear removes what is left on the Engine.
 func (y yard) clear() {
 	ctx := context.Background()
-	for kind, names := range y.onEngine(ctx) {
-		_, _ = runDocker(ctx, append([]string{kind, "rm", "--force"}, names...)...)
+	found := y.onEngine(ctx)
+	for _, kind := range []string{"container", "network", "volume"} { // none can go while one before it uses it
+		if names := found[kind]; len(names) > 0 {
+			_, _ = runDocker(ctx, append([]string{kind, "rm", "--force"}, names...)...)
+		}
 	}
 }
 

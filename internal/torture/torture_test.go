@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 // is demanded.
 func TestPromises(t *testing.T) {
 	for _, p := range promises() {
-		if testing.Short() && (p.name == "seeded" || p.name == "stacks" && os.Getenv(dockertest.Demand) != "1") {
+		onEngine := p.name == "stacks" || p.name == "stackflow"
+		if testing.Short() && (p.name == "seeded" || onEngine && os.Getenv(dockertest.Demand) != "1") {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {

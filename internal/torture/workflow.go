@@ -7,14 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -39,14 +38,19 @@ func tryWorkflow(ctx context.Context, l *lab) (finding, error) {
 		return finding{}, err
 	}
 	defer os.RemoveAll(k.dir)
+	return k.killAll(ctx, pick(l, workflowKills, workflowKillsShort), l.progress)
+}
+
+// killAll kills so many times, over two runs at least.
+func (k *killing) killAll(ctx context.Context, kills int, progress io.Writer) (finding, error) {
 	start, told := time.Now(), 0
-	for k.kills < pick(l, workflowKills, workflowKillsShort) && len(k.broken) < mostReasons {
+	for (k.kills < kills || k.undone < 2) && len(k.broken) < mostReasons {
 		if err := k.round(ctx); err != nil {
 			return finding{}, err
 		}
 		if k.kills-told >= 50 {
 			told = k.kills
-			fmt.Fprintf(l.progress, "  %d kills after %.0f s\n", k.kills, time.Since(start).Seconds())
+			fmt.Fprintf(progress, "  %d kills after %.0f s\n", k.kills, time.Since(start).Seconds())
 		}
 	}
 	f := finding{broken: k.broken}
@@ -78,6 +82,9 @@ func (l *lab) catchInWorkflow(ctx context.Context, faults []mutation) (string, e
 // killing is a workflow that is killed again and again, and what came of it.
 type killing struct {
 	program, dir string
+	flags, env   []string      // what the workflow and the program are given besides
+	stack        *yard         // what it has on the Docker Engine; nil if nothing
+	resumesNext  func() bool   // whether a run that was killed is resumed, or taken back
 	usual        time.Duration // how long it takes undisturbed
 	within       time.Duration // in which time a process is killed
 	before       string        // the state that it starts from
@@ -97,6 +104,7 @@ func (k *killing) wrong(format string, args ...any) {
 func (k *killing) marks() string { return filepath.Join(k.dir, "marks") }
 func (k *killing) work() string  { return filepath.Join(k.dir, "work") }
 func (k *killing) root() string  { return filepath.Join(k.dir, "root") }
+func (k *killing) home() string  { return filepath.Join(k.dir, "home") }
 
 // newKilling makes a pool for the workflow and runs it once undisturbed.
 func (l *lab) newKilling(ctx context.Context, program string) (*killing, error) {
@@ -105,10 +113,21 @@ func (l *lab) newKilling(ctx context.Context, program string) (*killing, error) 
 		return nil, err
 	}
 	k := &killing{program: program, dir: dir, known: map[string]bool{}}
-	for _, sub := range []string{k.marks(), k.work(), filepath.Join(dir, "home")} {
+	k.env = []string{"DOCKER_HOST=unix://" + filepath.Join(dir, "no.sock")}
+	k.resumesNext = func() bool { return rand.N(4) > 0 }
+	return k, k.prepare(ctx)
+}
+
+// prepare makes the pool and what the workflow works on, and measures it. What it has
+// made it removes again when it fails.
+func (k *killing) prepare(ctx context.Context) (err error) {
+	for _, sub := range []string{k.marks(), k.work(), k.home()} {
 		err = errors.Join(err, os.Mkdir(sub, 0o700))
 	}
 	err = errors.Join(err, os.WriteFile(k.script(), thirty, 0o600))
+	if err == nil && k.stack != nil {
+		err = k.stack.writePool(ctx, k.home(), k.work())
+	}
 	if err == nil {
 		_, err = k.undisturbed(ctx, "sandbox", "provision")
 	}
@@ -116,16 +135,16 @@ func (l *lab) newKilling(ctx context.Context, program string) (*killing, error) 
 		err = k.measure(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		err = errors.Join(err, os.RemoveAll(k.dir))
 	}
-	return k, nil
+	return err
 }
 
 func (k *killing) script() string { return filepath.Join(k.dir, "thirty.star") }
 
 // measure runs the workflow and takes it back, undisturbed.
 func (k *killing) measure(ctx context.Context) (err error) {
-	if k.before, err = k.state(); err != nil {
+	if k.before, err = k.state(ctx); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -134,7 +153,7 @@ func (k *killing) measure(ctx context.Context) (err error) {
 	}
 	k.usual = time.Since(start)
 	k.within = k.usual
-	if k.after, err = k.state(); err != nil {
+	if k.after, err = k.state(ctx); err != nil {
 		return err
 	}
 	id, err := k.newest()
@@ -147,20 +166,20 @@ func (k *killing) measure(ctx context.Context) (err error) {
 	if _, err := k.undisturbed(ctx, "undo", id); err != nil {
 		return err
 	}
-	if again, err := k.state(); err != nil || again != k.before || k.after == k.before {
+	if again, err := k.state(ctx); err != nil || again != k.before || k.after == k.before {
 		return fmt.Errorf("undisturbed, the state is\n%s\nthen\n%s\nand taken back\n%s (%w)", k.before, k.after, again, err)
 	}
 	return k.clearMarks()
 }
 
 func (k *killing) run() []string {
-	return []string{"run", k.script(), "--marks", k.marks()}
+	return append([]string{"run", k.script(), "--marks", k.marks()}, k.flags...)
 }
 
 func (k *killing) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, k.program, append([]string{"--root", k.root(), "--output", "events"}, args...)...)
 	cmd.Dir = k.work()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(k.dir, "home"), "DOCKER_HOST=unix://" + filepath.Join(k.dir, "no.sock")}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + k.home()}, k.env...)
 	return cmd
 }
 
@@ -177,13 +196,19 @@ func (k *killing) undisturbed(ctx context.Context, args ...string) (string, erro
 // back in any case, so that the next one starts from the same state.
 func (k *killing) round(ctx context.Context) error {
 	id, ended, err := k.begin(ctx)
-	for err == nil && !ended && rand.N(4) > 0 {
-		k.resumes++
-		ended, err = k.goOn(ctx, id, "resume", &k.resumesKilled)
+	firstHeld := ""
+	for err == nil && !ended && k.resumesNext() {
+		if firstHeld == "" {
+			firstHeld, err = k.claimedAt()
+		}
+		if err == nil {
+			k.resumes++
+			ended, err = k.goOn(ctx, id, "resume", &k.resumesKilled)
+		}
 	}
 	if err == nil && ended {
 		k.ended++
-		err = k.wants(k.after, "a run that was resumed")
+		err = k.wantsEnded(ctx, id, firstHeld)
 	}
 	for undone := false; err == nil && !undone; {
 		k.undos++
@@ -191,7 +216,7 @@ func (k *killing) round(ctx context.Context) error {
 	}
 	if err == nil {
 		k.undone++
-		err = errors.Join(k.wants(k.before, "a run that was taken back"), k.clearMarks())
+		err = errors.Join(k.wants(ctx, k.before, "a run that was taken back"), k.wantsShown(ctx, id, "undone"), k.clearMarks())
 	}
 	return err
 }
@@ -206,7 +231,7 @@ func (k *killing) begin(ctx context.Context) (id string, ended bool, err error) 
 		if id, err = k.newest(); err == nil && id != "" {
 			err = k.judge(id, out, nil)
 			ended = ended || k.onRecord(id, "passed")
-		} else if state, e := k.state(); e == nil && state != k.before {
+		} else if state, e := k.state(ctx); e == nil && state != k.before {
 			k.wrong("without a record there is the state\n%s", state)
 		}
 	}
@@ -397,48 +422,4 @@ func (k *killing) newest() (string, error) {
 		}
 	}
 	return newest, err
-}
-
-func (k *killing) wants(want, what string) error {
-	got, err := k.state()
-	if err == nil && got != want {
-		k.wrong("%s has left\n%s\nwant\n%s", what, got, want)
-	}
-	return err
-}
-
-// state is what the workflow changes: its files and who holds which slot.
-func (k *killing) state() (string, error) {
-	var all []string
-	err := filepath.WalkDir(k.work(), func(name string, d fs.DirEntry, err error) error {
-		if err != nil || strings.Contains(d.Name(), ".tmp-") { // a killed write may leave one
-			return err
-		}
-		all = append(all, strings.TrimPrefix(name, k.work()))
-		if d.Type().IsRegular() {
-			data, err := os.ReadFile(name)
-			all[len(all)-1] += "=" + string(data)
-			return err
-		}
-		return nil
-	})
-	data, readErr := os.ReadFile(filepath.Join(k.root(), "sandbox", "instances.json"))
-	var registry struct {
-		Slots map[string]struct {
-			ClaimedBy *string `json:"claimed_by"`
-			Status    string
-		}
-	}
-	if err = errors.Join(err, readErr); err == nil {
-		err = json.Unmarshal(data, &registry)
-	}
-	for _, id := range slices.Sorted(maps.Keys(registry.Slots)) {
-		slot := registry.Slots[id]
-		holder := "nobody"
-		if slot.ClaimedBy != nil {
-			holder = *slot.ClaimedBy
-		}
-		all = append(all, fmt.Sprintf("slot %s: %s, %s", id, holder, slot.Status))
-	}
-	return strings.Join(all, "\n"), err
 }
