@@ -109,11 +109,11 @@ func ordered(nodes *[]*Node) {
 func inOrder(branch string, nodes []*Node) []*Node {
 	all := make([]*Node, 0, len(nodes))
 	for len(nodes) > 0 {
-		if nodes[0].Branch == branch {
+		call, _, below := event.Fork(branch, nodes[0].Branch)
+		if !below { // its own, or that of what is called when the run is over
 			all, nodes = append(all, nodes[0]), nodes[1:]
 			continue
 		}
-		call, _, _ := event.Fork(branch, nodes[0].Branch)
 		branches := map[int][]*Node{}
 		size := 0
 		for _, n := range nodes {
