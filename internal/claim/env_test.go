@@ -151,6 +151,14 @@ func TestSlotWithoutEnvFile(t *testing.T) {
 	wantEntered(t, p, "-")
 }
 
+// A slot that lacks its file is passed over where another one will do.
+func TestAnotherSlotThanOneWithoutEnvFile(t *testing.T) {
+	w, p := machine(t, "small", "small")
+	must(t, w.Host().Remove(slot.Dir(root, 1)+"/"+slot.EnvName))
+	claim(t, p, "a")
+	wantEntered(t, p, "- a")
+}
+
 // Fault 3, in part: a release of a claim whose worktree is gone.
 func TestReleaseWithoutWorktree(t *testing.T) {
 	w, p := machine(t, "small")

@@ -1,9 +1,11 @@
 package claim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -109,14 +111,23 @@ func (t *taker) take(v *view) error {
 	if err != nil {
 		return err
 	}
-	id, ok, err := slot.Choose(free, t.req.Order, t.req.Least)
-	if err != nil {
-		return err
+	var notReady error // of the first slot that lacks its files: another one will do
+	for {
+		id, ok, err := slot.Choose(free, t.req.Order, t.req.Least)
+		switch {
+		case err != nil:
+			return err
+		case !ok && notReady != nil:
+			return notReady
+		case !ok:
+			return t.noneFree(all, ahead)
+		}
+		if err = t.enter(v, id); !errors.Is(err, ErrNotReady) || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		notReady = cmp.Or(notReady, err)
+		free = slices.DeleteFunc(free, func(s registry.Slot) bool { return s.ID == id })
 	}
-	if !ok {
-		return t.noneFree(all, ahead)
-	}
-	return t.enter(v, id)
 }
 
 // held is the slot that the worktree holds, or nil. If another tool gave it several,
