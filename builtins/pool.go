@@ -340,13 +340,14 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 func stringValue(s string) starlark.Value { return starlark.String(s) }
 func intValue(n int) starlark.Value       { return starlark.MakeInt(n) }
 
-// Runs tells where the records of the pool's runs are, and how many are kept.
-func Runs(t *starlark.Thread, o Options) (dir string, keep int, err error) {
+// Runs tells where the records of the pool's runs are, how many are kept, and the pool's
+// root.
+func Runs(t *starlark.Thread, o Options) (dir string, keep int, root string, err error) {
 	p, err := (&domain{options: o}).current(t)
 	if err != nil {
-		return "", 0, err
+		return "", 0, "", err
 	}
-	return filepath.Join(p.root, "kinfra", "runs"), p.keepRuns, nil
+	return filepath.Join(p.root, "kinfra", "runs"), p.keepRuns, p.root, nil
 }
 
 func (p *Pool) checkRuns() error {

@@ -20,6 +20,9 @@ import (
 // together, also after the run was interrupted or its time was over.
 const cleanUpTime = time.Minute
 
+// exitBranch is the branch of what is called when the run is over.
+const exitBranch = "exit"
+
 func onExitBuiltin() table.Builtin {
 	return table.Builtin{
 		Name: "on_exit",
@@ -87,12 +90,18 @@ func (r *Run) cleanUp(main *state, err error) error {
 	if len(undos) == 0 && len(exits) == 0 {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(r.ctx), cleanUpTime, &timeoutError{"cleaning up", cleanUpTime})
+	ctx, cancel := r.afterwards()
 	defer cancel()
 	for _, u := range undos {
 		r.undo(ctx, u) // that it failed is shown, and on record
 	}
 	return r.callExits(ctx, exits, err)
+}
+
+// afterwards is the context of what is called when the run is over, also when it was
+// ended from outside.
+func (r *Run) afterwards() (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(r.ctx), cleanUpTime, &timeoutError{"cleaning up", cleanUpTime})
 }
 
 // undo takes a step back, shows whether that worked, and puts it on record. That it is
@@ -128,7 +137,7 @@ func (r *Run) callExits(ctx context.Context, exits []starlark.Callable, err erro
 // can't know is left to the real one.
 func (r *Run) callOnExit(ctx context.Context, call starlark.Callable, args ...starlark.Value) error {
 	r.budget.reset(r.config.Limits.Steps) // also a run that used up its steps is cleaned up after
-	s := &state{run: r, ctx: ctx, lane: &lane{live: true}, branch: "exit"}
+	s := &state{run: r, ctx: ctx, lane: &lane{live: true}, branch: exitBranch}
 	err := r.guarded(s, func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, call, args, nil)
 		return err

@@ -298,8 +298,15 @@ func (r *Run) checksFailed() error {
 
 // finish emits the last event.
 func (r *Run) finish(result starlark.Value, err error) error {
+	e := event.Event{Type: event.RunEnded, Status: event.Passed}
+	if result != nil && r.config.Output.Format == Events {
+		var encodeErr error
+		if e.Result, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
+			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
+		}
+	}
 	exit := int(r.config.CodeOf(err))
-	e := event.Event{Type: event.RunEnded, Status: event.Passed, Exit: &exit}
+	e.Exit = &exit
 	switch {
 	case err != nil:
 		if e.Status = event.Failed; errors.Is(err, ErrInterrupted) {
@@ -311,19 +318,13 @@ func (r *Run) finish(result starlark.Value, err error) error {
 	case r.undoing():
 		e.Status = event.Undone
 	}
-	if result != nil && r.config.Output.Format == Events {
-		var encodeErr error
-		if e.Result, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
-			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
-			e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)
-		}
-	}
 	recordErr := r.emit(&e)
 	if recordErr == nil && r.journal != nil {
 		recordErr = r.journal.Sync()
 	}
 	if recordErr != nil && err == nil {
 		err = fmt.Errorf("recording how the run ended: %w", recordErr)
+		r.emit(&event.Event{Type: event.Warned, Text: err.Error()}) // the last event has told otherwise
 	}
 	return err
 }

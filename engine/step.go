@@ -202,6 +202,9 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 	if !s.mayChange() {
 		return nil, fmt.Errorf("%s: %w", kind, ErrLoading)
 	}
+	if s.branch == exitBranch {
+		return nil, fmt.Errorf("%s %q: not in a function given to on_exit or undo: what these do is no part of the record", kind, name)
+	}
 	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\n/") {
 		return nil, fmt.Errorf("%s: name %q: want a few words on one line, without a slash", kind, name)
 	}

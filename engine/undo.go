@@ -13,22 +13,26 @@ import (
 // further, so steps that were not met can't be taken back.
 func (r *Run) undoRecorded(err error) error {
 	undos, exits := r.takeUndos(), r.takeExits()
-	if ended := r.ctx.Err(); ended != nil {
-		return context.Cause(r.ctx)
-	}
 	unmet := r.past.unmet()
 	failed := r.incomplete
 	for _, u := range undos {
+		if r.ctx.Err() != nil {
+			break // what is left can be taken back by another call
+		}
 		if !r.undo(r.ctx, u) {
 			failed = append(failed, u.key)
 		}
 	}
 	if r.past.interrupted {
-		if e := r.callExits(r.ctx, exits, nil); e != nil {
+		ctx, cancel := r.afterwards()
+		defer cancel()
+		if e := r.callExits(ctx, exits, nil); e != nil {
 			return e
 		}
 	}
 	switch {
+	case r.ctx.Err() != nil:
+		return context.Cause(r.ctx)
 	case len(failed) > 0:
 		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}

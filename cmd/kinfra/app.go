@@ -187,7 +187,10 @@ func (a *app) output(ctx context.Context) engine.Output {
 
 func (a *app) builtinOptions() builtins.Options {
 	o := builtins.Options{Version: version, RootFlag: a.path(a.globals.root)}
-	if o.Root = o.RootFlag; o.Root == "" {
+	if o.Root = o.RootFlag; o.Root == "" && a.past != nil {
+		o.Root = a.past.run.Root // where the run has begun, whatever the environment says now
+	}
+	if o.Root == "" {
 		o.Root, _ = a.real.Getenv("KINFRA_ROOT")
 	}
 	if dir := stateDir(a.real); dir != "" {

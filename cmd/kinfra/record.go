@@ -22,8 +22,8 @@ import (
 func (a *app) identify(line []string) {
 	dir, _ := a.real.WorkDir() // what needs it has asked for it, and failed
 	args := slices.Clone(a.target)
-	if root := a.builtinOptions().Root; root != "" {
-		args = append(args, "--root="+root)
+	if a.globals.root != "" {
+		args = append(args, "--root="+a.path(a.globals.root))
 	}
 	if a.globals.scripts != "" {
 		args = append(args, "--scripts="+a.path(a.globals.scripts))
@@ -48,10 +48,11 @@ func (a *app) record(t *starlark.Thread, loaded []layer.File) (*journal.Journal,
 
 // runs is the records of the pool's runs.
 func (a *app) runs(t *starlark.Thread) (*journal.Store, error) {
-	dir, keep, err := builtins.Runs(t, a.builtinOptions())
+	dir, keep, root, err := builtins.Runs(t, a.builtinOptions())
 	if err != nil {
 		return nil, err
 	}
+	a.identity.Root = root
 	return journal.Open(a.world, dir, keep), nil
 }
 

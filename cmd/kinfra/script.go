@@ -115,7 +115,7 @@ func (a *app) loadFile(ctx context.Context, run *cobra.Command, name string) (*c
 	if err != nil {
 		return nil, err
 	}
-	a.target = []string{"run", name}
+	a.target = []string{"run", plainPath(name)}
 	c := leavesReports(&cobra.Command{Use: commandName(name), Args: cobra.ArbitraryArgs, RunE: a.group})
 	run.AddCommand(c)
 	declared := engine.Declared(file)
@@ -137,18 +137,35 @@ func (a *app) loadFile(ctx context.Context, run *cobra.Command, name string) (*c
 			c.Long = w.Help
 		}
 		a.bind(below, w)
+		if len(workflows) > 1 {
+			a.chosen(below, w)
+		}
 	}
 	return c, nil
+}
+
+// chosen has the record of a run say which of a file's workflows it is of.
+func (a *app) chosen(c *cobra.Command, w *engine.Workflow) {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, words []string) error {
+		a.target = append(a.target, strings.Fields(w.Command)...)
+		return run(c, words)
+	}
+}
+
+// plainPath is a file's path that can't be taken for a flag.
+func plainPath(path string) string {
+	if strings.HasPrefix(path, "-") {
+		return "./" + path
+	}
+	return path
 }
 
 // commandName is a file's path as the name of a command: cobra ends a name at a space,
 // and takes one that begins with a dash for a flag.
 func commandName(path string) string {
-	if strings.HasPrefix(path, "-") {
-		path = "./" + path
-	}
 	const noBreakSpace = "\u00a0" // looks the same
-	return strings.ReplaceAll(path, " ", noBreakSpace)
+	return strings.ReplaceAll(plainPath(path), " ", noBreakSpace)
 }
 
 // readScript reads a file that is run by its path. Its directory is where "./" labels

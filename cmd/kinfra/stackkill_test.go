@@ -137,7 +137,7 @@ func TestInterruptedUp(t *testing.T) {
 	m := newStackMachine(t, "story-interrupted", 28400)
 	for _, when := range moments() {
 		code, out := endedAt(t, m.sandbox(t, "claim", "--up"), when, interrupt)
-		if code != 130 || !strings.HasSuffix(out, "interrupted\n") {
+		if code != 130 || !strings.Contains(out, "\ninterrupted\n") {
 			t.Fatalf("interrupted at %q: code %d\n%s", when, code, out)
 		}
 		m.wantNothing(t)

@@ -26,8 +26,11 @@ func Fork(branch, to string) (call, item int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	n, _ := fmt.Sscanf(rest, "%d.%d", &call, &item)
-	return call, item, n == 2
+	if n, _ := fmt.Sscanf(rest, "%d.%d", &call, &item); n != 2 {
+		return 0, 0, false
+	}
+	through := InBranch(branch, call, item)
+	return call, item, to == through || strings.HasPrefix(to, through+"/")
 }
 
 // Compare orders two branches by the items of the call of parallel at which they part:

@@ -96,7 +96,7 @@ type Run struct {
 	Command string   `json:"command"`           // "sandbox claim", or "run" for a file without a workflow
 	Args    []string `json:"args,omitempty"`    // the command line behind the program's name
 	Dir     string   `json:"dir,omitempty"`     // the working directory
-	Root    string   `json:"root,omitempty"`    // what --root, or the environment, said
+	Root    string   `json:"root,omitempty"`    // of the pool, whichever way it was found
 	Kinfra  string   `json:"kinfra"`            // the version of the binary
 	DryRun  bool     `json:"dry_run,omitempty"` // nothing was changed
 }

@@ -92,7 +92,10 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	if e.Line == 0 {
+	switch {
+	case errors.Is(e.Err, errForeign):
+		return fmt.Sprintf("%s can't be trusted: %v", e.Path, e.Err)
+	case e.Line == 0:
 		return fmt.Sprintf("%s is damaged: %v", e.Path, e.Err)
 	}
 	return fmt.Sprintf("%s is damaged at line %d: %v", e.Path, e.Line, e.Err)
@@ -108,6 +111,9 @@ func (e *DamagedError) Hint() string {
 var (
 	// ErrUnknown is returned for a run that has no record.
 	ErrUnknown = errors.New("there is no record of such a run")
+
+	// errForeign is returned for a record that somebody else has written.
+	errForeign = errors.New("it belongs to another user")
 
 	// errNotBegun is returned for a run that has a directory, but not the first event.
 	errNotBegun = fmt.Errorf("%w: its process ended before the first step, and nothing was done", ErrUnknown)

@@ -68,6 +68,9 @@ func (s *Store) Find(text string) (string, error) {
 	}
 	var found []string
 	for _, id := range ids {
+		if text == "" {
+			break // as an unset variable of a shell has it
+		}
 		if id == text {
 			return id, nil
 		}
@@ -100,7 +103,7 @@ func (s *Store) Read(id string) (*Record, error) {
 	default:
 		unlock()
 	}
-	data, err := s.files.ReadFile(name, mostJournal)
+	data, err := s.readOwn(name, mostJournal)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +153,7 @@ func busy(id string, err error) error {
 
 func (s *Store) take(id string, unlock func()) (*Record, *Journal, error) {
 	name := path.Join(id, journalFile)
-	data, err := s.files.ReadFile(name, mostJournal)
+	data, err := s.readOwn(name, mostJournal)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,9 +173,21 @@ func (s *Store) take(id string, unlock func()) (*Record, *Journal, error) {
 	return r, &Journal{file: file, unlock: unlock}, nil
 }
 
+// readOwn reads a file that must be the user's own: what it says is run, and undone.
+func (s *Store) readOwn(name string, most int64) ([]byte, error) {
+	info, err := s.files.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.UserID != s.world.UserID() {
+		return nil, &DamagedError{Path: s.Dir(name), Err: errForeign}
+	}
+	return s.files.ReadFile(name, most)
+}
+
 // Scripts is what Create was given for a run.
 func (s *Store) Scripts(id string) ([]byte, error) {
-	data, err := s.files.ReadFile(path.Join(id, scriptsFile), mostScripts)
+	data, err := s.readOwn(path.Join(id, scriptsFile), mostScripts)
 	if err != nil {
 		return nil, fmt.Errorf("the scripts of the run %s: %w", id, err)
 	}

@@ -2,8 +2,8 @@ package report
 
 import (
 	"maps"
-	"path"
 	"slices"
+	"strings"
 
 	"github.com/ktrdr/kinfra/engine/event"
 )
@@ -64,18 +64,25 @@ func (b *Builder) begin(e *event.Event) {
 		if b.nodes == nil {
 			b.nodes = map[string]*Node{}
 		}
-		n = &Node{Key: e.Key, Name: path.Base(e.Key)}
-		b.nodes[e.Key] = n
+		above, name := split(e.Key)
 		siblings := &b.run.Nodes
-		if parent := b.nodes[path.Dir(e.Key)]; parent != nil {
+		if parent := b.nodes[above]; parent != nil {
 			siblings = &parent.Children
 		}
+		n = &Node{Key: e.Key, Name: name}
+		b.nodes[e.Key] = n
 		*siblings = append(*siblings, n)
 	}
 	*n = Node{
 		Key: n.Key, Name: n.Name, Children: n.Children,
 		Kind: e.Kind, Branch: e.Branch, Status: event.Running, Start: e.Time.Sub(b.run.Started),
 	}
+}
+
+// split parts a key into that of the node around it, "" if there is none, and its name.
+func split(key string) (above, name string) {
+	at := strings.LastIndexByte(key, '/')
+	return key[:max(at, 0)], key[at+1:]
 }
 
 // add takes note of what happened to a node.

@@ -14,7 +14,7 @@ func TestOrder(t *testing.T) {
 	b.Add(&event.Event{Type: event.RunBegan, Time: time.Unix(0, 0), Run: &event.Run{}})
 	for _, n := range []struct{ key, branch string }{
 		{"before", ""}, {"b", "0.1"}, {"c1", "0.2/0.1"}, {"a", "0.0"}, {"c0", "0.2/0.0"}, {"c2", "0.2"}, {"between", ""},
-		{"e", "1.10"}, {"d", "1.9"}, {"tidy", "exit"}, {"tidy more", "exit"},
+		{"e", "1.10"}, {"d", "1.9"}, {"tidy", "exit"}, {"odd", "0.0x"}, {"odd too", "00.1"},
 	} {
 		b.Add(&event.Event{Type: event.Began, Key: n.key, Kind: event.Step, Branch: n.branch})
 	}
@@ -22,7 +22,7 @@ func TestOrder(t *testing.T) {
 	for _, n := range b.Run().Nodes {
 		order = append(order, n.Key)
 	}
-	if got, want := strings.Join(order, ", "), "before, a, b, c0, c1, c2, between, d, e, tidy, tidy more"; got != want {
+	if got, want := strings.Join(order, ", "), "before, a, b, c0, c1, c2, between, d, e, tidy, odd, odd too"; got != want {
 		t.Errorf("the order is\n%s\nwant\n%s", got, want)
 	}
 }
