@@ -73,6 +73,11 @@ claim.release(held)
 registry.slot(held.slot).claimed_by  # -> None`,
 			},
 			{
+				Name: "claim.reconcile", Changes: true, Doc: "Brings the registry into line with the claims that kinfra gave and ended, as each change of a claim does: what another tool has overwritten is put back, and what a killed process had begun is brought to its end. Where nothing is to be changed, no lock is taken.",
+				Run:     d.reconcileClaims,
+				Example: "claim.reconcile()",
+			},
+			{
 				Name: "claim.reap", Changes: true, Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
 				Result:  "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
 				Run:     d.reap,
@@ -274,6 +279,24 @@ func planned(c *table.Call, text string, err error) error {
 		return nil
 	}
 	return err
+}
+
+func (d *domain) reconcileClaims(c *table.Call) (starlark.Value, error) {
+	return starlark.None, named(c, d.reconcile(c.Thread))
+}
+
+// reconcile brings the registry into line with what kinfra knows of its claims. Where
+// they agree, no lock is taken.
+func (d *domain) reconcile(t *starlark.Thread) error {
+	claims, err := d.claims(t)
+	if err != nil {
+		return err
+	}
+	ctx := engine.Context(t)
+	if agrees, err := claims.Agrees(ctx); err != nil || agrees {
+		return err
+	}
+	return claims.Reconcile(ctx)
 }
 
 func (d *domain) reap(c *table.Call) (starlark.Value, error) {

@@ -115,7 +115,8 @@ func (d *domain) changed(c *table.Call, change func(context.Context, world.World
 	if err != nil {
 		return nil, err
 	}
-	if err := d.putClaimsBack(c); err != nil {
+	// A slot isn't to be taken for a free one because another tool has overwritten its claim.
+	if err := d.reconcile(c.Thread); err != nil {
 		return nil, named(c, err)
 	}
 	run, w := engine.Current(c.Thread), engine.World(c.Thread)
@@ -133,21 +134,6 @@ func (d *domain) forgetEmpty(c *table.Call, store *registry.Store) error {
 		return err
 	}
 	return d.pools(c.Thread).Forget(store.Root())
-}
-
-// putClaimsBack brings the registry into line with what kinfra knows of its claims, so
-// that a slot isn't taken for a free one because another tool has overwritten its claim.
-// Where they agree, no lock is taken.
-func (d *domain) putClaimsBack(c *table.Call) error {
-	ctx := engine.Context(c.Thread)
-	claims, err := d.claims(c.Thread)
-	if err != nil {
-		return err
-	}
-	if agrees, err := claims.Agrees(ctx); err != nil || agrees {
-		return err
-	}
-	return claims.Reconcile(ctx)
 }
 
 // giveUp ends the claim of a slot, after what runs under it was stopped.

@@ -30,7 +30,7 @@ func TestWhatChanges(t *testing.T) {
 	slices.Sort(changes)
 	slices.Sort(told)
 	if want := []string{
-		"claim.reap", "claim.release", "claim.take", "fs.mkdir", "fs.remove", "fs.temp_dir", "fs.write", "kinfra.run", "pools.forget", "proc.run",
+		"claim.reap", "claim.reconcile", "claim.release", "claim.take", "fs.mkdir", "fs.remove", "fs.temp_dir", "fs.write", "kinfra.run", "pools.forget", "proc.run",
 		"registry.restore", "slot.ensure", "slot.remove", "stack.down", "stack.restart", "stack.up",
 	}; !slices.Equal(changes, want) {
 		t.Errorf("marked as changing something: %q, want %q", changes, want)
