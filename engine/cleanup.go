@@ -34,6 +34,9 @@ func onExitBuiltin() table.Builtin {
 			if !s.mayChange() {
 				return nil, fmt.Errorf("on_exit: %w", ErrLoading)
 			}
+			if before := s.run.config.BeforeExits; before != nil {
+				before()
+			}
 			s.run.mu.Lock()
 			defer s.run.mu.Unlock()
 			s.run.exits = append(s.run.exits, c.Callable("run"))

@@ -51,6 +51,10 @@ type Config struct {
 	// first step begins; nil for runs that leave none. It gives the run's ID.
 	Record func(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error)
 
+	// BeforeExits is called before a function is given to on_exit, which is to be called
+	// however the run ends; may be nil.
+	BeforeExits func()
+
 	// Resume makes the run go on from its record; nil for a new run.
 	Resume *Resume
 

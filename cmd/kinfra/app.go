@@ -25,8 +25,9 @@ type app struct {
 	args           []string
 	stdout, stderr io.Writer
 	globals        globals
-	real           world.World // this machine
-	world          world.World // the same, or a plan of it in a dry run
+	interruption   *interruption // nil: none is expected
+	real           world.World   // this machine
+	world          world.World   // the same, or a plan of it in a dry run
 
 	layers    *layer.Stack
 	layersErr error // why not all layers can be used; commands that need none work all the same
@@ -46,9 +47,11 @@ type app struct {
 	reported bool // the error has been
 }
 
-func newApp(args []string, stdout, stderr io.Writer) *app {
+func newApp(args []string, stdout, stderr io.Writer, in *interruption) *app {
 	holder := fmt.Sprintf("pid %d: kinfra %s", os.Getpid(), strings.Join(args, " "))
-	return newAppOn(world.Real(holder), args, stdout, stderr)
+	a := newAppOn(in.of(world.Real(holder)), args, stdout, stderr)
+	a.interruption = in
+	return a
 }
 
 // newAppOn is an execution on any machine.
@@ -152,6 +155,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Limits:  engine.DefaultLimits(), Timeout: a.globals.timeout,
 		Output: a.output(ctx), Log: a.globals.log(a.stderr),
 		Identity: func() event.Run { return a.identity }, Record: a.record,
+		BeforeExits: a.interruption.expect,
 	}
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)

@@ -4,12 +4,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/diag"
@@ -19,10 +16,10 @@ func main() { os.Exit(Main()) }
 
 // Main runs the command line and returns the exit code.
 func Main() int {
-	ctx := interruptible()
 	stdout := newStream(os.Stdout)
-	a := newApp(os.Args[1:], stdout, newStream(os.Stderr))
-	err := a.main(ctx)
+	in := newInterruption()
+	a := newApp(os.Args[1:], stdout, newStream(os.Stderr), in)
+	err := a.main(in.ctx)
 	if unwritten := stdout.unwritten(err); unwritten != nil {
 		err, a.printed, a.reported = unwritten, true, false // stderr is left to say so
 	}
@@ -36,28 +33,6 @@ func (a *app) conclude(err error) engine.Code {
 		a.report(err, code)
 	}
 	return code
-}
-
-// interruptible is a context that Ctrl-C, a request to terminate, or a terminal that is
-// closed ends. A second Ctrl-C or request ends the process at once. Nothing gives the
-// signals back, which would take a tenth of a millisecond: the process ends anyway.
-func interruptible() context.Context {
-	// A write to a pipe that nobody reads is an error then, which a run survives.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
-		signal.Notify(signals, syscall.SIGHUP)
-	}
-	go func() {
-		<-signals
-		signal.Ignore(syscall.SIGHUP) // a terminal that is closed sends more than one
-		signal.Stop(signals)
-		cancel(engine.ErrInterrupted)
-	}()
-	return ctx
 }
 
 // report prints why the command failed: to stderr, or as the one object of

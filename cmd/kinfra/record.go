@@ -33,6 +33,7 @@ func (a *app) identify(line []string) {
 
 // record begins the record of a run.
 func (a *app) record(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error) {
+	a.interruption.expect()
 	store, err := a.runs(t)
 	if err != nil {
 		return nil, "", err
@@ -108,7 +109,8 @@ func (a *app) resume(c *cobra.Command, name string, undo bool) error {
 	if err != nil {
 		return err
 	}
-	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr)
+	a.interruption.expect()
+	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr, a.interruption)
 	again.real, again.past, again.recorded = world.In(a.real, past.run.Dir), past, id
 	err = again.main(c.Context())
 	past.Journal.Close()

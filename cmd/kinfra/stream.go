@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/mattn/go-isatty"
+	"golang.org/x/sys/unix"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/diag"
@@ -24,7 +25,12 @@ type stream struct {
 	failure  error // the first one of a write
 }
 
+// newStream writes to a copy of the file, by another number: where nobody reads any more,
+// that is an error, which a run survives, and not the end of the process.
 func newStream(file *os.File) *stream {
+	if fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
+		file = os.NewFile(uintptr(fd), file.Name())
+	}
 	return &stream{file: file, terminal: isatty.IsTerminal(file.Fd())}
 }
 

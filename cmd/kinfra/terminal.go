@@ -28,6 +28,7 @@ func (a *app) live(ctx context.Context, lines present.Plain) *present.Live {
 	l := &present.Live{Plain: lines, Terminal: s.file, Size: s.size}
 	var suspensions sync.Once
 	l.Watch = func() func() {
+		a.interruption.expect()
 		suspensions.Do(func() { followSuspensions(l) })
 		done := make(chan struct{})
 		go follow(ctx, done, l)

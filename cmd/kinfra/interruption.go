@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// interruption ends a context at Ctrl-C, at a request to terminate, or when the terminal
+// is closed. A second Ctrl-C or request ends the process at once.
+//
+// The system is asked for signals only once there is something to be brought to an end,
+// or the process has lived for a while: asking takes a tenth of a short command's time. Up
+// to then the first signal ends the process, which is as safe as to kill it.
+//
+// A nil interruption never comes.
+type interruption struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	once   sync.Once
+}
+
+// untilAsked is how long a process lives before it asks for signals in any case.
+const untilAsked = 10 * time.Millisecond
+
+func newInterruption() *interruption {
+	i := &interruption{}
+	i.ctx, i.cancel = context.WithCancelCause(context.Background())
+	time.AfterFunc(untilAsked, i.expect)
+	return i
+}
+
+// expect makes sure that the signals are asked for.
+func (i *interruption) expect() {
+	if i != nil {
+		i.once.Do(i.ask)
+	}
+}
+
+// ask asks for the signals, and ends the context at the first one. Nothing gives them
+// back, which would take time: the process ends anyway.
+func (i *interruption) ask() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	go func() {
+		<-signals
+		signal.Ignore(syscall.SIGHUP) // a terminal that is closed sends more than one
+		signal.Stop(signals)
+		i.cancel(engine.ErrInterrupted)
+	}()
+}
+
+// of is a world whose processes are ended with this one, when that is interrupted.
+func (i *interruption) of(w world.World) world.World { return &interruptible{w, i} }
+
+type interruptible struct {
+	world.World
+	interruption *interruption
+}
+
+// Run is that of the world.
+func (w *interruptible) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
+	w.interruption.expect()
+	return w.World.Run(ctx, cmd)
+}
+
+// Attach is that of the world.
+func (w *interruptible) Attach(ctx context.Context, cmd world.Command) (int, error) {
+	w.interruption.expect()
+	return w.World.Attach(ctx, cmd)
+}
