@@ -75,7 +75,7 @@ func (a *app) resumeCommand() *cobra.Command {
 The run's own scripts are run again from the top, with its own flags and in its own
 directory. Steps that were done give back their results; the others run. kinfra runs list
 shows the runs; the beginning of a name is enough.`,
-		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
 	})
 }
@@ -89,7 +89,7 @@ func (a *app) undoCommand() *cobra.Command {
 The steps that were done and have an undo function are taken back, newest first. One that
 can't be is reported, and the others are taken back all the same; the command can then be
 called again. kinfra runs list shows the runs; the beginning of a name is enough.`,
-		Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], true) },
 	})
 }

@@ -31,7 +31,7 @@ func (a *app) runsCommand() *cobra.Command {
 
 The beginning of a run's name is enough. With --report the record becomes a report, as
 the run itself would have written it.`,
-			Args: exactly(1, "a run"), ValidArgsFunction: cobra.NoFileCompletions,
+			Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 			RunE: func(c *cobra.Command, args []string) error { return a.showRun(c, args[0]) },
 		}),
 	)

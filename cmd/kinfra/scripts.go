@@ -30,10 +30,10 @@ func (a *app) scriptsCommand() *cobra.Command {
 		Use: "list", Short: "List the scripts and templates, and the layer that each comes from", Args: exactly(0, "no arguments"),
 	}, func(*cobra.Command, []string) error { return a.listScripts() })
 	add(&cobra.Command{
-		Use: "show NAME", Short: "Print a script as it is used here", Args: exactly(1, "a name, such as pool.star"),
+		Use: "show NAME", ValidArgsFunction: a.completeScript, Short: "Print a script as it is used here", Args: exactly(1, "a name, such as pool.star"),
 	}, func(_ *cobra.Command, args []string) error { return a.showScript(args[0]) })
 	add(&cobra.Command{
-		Use: "diff NAME", Short: "Show how a script differs from the one inside the binary", Args: exactly(1, "a name, such as pool.star"),
+		Use: "diff NAME", ValidArgsFunction: a.completeScript, Short: "Show how a script differs from the one inside the binary", Args: exactly(1, "a name, such as pool.star"),
 	}, func(_ *cobra.Command, args []string) error { return a.diffScript(args[0]) })
 
 	var to string
@@ -45,7 +45,7 @@ func (a *app) scriptsCommand() *cobra.Command {
 It goes into your own scripts ($XDG_CONFIG_HOME/kinfra/scripts), and from then on is
 used in place of the one inside the binary. With --scripts DIR it goes there, with
 --to DIR into any directory, such as a project's .kinfra/.`,
-		Args: exactly(1, "a name, such as pool.star"),
+		Args: exactly(1, "a name, such as pool.star"), ValidArgsFunction: a.completeScript,
 	}, func(_ *cobra.Command, args []string) error { return a.ejectScript(args[0], to) })
 	eject.Flags().StringVar(&to, "to", "", "the `directory` to copy it to")
 	return group
@@ -117,14 +117,20 @@ func (a *app) findScript(name string) (layer.File, error) {
 		file, err = a.layers.Find(full)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		var names []string
-		for _, l := range a.layers.Layers {
-			more, _ := l.List()
-			names = append(names, more...)
-		}
-		return file, engine.UsageError("kinfra scripts list shows which there are", "there is no script %q%s", name, nearest.Suggest(full, names))
+		return file, engine.UsageError("kinfra scripts list shows which there are", "there is no script %q%s", name, nearest.Suggest(full, a.scriptNames()))
 	}
 	return file, err
+}
+
+// scriptNames are the names of all layers, as far as these can be listed.
+func (a *app) scriptNames() []string {
+	var names []string
+	for _, l := range a.layers.Layers {
+		more, _ := l.List()
+		names = append(names, more...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (a *app) showScript(name string) error {
