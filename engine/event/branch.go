@@ -3,6 +3,7 @@ package event
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -26,11 +27,11 @@ func Fork(branch, to string) (call, item int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	if n, _ := fmt.Sscanf(rest, "%d.%d", &call, &item); n != 2 {
-		return 0, 0, false
-	}
-	through := InBranch(branch, call, item)
-	return call, item, to == through || strings.HasPrefix(to, through+"/")
+	fork, _, _ := strings.Cut(rest, "/")
+	first, second, _ := strings.Cut(fork, ".")
+	call, callErr := strconv.Atoi(first)
+	item, itemErr := strconv.Atoi(second)
+	return call, item, callErr == nil && itemErr == nil
 }
 
 // Compare orders two branches by the items of the call of parallel at which they part:
