@@ -76,6 +76,9 @@ func (p *pool) root() bool {
 	case info.UserID != p.w.UserID():
 		p.add(fail(area, Damaged, fmt.Errorf("%s belongs to user %d, this is user %d", root, info.UserID, p.w.UserID()), "take it over with chown -R, or choose another root with --root"))
 		return false
+	case info.Mode.Perm()&0o700 != 0o700 && info.UserID != 0: // nothing keeps user 0 from writing
+		p.add(fail(area, Damaged, fmt.Errorf("%s can't be written by its owner (mode %04o)", root, info.Mode.Perm()), "chmod u+rwx "+root))
+		return false
 	case info.Mode.Perm()&0o022 != 0:
 		p.add(warn(area, "chmod go-w "+root, "others may write to %s (mode %04o)", root, info.Mode.Perm()))
 	default:
