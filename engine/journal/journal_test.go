@@ -77,6 +77,32 @@ func TestFindOfSeveral(t *testing.T) {
 }
 
 // Each file of a record is for its owner's eyes only.
+// A record that is resumed while old ones are looked through is not removed.
+func TestPruneSparesTheResumed(t *testing.T) {
+	w := world.NewFake()
+	s, id := newRun(t, w, began())
+	var resumed *journal.Journal
+	looking := world.Faulty(w, func(op, name string) (err error) {
+		if op == "read" && name == path.Join(dir, id, "journal.jsonl") && resumed == nil {
+			_, resumed, err = s.Resume(id)
+		}
+		return err
+	})
+	j, _, err := journal.Open(looking, dir, 0).Create(nil)
+	must(t, err)
+	must(t, j.Close())
+	if r, err := s.Read(id); err != nil || !r.Running {
+		t.Errorf("read is %+v (%v)", r, err)
+	}
+	must(t, resumed.Close())
+	j, _, err = journal.Open(w, dir, 0).Create(nil)
+	must(t, err)
+	must(t, j.Close())
+	if _, err := s.Read(id); err == nil {
+		t.Error("the record of a run that nobody is at is still there")
+	}
+}
+
 func TestModes(t *testing.T) {
 	w := world.NewFake()
 	_, id := newRun(t, w, began())

@@ -148,12 +148,24 @@ func (s *Store) prune() error {
 		}
 		ended := err == nil && r.Status() != event.Interrupted
 		if left[ended]++; left[ended] > s.keep || errors.Is(err, errNotBegun) {
-			if err := s.files.RemoveAll(id); err != nil {
+			if err := s.remove(id); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// remove removes a record, unless a process has begun to resume it.
+func (s *Store) remove(id string) error {
+	unlock, err := s.tryLock(id)
+	if errors.Is(err, world.ErrHeld) {
+		return nil
+	}
+	if err == nil {
+		defer unlock()
+	}
+	return s.files.RemoveAll(id) // also one that has no journal to be locked
 }
 
 // ids is the names of all records, oldest first.
