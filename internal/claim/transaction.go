@@ -62,5 +62,5 @@ func (v *view) publish(t *registry.Transaction) error {
 	if err := world.RemoveLeftovers(v.pool.files, path.Dir(File)); err != nil {
 		return err
 	}
-	return t.PublishWith(&world.Replacement{Name: File, Data: data, Old: v.ledger.data, Mode: fileMode})
+	return t.PublishWith(&world.Change{Name: File, Data: data, Old: v.ledger.data, Mode: fileMode})
 }

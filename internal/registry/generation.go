@@ -115,7 +115,7 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if err := g.keep(old); err != nil {
 		return err
 	}
-	return s.replace(old, above, []world.Replacement{old.replacedBy(data)})
+	return s.write(old, above, nil, []world.Change{old.replacedBy(data)})
 }
 
 const (
@@ -253,6 +253,23 @@ func (g *generations) read(c copied) ([]byte, *Registry, error) {
 	}
 	r, err := Parse(data)
 	return data, r, err
+}
+
+// keepCopies makes copies of what the registry holds, unless there is one, and of data
+// that is to take its place, and removes the oldest. It returns the name of the copy
+// of data if that was made, also when it fails.
+func (s *Store) keepCopies(old content, data []byte) (added string, err error) {
+	g, err := s.openGenerations()
+	if err == nil {
+		err = g.keep(old)
+	}
+	if err == nil {
+		added, err = g.add(data, kindCurrent)
+	}
+	if err == nil {
+		err = g.prune()
+	}
+	return added, err
 }
 
 // keep makes a copy of what the registry holds before it is overwritten, unless

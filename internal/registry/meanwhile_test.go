@@ -25,7 +25,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w, s := machine(t, test.before)
-			beside := world.Replacement{Name: "kinfra/beside", Data: []byte("x"), Mode: 0o600}
+			beside := world.Change{Name: "kinfra/beside", Data: []byte("x"), Mode: 0o600}
 			err := s.Transact(t.Context(), func(tr *Transaction) error {
 				w.Write(s.Path(), test.write)
 				if err := put(7)(tr.Registry); err != nil {
@@ -63,7 +63,7 @@ func TestPublishWith(t *testing.T) {
 						return err
 					}
 				}
-				return tr.PublishWith(&world.Replacement{Name: "kinfra/sub/beside", Data: []byte(content), Mode: 0o600, Old: old})
+				return tr.PublishWith(&world.Change{Name: "kinfra/sub/beside", Data: []byte(content), Mode: 0o600, Old: old})
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -75,5 +75,26 @@ func TestPublishWith(t *testing.T) {
 		if same := bytes.Equal(before, onDisk(t, w, s.Path())); same == changed {
 			t.Errorf("changed %v, but the registry is the same: %v", changed, same)
 		}
+	}
+}
+
+// The copy of what is published is there before that is in force.
+func TestCopyComesFirst(t *testing.T) {
+	w, s := machine(t, fixture(t, "v2.json"))
+	update(t, s, put(7))
+	renamed := false
+	watched := world.Faulty(w, func(op, name string) error {
+		if op == "rename" && name == s.Path() {
+			renamed = true
+			all, err := s.Generations(t.Context())
+			if n := len(all); err != nil || n != 3 || all[n-1].Err != nil {
+				t.Errorf("there are the generations %+v, %v", all, err)
+			}
+		}
+		return nil
+	})
+	update(t, Open(watched, root), put(8))
+	if !renamed {
+		t.Error("the registry was not written")
 	}
 }

@@ -122,18 +122,18 @@ func (s *Store) Transact(ctx context.Context, do func(*Transaction) error) error
 // is overwritten.
 func (t *Transaction) Publish() error { return t.PublishWith(nil) }
 
-// PublishWith is Publish that replaces a file beside the registry in the same step
-// (see world.ReplaceAll): a file in a directory just below the root, and before the
+// PublishWith is Publish that changes a file beside the registry in the same step
+// (see world.ChangeAll): a file in a directory just below the root, and before the
 // registry, which may be unchanged. Where it isn't there yet its Old is nil.
-func (t *Transaction) PublishWith(beside *world.Replacement) error {
+func (t *Transaction) PublishWith(beside *world.Change) error {
 	if err := t.publish(beside); err != nil {
 		return fmt.Errorf("publishing the registry %s: %w", t.store.Path(), err)
 	}
 	return nil
 }
 
-func (t *Transaction) publish(beside *world.Replacement) error {
-	var first []world.Replacement
+func (t *Transaction) publish(beside *world.Change) error {
+	var first []world.Change
 	if beside != nil {
 		first = append(first, *beside)
 	}
@@ -144,7 +144,7 @@ func (t *Transaction) publish(beside *world.Replacement) error {
 		return err
 	}
 	if !t.Registry.changed {
-		return t.store.replace(t.file, t.above, first)
+		return t.store.write(t.file, t.above, nil, first)
 	}
 	data := t.Registry.JSON()
 	if err := t.store.publish(t.file, data, t.above, first); err != nil {
@@ -157,38 +157,29 @@ func (t *Transaction) publish(beside *world.Replacement) error {
 }
 
 // publish replaces the registry, which holds old, by data. It costs one durable
-// replacement: the copies made before are not synced where they need not be (see
-// generations.add).
-func (s *Store) publish(old content, data []byte, above []string, first []world.Replacement) error {
+// replacement: the copies are made while the new file is being synced, and are not
+// synced themselves where they need not be (see generations.add).
+func (s *Store) publish(old content, data []byte, above []string, first []world.Change) error {
 	if len(data) > MaxSize {
 		return errors.New("it would be " + tooLarge + ", which nothing would read again")
 	}
-	g, err := s.openGenerations()
-	if err != nil {
+	added := ""
+	keep := func() (err error) {
+		added, err = s.keepCopies(old, data)
 		return err
 	}
-	if err := g.keep(old); err != nil {
-		return err
-	}
-	added, err := g.add(data, kindCurrent)
-	if err != nil {
-		return err
-	}
-	err = g.prune()
-	if err == nil {
-		err = s.replace(old, above, append(first, old.replacedBy(data)))
-	}
-	if err != nil {
+	err := s.write(old, above, keep, append(first, old.replacedBy(data)))
+	if err != nil && added != "" {
 		// Where this fails, too, a generation stays that was never in force.
-		return errors.Join(err, s.files.Remove(added))
+		err = errors.Join(err, s.files.Remove(added))
 	}
-	return nil
+	return err
 }
 
-// replace puts files in place, provided that the registry still is old. A first
-// one is durable only with the entries of the directories that were made for it;
-// above are those that got one outside the root.
-func (s *Store) replace(old content, above []string, files []world.Replacement) error {
+// write changes files, provided that the registry still is old. A first one is
+// durable only with the entries of the directories that were made for it; above are
+// those that got one outside the root.
+func (s *Store) write(old content, above []string, meanwhile func() error, files []world.Change) error {
 	fresh := false
 	for _, file := range files {
 		if file.Old != nil {
@@ -199,7 +190,8 @@ func (s *Store) replace(old content, above []string, files []world.Replacement) 
 			return err
 		}
 	}
-	err := world.ReplaceAll(s.files, s.w, func() error { return s.checkSame(old) }, files...)
+	hooks := world.Hooks{Meanwhile: meanwhile, Check: func() error { return s.checkSame(old) }}
+	err := world.ChangeAll(s.files, s.w, hooks, files...)
 	if err != nil || !fresh {
 		return err
 	}
@@ -258,8 +250,8 @@ type content struct {
 }
 
 // replacedBy is the registry's replacement by data.
-func (c content) replacedBy(data []byte) world.Replacement {
-	return world.Replacement{Name: File, Data: data, Old: c.data, Mode: c.newMode()}
+func (c content) replacedBy(data []byte) world.Change {
+	return world.Change{Name: File, Data: data, Old: c.data, Mode: c.newMode()}
 }
 
 // newMode is the mode of the file that replaces it: private, except that those

@@ -20,95 +20,140 @@ import (
 // new file is in place, whole, and how long it stays there is unknown. A killed
 // process may leave a temporary file, for [RemoveLeftovers] to collect.
 func Replace(f Files, w World, name string, data []byte, mode fs.FileMode) error {
-	return ReplaceAll(f, w, nil, Replacement{Name: name, Data: data, Mode: mode})
+	return ChangeAll(f, w, Hooks{}, Change{Name: name, Data: data, Mode: mode})
 }
 
-// Replacement is a file that is to be replaced.
-type Replacement struct {
+// Change is what is to become of a file: another one takes its place, durably, or
+// something is added to its end.
+type Change struct {
 	Name string
 	Data []byte
-	Mode fs.FileMode
-	Old  []byte // what is there now, to be put back where a later file can't be put in place; nil for nothing
+	Mode fs.FileMode // of the one that takes its place
+	Old  []byte      // what is there now, to be put back where a later change fails; nil for nothing
+
+	Append   bool // Data is added to the file, which must be there
+	Unsynced bool // what is added need not outlast a loss of power
 }
 
-// ReplaceAll is Replace of several files, put in place in their order. check,
-// unless it is nil, is called last before the first of them is; its error leaves
-// all as they were. What has to be synced is synced side by side, so that two
-// files take less than twice the time of one.
+// Hooks are called while files are changed; any may be nil. The error of one leaves
+// all files as they were.
+type Hooks struct {
+	Meanwhile func() error // while the new files are being synced
+	Check     func() error // last before the first change is to be seen
+}
+
+// ChangeAll changes several files, in their order, each file that takes another's
+// place as [Replace] has it. What has to be synced first is synced side by side, so
+// that two files take less than twice the time of one.
 //
-// A process killed meanwhile may have replaced the first files and not the
-// others; a loss of power before ReplaceAll has returned may leave any of them
-// replaced and any not. Where one can't be put in place those before it are put
-// back; if that fails, too, both errors are returned.
-func ReplaceAll(f Files, w World, check func() error, all ...Replacement) error {
-	temps, err := writeAside(f, w, all)
-	if err == nil && check != nil {
-		err = check()
+// A process killed meanwhile may have changed the first files and not the others; a
+// loss of power before ChangeAll has returned may leave any of them changed and any
+// not, except that what is added and synced is there before a later file is put in
+// place. Where a change fails those before it are undone; if that fails, too, both
+// errors are returned.
+func ChangeAll(f Files, w World, h Hooks, all ...Change) error {
+	temps, err := writeAside(f, w, h.Meanwhile, all)
+	if err == nil && h.Check != nil {
+		err = h.Check()
 	}
-	placed := 0
-	for err == nil && placed < len(all) {
-		if err = f.Rename(temps[placed], all[placed].Name); err == nil {
-			placed++
+	changed := 0
+	for err == nil && changed < len(all) {
+		var did bool
+		if did, err = all[changed].do(f, temps[changed]); did {
+			changed++
 		}
 	}
 	if err != nil {
-		for _, temp := range temps[placed:] {
-			err = errors.Join(err, f.Remove(temp))
+		for _, temp := range temps[changed:] {
+			if temp != "" {
+				err = errors.Join(err, f.Remove(temp))
+			}
 		}
-		for _, r := range all[:placed] {
-			err = errors.Join(err, putBack(f, w, r))
+		for _, c := range all[:changed] {
+			err = errors.Join(err, c.undo(f, w))
 		}
-		return fmt.Errorf("replacing %s: %w", names(all), err)
+		return fmt.Errorf("writing %s: %w", names(all), err)
 	}
 	var dirs []string
-	for _, r := range all {
-		dirs = append(dirs, path.Dir(r.Name))
+	for _, c := range all {
+		if !c.Append {
+			dirs = append(dirs, path.Dir(c.Name))
+		}
 	}
-	if err := syncAll(f, dirs); err != nil {
-		return fmt.Errorf("replaced %s, but it may not outlast a loss of power: %w", names(all), err)
+	if err := syncAll(f, dirs, nil); err != nil {
+		return fmt.Errorf("wrote %s, but it may not outlast a loss of power: %w", names(all), err)
 	}
 	return nil
 }
 
-// writeAside writes the files under temporary names and syncs them. It returns the
-// names of those that are there, also when it fails.
-func writeAside(f Files, w World, all []Replacement) (temps []string, err error) {
-	for _, r := range all {
-		temp := TempName(w, r.Name)
-		if err := f.CreateFile(temp, r.Data, r.Mode); err != nil {
+// writeAside writes the files that take another's place under temporary names, and
+// syncs them while meanwhile is called. It returns the names of those that are there,
+// also when it fails; "" for a file that is added to.
+func writeAside(f Files, w World, meanwhile func() error, all []Change) (temps []string, err error) {
+	var unsynced []string
+	for _, c := range all {
+		if c.Append {
+			temps = append(temps, "")
+			continue
+		}
+		temp := TempName(w, c.Name)
+		if err := f.CreateFile(temp, c.Data, c.Mode); err != nil {
 			return temps, err
 		}
-		temps = append(temps, temp)
+		temps, unsynced = append(temps, temp), append(unsynced, temp)
 	}
-	return temps, syncAll(f, temps)
+	return temps, syncAll(f, unsynced, meanwhile)
 }
 
-// putBack undoes a replacement.
-func putBack(f Files, w World, r Replacement) error {
-	if r.Old == nil {
-		return f.Remove(r.Name)
+// do puts the file in place that was written aside, or adds to the one that is there.
+// It tells whether there is something to be undone, which there may be also when it
+// fails.
+func (c Change) do(f Files, temp string) (changed bool, err error) {
+	if !c.Append {
+		err := f.Rename(temp, c.Name)
+		return err == nil, err
 	}
-	return Replace(f, w, r.Name, r.Old, r.Mode)
+	file, err := f.Append(c.Name)
+	if err != nil {
+		return false, err
+	}
+	n, err := file.Write(c.Data)
+	if err == nil && !c.Unsynced {
+		err = file.Sync()
+	}
+	return n > 0, errors.Join(err, file.Close())
 }
 
-// syncAll syncs files side by side: the file system then writes them out together.
-func syncAll(f Files, files []string) error {
-	if len(files) == 1 {
+// undo makes the file what it was.
+func (c Change) undo(f Files, w World) error {
+	if c.Old == nil {
+		return f.Remove(c.Name)
+	}
+	return Replace(f, w, c.Name, c.Old, c.Mode)
+}
+
+// syncAll syncs files side by side, since the file system then writes them out
+// together, and calls meanwhile while it does, unless that is nil.
+func syncAll(f Files, files []string, meanwhile func() error) error {
+	if len(files) == 1 && meanwhile == nil {
 		return f.Sync(files[0])
 	}
-	errs := make([]error, len(files))
+	errs := make([]error, len(files)+1)
 	var wg sync.WaitGroup
 	for i, name := range files {
 		wg.Go(func() { errs[i] = f.Sync(name) })
+	}
+	if meanwhile != nil {
+		errs[len(files)] = meanwhile()
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func names(all []Replacement) string {
+func names(all []Change) string {
 	texts := make([]string, len(all))
-	for i, r := range all {
-		texts[i] = r.Name
+	for i, c := range all {
+		texts[i] = c.Name
 	}
 	return strings.Join(texts, " and ")
 }

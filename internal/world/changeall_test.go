@@ -1,0 +1,186 @@
+package world_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// changes are those of an old file, of one that isn't there yet, of one that is added
+// to, and of another old one.
+func changes() []world.Change {
+	return []world.Change{
+		{Name: "one/file", Data: []byte("new one"), Mode: 0o600, Old: []byte("old one")},
+		{Name: "two/file", Data: []byte("new two"), Mode: 0o600},
+		{Name: "log/file", Data: []byte(" and new"), Mode: 0o600, Old: []byte("old log"), Append: true},
+		{Name: "three/file", Data: []byte("new three"), Mode: 0o600, Old: []byte("old three")},
+	}
+}
+
+// changeable is a world with directories of these files.
+func changeable(t *testing.T) *world.Fake {
+	f := world.NewFake()
+	f.Write("/tmp/one/file", []byte("old one"))
+	f.Write("/tmp/log/file", []byte("old log"))
+	f.Write("/tmp/three/file", []byte("old three"))
+	must(t, f.Host().Mkdir("/tmp/two", 0o700))
+	return f
+}
+
+func contents(f *world.Fake) string {
+	var texts []string
+	for _, name := range []string{"one/file", "two/file", "log/file", "three/file"} {
+		data, err := f.Root("/tmp").ReadFile(name, 100)
+		if err != nil {
+			data = []byte("-")
+		}
+		texts = append(texts, string(data))
+	}
+	return strings.Join(texts, ", ")
+}
+
+const (
+	allOld = "old one, -, old log, old three"
+	allNew = "new one, new two, old log and new, new three"
+)
+
+func TestChangeAll(t *testing.T) {
+	f := changeable(t)
+	var (
+		mu  sync.Mutex
+		ops []string
+	)
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		ops = append(ops, what)
+	}
+	w := world.Faulty(f, func(op, name string) error {
+		if op == "rename" {
+			op += " " + strings.TrimPrefix(name, "/tmp/")
+		}
+		note(op)
+		return nil
+	})
+	meanwhile := func() error {
+		note("meanwhile")
+		return nil
+	}
+	check := func() error {
+		note("check")
+		if got := contents(f); got != allOld {
+			t.Errorf("when it is checked there is %s", got)
+		}
+		return nil
+	}
+	must(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{Meanwhile: meanwhile, Check: check}, changes()...))
+	slices.Sort(ops[3:7]) // which are done side by side
+	want := []string{"create", "create", "create", "meanwhile", "sync", "sync", "sync", "check",
+		"rename one/file", "rename two/file", "append", "append", "sync", "rename three/file", "sync", "sync", "sync"}
+	if !slices.Equal(ops, want) {
+		t.Errorf("the operations are %q, want %q", ops, want)
+	}
+	if got := contents(f); got != allNew {
+		t.Errorf("there is %s", got)
+	}
+}
+
+func TestChangeAllIsRefused(t *testing.T) {
+	f := changeable(t)
+	no := errors.New("no")
+	refuse := func() error { return no }
+	for _, h := range []world.Hooks{{Meanwhile: refuse}, {Check: refuse}} {
+		wantErr(t, world.ChangeAll(f.Root("/tmp"), f, h, changes()...), no)
+		if got := contents(f); got != allOld {
+			t.Errorf("there is %s", got)
+		}
+		for _, dir := range []string{"one", "log", "three"} {
+			wantNames(t, f.Root("/tmp"), dir, "file")
+		}
+		wantNames(t, f.Root("/tmp"), "two")
+	}
+}
+
+// What is added is synced, and taken back where that fails, unless it need not be.
+func TestAppendUnsynced(t *testing.T) {
+	f := changeable(t)
+	w := world.Faulty(f, func(op, name string) error {
+		if op == "sync" && name == "/tmp/log/file" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	c := world.Change{Name: "log/file", Data: []byte("!"), Mode: 0o600, Old: []byte("old log"), Append: true}
+	wantErr(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, c), syscall.EIO)
+	if got := contents(f); got != allOld {
+		t.Errorf("there is %s", got)
+	}
+	c.Unsynced = true
+	must(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, c))
+	if got := contents(f); !strings.Contains(got, "old log!") {
+		t.Errorf("there is %s", got)
+	}
+}
+
+// An operation that fails leaves all as it was, and nothing beside it; only the last
+// syncs come too late for that.
+func TestChangeAllFails(t *testing.T) {
+	const operations = 15
+	for n := range operations {
+		f := changeable(t)
+		var (
+			mu    sync.Mutex
+			count int
+		)
+		w := world.Faulty(f, func(op, name string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if count++; count == n+1 {
+				return syscall.EIO
+			}
+			return nil
+		})
+		wantErr(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, changes()...), syscall.EIO)
+		want := allOld
+		if n >= operations-3 {
+			want = allNew
+		}
+		if got := contents(f); got != want {
+			t.Errorf("when operation %d fails there is %s", n+1, got)
+		}
+		for _, dir := range []string{"one", "two", "log", "three"} {
+			entries, err := f.Root("/tmp").ReadDir(dir)
+			must(t, err)
+			for _, e := range entries {
+				if e.Name != "file" {
+					t.Errorf("when operation %d fails, %s/%s is left over", n+1, dir, e.Name)
+				}
+			}
+		}
+	}
+}
+
+// What can't be put back is told as well.
+func TestChangeAllCantGoBack(t *testing.T) {
+	f := changeable(t)
+	w := world.Faulty(f, func(op, name string) error {
+		if op == "rename" && name == "/tmp/three/file" {
+			return syscall.EIO
+		}
+		if op == "remove" {
+			return syscall.EACCES
+		}
+		return nil
+	})
+	err := world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, changes()...)
+	wantErr(t, err, syscall.EIO)
+	wantErr(t, err, syscall.EACCES)
+	if got := contents(f); got != "old one, new two, old log, old three" {
+		t.Errorf("there is %s", got)
+	}
+}
