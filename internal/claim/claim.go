@@ -5,15 +5,36 @@
 // The registry's claimed_by and claimed_at are the view that kinfra shares with
 // older tools, which rewrite that file at any time, without a lock. What kinfra
 // knows of the claims that it gave (their tokens and leases, which were released
-// lately, whose volumes a slot has) is in a file of its own, [File], see ledger.
-// Both files change in one transaction under the registry's lock, [File] first.
+// lately, whose volumes a slot has) is the ledger. It is kept in a log, [File], to
+// which each transaction adds a line with what it changes; now and then the log is
+// replaced by one of a single line, which says all. Both files change in one
+// transaction under the registry's lock: once the registry's new content is on disk
+// under another name, and nobody has written the old one meanwhile, the line is added,
+// and then the registry is put in place. If that fails, the line is taken back.
 //
-// A process killed between the two leaves a claim that only [File] knows, or a
-// release that only it knows: the next transaction completes either, as it does
-// for a loss of what a stale write of another tool took from the registry. A loss
-// of power may leave the registry new and [File] old, of an operation that was not
-// acknowledged: a claim is then honoured as one of unknown origin, and a release
-// has not happened. An acknowledged operation is in both files, durably.
+// A process killed between the two leaves a claim that only the log knows, or a
+// release that only it knows: the next transaction completes either, as it does for
+// a loss of what a stale write of another tool took from the registry.
+//
+// # What outlasts a loss of power
+//
+// The registry is durable before an operation is acknowledged. So is a line of the
+// log, with all those before it, but for one that only says of a new claim without a
+// lease. That guards the claim against stale writes of the older tools, which read,
+// wait and write, and a loss of power ends those, too. Where it has taken the line,
+// the registry still has the claim, and it is honoured as one of unknown origin. Its
+// worktree's next claim makes it kinfra's again, but never with volumes that somebody
+// else has used: the first claim of a slot, of whose volumes nothing is known, is
+// durable. What the older tools have made of a claim in the registry before the power
+// failed, and no transaction has put right, stays so where the line is lost: the claim
+// may be gone, or another's.
+//
+// What is left of lines that were not durable is a part of one, at the end of the log,
+// or a hole of zero bytes with what came after it. It is left out, and the next
+// transaction writes the log anew. A log that lost more of its end, by whatever hand,
+// thus reads as it was when it was shorter, also where what it lost had been durable.
+// All else that isn't as it was written is found by the lines' checksums, and refused
+// as damage.
 //
 // # Beside the older tools
 //
@@ -33,8 +54,9 @@
 // What can't be prevented: a tool that takes no lock may overwrite what kinfra
 // writes, until the next transaction puts it back; until then the older tools see
 // the slot as free and may give it to somebody else, which is a conflict. Kinfra
-// compares the registry with what it loaded right before it replaces it, but what
-// another tool writes in the microseconds after that is lost. So two tools can
+// compares the registry with what it loaded right before it adds to the log and
+// replaces it, but what another tool writes in the fraction of a millisecond after
+// that is lost. So two tools can
 // give one slot to two worktrees, and that is found, not prevented; two kinfra
 // processes can't.
 //

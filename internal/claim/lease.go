@@ -21,9 +21,9 @@ func checkTime(what string, d time.Duration) error {
 // lease is a lease as it is kept. It goes by the clock that counts from the boot,
 // which nobody sets. After a reboot it starts anew, from the boot.
 type lease struct {
-	TTL      duration `json:"ttl"`
-	Boot     string   `json:"boot"`     // of which start of the machine the deadline speaks
-	Deadline duration `json:"deadline"` // after that start
+	TTL      time.Duration
+	Boot     string        // of which start of the machine the deadline speaks
+	Deadline time.Duration // after that start
 }
 
 // instant is a moment on the clock that counts from the boot.
@@ -38,29 +38,28 @@ func now(w world.World) instant {
 	return instant{boot, up, err}
 }
 
-// begin is a lease of ttl from now on; nil for no ttl.
-func (v *view) begin(ttl time.Duration) (*lease, error) {
+// begin is a lease of ttl from now on; zero for no ttl.
+func (v *view) begin(ttl time.Duration) (lease, error) {
 	if ttl == 0 {
-		return nil, nil
+		return lease{}, nil
 	}
 	t := v.now()
 	if t.err != nil {
-		return nil, fmt.Errorf("keeping a lease of %s: %w", ttl, t.err)
+		return lease{}, fmt.Errorf("keeping a lease of %s: %w", ttl, t.err)
 	}
-	return &lease{TTL: duration(ttl), Boot: t.boot, Deadline: duration(t.up + ttl)}, nil
+	return lease{TTL: ttl, Boot: t.boot, Deadline: t.up + ttl}, nil
 }
 
 // read is the lease as it stands at that moment. One that can't be judged isn't
 // over.
-func (t instant) read(l *lease) Lease {
-	ttl := time.Duration(l.TTL)
+func (t instant) read(l lease) Lease {
 	switch {
 	case t.err != nil:
-		return Lease{TTL: ttl, Left: ttl}
+		return Lease{TTL: l.TTL, Left: l.TTL}
 	case t.boot != l.Boot:
-		return Lease{TTL: ttl, Left: ttl - t.up}
+		return Lease{TTL: l.TTL, Left: l.TTL - t.up}
 	}
-	return Lease{TTL: ttl, Left: time.Duration(l.Deadline) - t.up}
+	return Lease{TTL: l.TTL, Left: l.Deadline - t.up}
 }
 
 // over tells whether a lease has run out.
@@ -72,17 +71,4 @@ func rounded(d time.Duration) time.Duration {
 		return d.Round(time.Second)
 	}
 	return d.Round(time.Minute)
-}
-
-// duration is a time.Duration that JSON has as "1h0m0s".
-type duration time.Duration
-
-// MarshalText implements encoding.TextMarshaler.
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	*d = duration(parsed)
-	return err
 }

@@ -1,155 +1,105 @@
 package claim
 
-import (
-	"bytes"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"path/filepath"
-	"slices"
+import "slices"
 
-	"github.com/ktrdr/kinfra/internal/hint"
-	"github.com/ktrdr/kinfra/internal/registry"
-)
+// maxReleased is how many released claims are remembered. A tool that writes back
+// what it read before as many releases brings a claim back for good; it is then shown
+// as that tool's, and can be released.
+const maxReleased = 64
 
-// File is where kinfra keeps what it knows of its claims, below the root: JSON of
-// the form of a ledger.
-const File = "kinfra/claims.json"
-
-const (
-	ledgerVersion = 1
-	ledgerMax     = 64 << 20 // bytes; the claim of a slot takes some 300
-
-	// maxReleased is how many released claims are remembered. A tool that writes
-	// back what it read before as many releases brings a claim back for good; it
-	// is then shown as that tool's, and can be released.
-	maxReleased = 64
-)
-
-// ledger is what kinfra knows of its claims, and the form of [File].
+// ledger is what kinfra knows of its claims: the sum of what the lines of [File] say.
 type ledger struct {
-	Version  int             `json:"version"`           // 1
-	Claims   map[int]*record `json:"claims"`            // by slot: the claims that kinfra gave
-	Released []released      `json:"released"`          // lately, oldest first
-	Volumes  map[int]string  `json:"volumes,omitempty"` // by slot: the token under which its volumes were last used
-	Sum      string          `json:"sum"`               // of all the above, so that a changed digit isn't taken for a lease or a token
+	facts
+	news    facts // what the log doesn't say yet
+	lasting bool  // whether the news has to outlast a loss of power
 
-	data []byte // as it was read; nil if there was no file
+	data []byte // the log as it was read; nil if there is none
+	head int    // bytes of its first line
+	torn bool   // whether it ends in what is left of an append, so that nothing can be added to it
+}
+
+// facts are what a line of the log says, or many.
+type facts struct {
+	Claims   map[int]*record // by slot: the claims that kinfra gave; as news nil for one that has ended
+	Released []released      // lately, oldest first
+	Volumes  map[int]string  // by slot: the token under which its volumes were last used; as news empty for one without
 }
 
 // record is a claim that kinfra gave.
 type record struct {
-	Worktree  string `json:"worktree"`
-	ClaimedAt string `json:"claimed_at"`      // as in the registry
-	Token     string `json:"token"`           // 32 hexadecimal digits
-	Env       string `json:"env"`             // the SHA-256 of the file that it left in the worktree, hexadecimal
-	Lease     *lease `json:"lease,omitempty"` // none for a claim that stands until it is released
+	Worktree  string
+	ClaimedAt string // as in the registry
+	Token     string // 32 hexadecimal digits
+	Env       string // the SHA-256 of the file that it left in the worktree, hexadecimal
+	Lease     lease  // zero for a claim that stands until it is released
 }
 
 // released is a claim that has ended.
 type released struct {
-	Slot      int    `json:"slot"`
-	Worktree  string `json:"worktree"`
-	ClaimedAt string `json:"claimed_at"`
+	Slot      int
+	Worktree  string
+	ClaimedAt string
 }
 
-// readLedger reads the file; where there is none, nothing is known.
-func (p *Pool) readLedger() (*ledger, error) {
-	data, err := p.files.ReadFile(File, ledgerMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &ledger{Version: ledgerVersion, Claims: map[int]*record{}, Volumes: map[int]string{}}, nil
+func newFacts() facts { return facts{Claims: map[int]*record{}, Volumes: map[int]string{}} }
+
+func newLedger() *ledger { return &ledger{facts: newFacts(), news: newFacts()} }
+
+// setClaim makes r the claim of a slot; nil is none.
+func (f *facts) setClaim(id int, r *record) {
+	if r == nil {
+		delete(f.Claims, id)
+		return
 	}
-	var l *ledger
-	if err == nil {
-		l, err = parseLedger(data)
-	}
-	if err != nil {
-		path := filepath.Join(p.store.Root(), filepath.FromSlash(File))
-		err = fmt.Errorf("%w: %s: %w; nothing was changed", ErrDamaged, path, err)
-		return nil, hint.Wrap(err, "move it away to go on without it: who holds what stays in the registry, leases and tokens are lost")
-	}
-	return l, nil
+	f.Claims[id] = r
 }
 
-// parseLedger reads a ledger and refuses what json wouldn't have written.
-func parseLedger(data []byte) (*ledger, error) {
-	l, err := decodeLedger(data)
-	if err != nil {
-		return nil, err
+// setVolumes notes whose volumes a slot has; "" is for none.
+func (f *facts) setVolumes(id int, token string) {
+	if token == "" {
+		delete(f.Volumes, id)
+		return
 	}
-	if want, err := l.sum(); err != nil || l.Sum != want {
-		return nil, errors.New("its content has not the checksum that it names")
-	}
-	return l, nil
+	f.Volumes[id] = token
 }
 
-// decodeLedger is parseLedger but for the checksum.
-func decodeLedger(data []byte) (*ledger, error) {
-	l := &ledger{data: data}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(l); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("want one JSON document, there is more")
-	}
-	if l.Version != ledgerVersion {
-		return nil, fmt.Errorf("version %d, want %d (a newer kinfra may have written it)", l.Version, ledgerVersion)
-	}
-	if l.Claims == nil || l.Released == nil {
-		return nil, errors.New("lacks claims or released")
-	}
-	for id, r := range l.Claims {
-		if err := r.check(id); err != nil {
-			return nil, err
-		}
-	}
-	if l.Volumes == nil {
-		l.Volumes = map[int]string{}
-	}
-	return l, nil
+// addReleased notes a release, and forgets the oldest.
+func (f *facts) addReleased(r released) {
+	f.Released = append(f.Released, r)
+	f.Released = slices.Delete(f.Released, 0, max(0, len(f.Released)-maxReleased))
 }
 
-func (r *record) check(id int) error {
-	switch {
-	case id < 1 || id > registry.MaxSlot:
-		return fmt.Errorf("slot %d, want 1 to %d", id, registry.MaxSlot)
-	case r == nil || r.Worktree == "":
-		return fmt.Errorf("the claim of slot %d has no worktree", id)
-	case !isHex(r.Token, tokenSize):
-		return fmt.Errorf("the claim of slot %d has the token %q, want %d hexadecimal digits", id, r.Token, 2*tokenSize)
-	case r.Lease != nil && (r.Lease.TTL <= 0 || r.Lease.TTL > duration(maxTime) || r.Lease.Deadline < 0):
-		return fmt.Errorf("the claim of slot %d has an impossible lease", id)
+// give notes the claim of a slot. A new one without a lease need not outlast a loss of
+// power; the package comment says why.
+func (l *ledger) give(id int, r record) {
+	had := l.Claims[id]
+	if had != nil && *had == r {
+		return
 	}
-	return nil
+	l.setClaim(id, &r)
+	l.news.Claims[id] = &r
+	l.lasting = l.lasting || had != nil || r.Lease != lease{}
 }
 
-func isHex(text string, size int) bool {
-	raw, err := hex.DecodeString(text)
-	return err == nil && len(raw) == size
+// end drops the claim of a slot.
+func (l *ledger) end(id int) {
+	if l.Claims[id] == nil {
+		return
+	}
+	l.setClaim(id, nil)
+	l.news.Claims[id] = nil
+	l.lasting = true
 }
 
-// json is the file's new content.
-func (l *ledger) json() (data []byte, err error) {
-	if l.Released == nil {
-		l.Released = []released{}
+// useVolumes notes under which token the volumes of a slot are used; "" is for a slot
+// that has none.
+func (l *ledger) useVolumes(id int, token string) {
+	if l.Volumes[id] == token {
+		return
 	}
-	if l.Sum, err = l.sum(); err != nil {
-		return nil, err
-	}
-	return json.MarshalIndent(l, "", "  ")
-}
-
-// sum is the SHA-256 of what the ledger says, hexadecimal.
-func (l *ledger) sum() (string, error) {
-	unsummed := *l
-	unsummed.Sum = ""
-	data, err := json.Marshal(unsummed)
-	return hashOf(data), err
+	l.setVolumes(id, token)
+	l.news.Volumes[id] = token
+	l.lasting = true
 }
 
 // remember notes a release. A claim without a time is not told from a later one,
@@ -158,9 +108,15 @@ func (l *ledger) remember(r released) {
 	if r.ClaimedAt == "" {
 		return
 	}
-	l.Released = append(l.Released, r)
-	l.Released = slices.Delete(l.Released, 0, max(0, len(l.Released)-maxReleased))
+	l.addReleased(r)
+	l.news.addReleased(r)
+	l.lasting = true
 }
 
 // wasReleased tells whether a claim has ended.
 func (l *ledger) wasReleased(r released) bool { return slices.Contains(l.Released, r) }
+
+// changed tells whether there is something that the log doesn't say.
+func (l *ledger) changed() bool {
+	return len(l.news.Claims)+len(l.news.Released)+len(l.news.Volumes) > 0
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
-	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const otherTime = "2026-02-02T09:00:00.000001+00:00"
@@ -345,51 +344,6 @@ func TestListMeanwhile(t *testing.T) {
 	}
 }
 
-func TestDamagedLedger(t *testing.T) {
-	w, p := machine(t, "small", "small")
-	req := request("a")
-	req.TTL = 1 << 40
-	_, _, err := p.Claim(t.Context(), req)
-	must(t, err)
-	release(t, p, claim(t, p, "b"))
-	name := root + "/" + File
-	good := read(t, w, name)
-	bad := []string{"", "null", "[]", "{}", good + "{}", strings.Replace(good, `"version": 1`, `"version": 2`, 1),
-		strings.Replace(good, `"version"`, `"vision"`, 1), strings.Replace(good, `"token": "`, `"token": "0`, 1),
-		strings.Replace(good, `"ttl": "`, `"ttl": "-`, 1), strings.Replace(good, `"deadline": "`, `"deadline": "x`, 1),
-		strings.Replace(good, `"1": {`, `"0": {`, 1), strings.Replace(good, `"worktree": "`+trees+`a"`, `"worktree": ""`, 1)}
-	for n := range len(good) {
-		bad = append(bad, good[:n])
-	}
-	for _, digit := range []string{`"token": "`, `"ttl": "`, `"deadline": "`, `"claimed_at": "`, `"env": "`, `tree`} {
-		at := strings.Index(good, digit) + len(digit)
-		flipped := []byte(good)
-		flipped[at] ^= 1 // into what could stand there, too
-		bad = append(bad, string(flipped))
-	}
-	for _, content := range bad {
-		if content == good {
-			t.Fatal("nothing is damaged")
-		}
-		w.Write(name, []byte(content))
-		before := worldtest.Snapshot(t, w, "/home/user")
-		_, err := p.List(t.Context())
-		wantErr(t, err, ErrDamaged)
-		wantText(t, err, name)
-		_, _, err = p.Claim(t.Context(), request("a"))
-		wantErr(t, err, ErrDamaged)
-		wantSame(t, w, before)
-	}
-	// Its hint's cure.
-	must(t, w.Host().Remove(name))
-	wantHolders(t, p, "a -")
-	if c := claim(t, p, "a"); c.Slot != 1 || c.Foreign {
-		t.Errorf("got %+v", c)
-	}
-	w.Write(name, []byte(good))
-	wantHolders(t, p, "a -")
-}
-
 func TestLedgerIsPrivate(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
@@ -398,31 +352,4 @@ func TestLedgerIsPrivate(t *testing.T) {
 	if info.Mode != 0o600 {
 		t.Errorf("its mode is %v", info.Mode)
 	}
-}
-
-func FuzzParseLedger(f *testing.F) {
-	w, p := machine(f, "small", "small")
-	f.Add([]byte(`{"version": 1, "claims": {}, "released": []}`))
-	req := request("a")
-	req.TTL = 1 << 40
-	if _, _, err := p.Claim(f.Context(), req); err != nil {
-		f.Fatal(err)
-	}
-	release(f, p, claim(f, p, "b"))
-	f.Add([]byte(read(f, w, root+"/"+File)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := decodeLedger(data)
-		if err != nil {
-			return
-		}
-		written, err := l.json()
-		must(t, err)
-		again, err := parseLedger(written)
-		if err != nil {
-			t.Fatalf("what was written can't be read: %v\n%s", err, written)
-		}
-		if twice, err := again.json(); err != nil || string(twice) != string(written) {
-			t.Fatalf("written twice it differs:\n%s\n%s, %v", written, twice, err)
-		}
-	})
 }

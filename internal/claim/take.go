@@ -172,8 +172,9 @@ func unclaimed(all []Slot) []registry.Slot {
 	return entries
 }
 
-// renew gives the worktree the slot that it holds. A claim of another tool becomes
-// kinfra's by that; its volumes are then taken for the worktree's own.
+// renew gives the worktree the slot that it holds. A claim of unknown origin becomes
+// kinfra's by that; volumes that were used under it, or of which nothing is known, are
+// then taken for the worktree's own.
 func (t *taker) renew(v *view, s Slot) error {
 	env, err := t.pool.slotEnv(s.ID)
 	if err != nil {
@@ -185,16 +186,16 @@ func (t *taker) renew(v *view, s Slot) error {
 		r = *had
 	}
 	ttl := t.req.TTL
-	if ttl == 0 && r.Lease != nil {
-		ttl = time.Duration(r.Lease.TTL)
+	if ttl == 0 {
+		ttl = r.Lease.TTL
 	}
 	if r.Lease, err = v.begin(ttl); err != nil {
 		return err
 	}
 	r.Env = hashOf(env)
-	v.ledger.Claims[s.ID] = &r
-	if had == nil && v.ledger.Volumes[s.ID] == "" {
-		v.ledger.Volumes[s.ID] = r.Token
+	v.ledger.give(s.ID, r)
+	if used := v.ledger.Volumes[s.ID]; had == nil && (used == "" || used == s.Claim.Token) {
+		v.ledger.useVolumes(s.ID, r.Token)
 	}
 	t.took(v, s.ID, env, true)
 	return nil
@@ -216,8 +217,13 @@ func (t *taker) enter(v *view, id int) error {
 	if err := v.reg.PutSlot(s); err != nil {
 		return err
 	}
-	v.ledger.Claims[id] = &record{
+	v.ledger.give(id, record{
 		Worktree: s.ClaimedBy, ClaimedAt: s.ClaimedAt, Token: newToken(t.pool.w), Env: hashOf(env), Lease: lease,
+	})
+	if v.ledger.Volumes[id] == "" {
+		// Whoever used them before, it wasn't under this claim. A renewal must know that,
+		// also where a loss of power has taken the claim from the log.
+		v.ledger.useVolumes(id, newToken(t.pool.w))
 	}
 	t.took(v, id, env, false)
 	return nil

@@ -89,7 +89,7 @@ func (v *view) release(t Target) error {
 	}
 	v.ledger.remember(released{Slot: c.Slot, Worktree: c.Worktree, ClaimedAt: c.ClaimedAt})
 	if !c.Foreign {
-		delete(v.ledger.Claims, c.Slot)
+		v.ledger.end(c.Slot)
 	}
 	entry, _ := v.reg.Slot(c.Slot)
 	if s.Contender == nil {
@@ -173,7 +173,7 @@ func (p *Pool) VolumesUsed(ctx context.Context, t Target) error {
 		if _, _, err := v.find(t); err != nil {
 			return err
 		}
-		v.ledger.Volumes[t.Slot] = t.Token
+		v.ledger.useVolumes(t.Slot, t.Token)
 		return nil
 	})
 }

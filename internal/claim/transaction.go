@@ -1,7 +1,6 @@
 package claim
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,16 +50,15 @@ func (p *Pool) transact(ctx context.Context, do func(*view) error) error {
 
 // publish writes what has changed: the ledger, then the registry.
 func (v *view) publish(t *registry.Transaction) error {
-	data, err := v.ledger.json()
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", File, err)
-	}
-	unused := v.ledger.data == nil && len(v.ledger.Claims)+len(v.ledger.Released)+len(v.ledger.Volumes) == 0
-	if unused || bytes.Equal(data, v.ledger.data) {
+	if !v.ledger.changed() {
 		return t.Publish()
 	}
-	if err := world.RemoveLeftovers(v.pool.files, path.Dir(File)); err != nil {
-		return err
+	change := v.ledger.change()
+	if !change.Append {
+		// A process killed while it wrote the log anew is followed by one that does so, too.
+		if err := world.RemoveLeftovers(v.pool.files, path.Dir(File)); err != nil {
+			return err
+		}
 	}
-	return t.PublishWith(&world.Change{Name: File, Data: data, Old: v.ledger.data, Mode: fileMode})
+	return t.PublishWith(&change)
 }

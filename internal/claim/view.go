@@ -63,7 +63,9 @@ func (v *view) reconcile() error {
 			}
 		case s.ClaimedBy == r.Worktree:
 			// Another tool gave it to the same worktree anew.
-			r.ClaimedAt = s.ClaimedAt
+			anew := *r
+			anew.ClaimedAt = s.ClaimedAt
+			v.ledger.give(id, anew)
 		}
 	}
 	for _, s := range v.reg.Slots() {
@@ -82,8 +84,8 @@ func (v *view) reconcile() error {
 func (v *view) forget(id int) error {
 	_, err := v.pool.w.Host().Lstat(slot.Dir(v.pool.store.Root(), id))
 	if errors.Is(err, fs.ErrNotExist) {
-		delete(v.ledger.Claims, id)
-		delete(v.ledger.Volumes, id)
+		v.ledger.end(id)
+		v.ledger.useVolumes(id, "")
 		return nil
 	}
 	return err
@@ -127,7 +129,7 @@ func (v *view) slot(entry registry.Slot) Slot {
 		Slot: entry.ID, Profile: entry.Profile, Ports: entry.Ports, Worktree: r.Worktree, ClaimedAt: r.ClaimedAt,
 		Token: r.Token, Started: v.ledger.Volumes[entry.ID] == r.Token,
 	}
-	if r.Lease != nil {
+	if r.Lease != (lease{}) {
 		s.Claim.Lease = v.now().read(r.Lease)
 	}
 	s.Claim.Stale = v.stale(s.Claim)

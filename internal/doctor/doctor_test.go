@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktrdr/kinfra/internal/claim"
 	"github.com/ktrdr/kinfra/internal/doctor"
 	"github.com/ktrdr/kinfra/internal/lifecycle"
 	"github.com/ktrdr/kinfra/internal/pools"
@@ -100,9 +101,7 @@ func TestPool(t *testing.T) {
 		{"a file as root", func(t *testing.T, w *world.Fake) { must(t, w.Host().RemoveAll(root)); w.Write(root, nil) }, "fail root:", doctor.Damaged},
 		{"a damaged registry", func(_ *testing.T, w *world.Fake) { w.Write(file, []byte("{")) }, "fail registry: reading the registry", doctor.Damaged},
 		{"a damaged ledger", func(t *testing.T, w *world.Fake) {
-			for _, name := range []string{"claims.json", "ledger.json"} {
-				w.Write(filepath.Join(root, "kinfra", name), []byte("{"))
-			}
+			w.Write(filepath.Join(root, claim.File), []byte("{"))
 		}, "fail claims:", doctor.Damaged},
 		{"another writer", func(t *testing.T, w *world.Fake) {
 			data, err := w.Host().ReadFile(file, 1<<20)

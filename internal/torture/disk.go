@@ -15,15 +15,24 @@ type disk struct {
 	top     *inode
 	durable map[*inode]map[string]*inode // entries of directories
 	changes []*change                    // of directories that weren't synced since
-	files   []*inode                     // whose content wasn't
+	sizes   map[*inode]int               // of the content that files have got so far
+	synced  map[*inode]int               // how much of it is durable
+	files   []*inode                     // of whose content not all is
+}
+
+func newDisk(top *inode) *disk {
+	return &disk{top: top, durable: map[*inode]map[string]*inode{}, sizes: map[*inode]int{}, synced: map[*inode]int{}}
 }
 
 func (d *disk) add(e written) {
 	switch {
 	case e.change != nil:
 		d.changes = append(d.changes, e.change)
-	case e.fresh != nil:
-		d.files = append(d.files, e.fresh)
+	case e.grown != nil:
+		d.sizes[e.grown] = e.size
+		if !slices.Contains(d.files, e.grown) {
+			d.files = append(d.files, e.grown)
+		}
 	case e.synced != nil && e.synced.mode.IsDir():
 		d.changes = slices.DeleteFunc(d.changes, func(c *change) bool {
 			if c.dir == e.synced {
@@ -32,6 +41,7 @@ func (d *disk) add(e written) {
 			return c.dir == e.synced
 		})
 	case e.synced != nil:
+		d.synced[e.synced] = d.sizes[e.synced]
 		d.files = slices.DeleteFunc(d.files, func(file *inode) bool { return file == e.synced })
 	}
 }
@@ -50,7 +60,7 @@ type loss struct {
 	left []remains
 }
 
-// remains is what is left of a file's content.
+// remains is what is left of that of a file's content which wasn't synced.
 type remains int
 
 const (
@@ -58,10 +68,11 @@ const (
 	nothing
 	half
 	zeros
+	hole // zeros, and then what was written
 	kindsOfRemains
 )
 
-// after is what a file of that content then has.
+// after is what is then there of that content.
 func (r remains) after(data []byte) []byte {
 	switch r {
 	case nothing:
@@ -70,6 +81,8 @@ func (r remains) after(data []byte) []byte {
 		return data[:len(data)/2]
 	case zeros:
 		return make([]byte, len(data))
+	case hole:
+		return append(make([]byte, len(data)/2), data[len(data)/2:]...)
 	}
 	return data
 }
@@ -141,7 +154,9 @@ func numbered(i, n, m int) loss {
 func (d *disk) after(l loss, into *world.Fake) (content string, err error) {
 	r := remnant{disk: d, entries: d.keptEntries(l), contents: map[*inode][]byte{}, into: into.Host()}
 	for i, file := range d.files {
-		r.contents[file] = l.left[i].after(file.data)
+		synced := file.data[:d.synced[file]]
+		unsynced := file.data[len(synced):d.sizes[file]]
+		r.contents[file] = slices.Concat(synced, l.left[i].after(unsynced))
 	}
 	err = r.put(d.top, "/")
 	return r.text.String(), err
@@ -166,7 +181,7 @@ func (d *disk) keptEntries(l loss) map[*inode]map[string]*inode {
 type remnant struct {
 	*disk
 	entries  map[*inode]map[string]*inode // where they differ from the durable ones
-	contents map[*inode][]byte            // where they differ from what was written
+	contents map[*inode][]byte            // of files of which not all is durable
 	into     world.Files
 	text     strings.Builder // says what is there
 }
@@ -188,7 +203,7 @@ func (r *remnant) put(dir *inode, path string) error {
 func (r *remnant) putNode(node *inode, path string) error {
 	data, differs := r.contents[node]
 	if !differs {
-		data = node.data
+		data = node.data[:r.sizes[node]]
 	}
 	r.text.WriteString(path + "\x00" + node.target + "\x00" + string(data) + "\x00")
 	switch {

@@ -61,20 +61,22 @@ func acts() []act {
 			return p.provision(ctx, small(n))
 		}}
 	}
-	return []act{provision(2), claim(0), claim(1), release(0), provision(3), claim(2), release(1)}
+	return []act{provision(2), claim(0), claim(1), release(0), provision(3), claim(2), release(1),
+		release(2), claim(0), claim(1)}
 }
 
 // unsynced is a mistake in what is made durable.
 type unsynced struct {
 	fault string
-	lost  func(node *inode) bool // whose syncs are left out
+	lost  func(written) bool // which syncs are left out
 }
 
 func unsyncedOrders() []unsynced {
 	return []unsynced{
-		{"no fsync at all", func(*inode) bool { return true }},
-		{"no fsync of files before they are renamed", func(n *inode) bool { return !n.mode.IsDir() }},
-		{"no fsync of directories after that", func(n *inode) bool { return n.mode.IsDir() }},
+		{"no fsync at all", func(written) bool { return true }},
+		{"no fsync of files before they are renamed", func(e written) bool { return !e.synced.mode.IsDir() && !e.adding }},
+		{"no fsync of directories after that", func(e written) bool { return e.synced.mode.IsDir() }},
+		{"no fsync of what is added to a file", func(e written) bool { return e.adding }},
 	}
 }
 
@@ -108,8 +110,8 @@ func (l *lab) catchInPower(ctx context.Context, o unsynced) (string, error) {
 	return b.problems[0], nil
 }
 
-// live records a pool's life. Syncs of what lost names are not recorded.
-func live(ctx context.Context, lost func(*inode) bool) (*blackout, error) {
+// live records a pool's life. Syncs that lost names are not recorded.
+func live(ctx context.Context, lost func(written) bool) (*blackout, error) {
 	w := world.NewFake()
 	trees := openPool(w, powered).trees
 	var dirs []string
@@ -143,7 +145,7 @@ func live(ctx context.Context, lost func(*inode) bool) (*blackout, error) {
 	}
 	if lost != nil {
 		for i, e := range r.log {
-			if e.synced != nil && lost(e.synced) {
+			if e.synced != nil && lost(e) {
 				r.log[i].synced = nil
 			}
 		}
@@ -155,7 +157,7 @@ func live(ctx context.Context, lost func(*inode) bool) (*blackout, error) {
 // enough problems were found, unless enough is 0.
 func (b *blackout) replay(ctx context.Context, enough int) error {
 	random := rand.New(rand.NewPCG(1, 2))
-	d := &disk{top: b.journal.top, durable: map[*inode]map[string]*inode{}}
+	d := newDisk(b.journal.top)
 	d.settle(b.journal)
 	for i, e := range b.journal.log {
 		if ctx.Err() != nil {

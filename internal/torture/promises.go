@@ -33,7 +33,7 @@ func promises() []promise {
 		{"power", "power may fail",
 			"every prefix of the recorded writes with losses of what isn't synced, replayed in memory", tryPower},
 		{"damage", "damage is never taken for emptiness",
-			"every truncation, and random bit flips, of the registry and of the record of claims", tryDamage},
+			"every truncation, and random bit flips, of the registry and of the log of claims, which a cut may leave as it was when shorter", tryDamage},
 		{"older", "the older tool may write at any time, without a lock",
 			"two processes that read, pause, truncate and write, beside four that claim", tryOlder},
 		{"stopped", "nothing hangs",

@@ -36,8 +36,10 @@ type change struct {
 // written is one thing that a recorder saw, in the order in which they happened.
 type written struct {
 	change *change
-	fresh  *inode // a file whose content was written
+	grown  *inode // a file that got content, at its end
+	size   int    // what it then has
 	synced *inode // a file or directory
+	adding bool   // by who was adding to it
 	mark   func() // called when the replay comes by
 }
 
@@ -149,7 +151,39 @@ func (f recordedFiles) CreateFile(name string, data []byte, mode fs.FileMode) er
 	return f.do(name, func() error { return f.Files.CreateFile(name, data, mode) }, func(path string) {
 		file := &inode{mode: mode, data: bytes.Clone(data)}
 		f.j.put(path, file)
-		f.j.log = append(f.j.log, written{fresh: file})
+		f.j.log = append(f.j.log, written{grown: file, size: len(data)})
+	})
+}
+
+func (f recordedFiles) Append(name string) (world.Appender, error) {
+	a, err := f.Files.Append(name)
+	if err != nil {
+		return nil, err
+	}
+	return recordedAppender{a, f, name}, nil
+}
+
+// recordedAppender notes what is added to a file.
+type recordedAppender struct {
+	world.Appender
+	files recordedFiles
+	name  string
+}
+
+func (a recordedAppender) Write(data []byte) (n int, err error) {
+	j := a.files.j
+	err = a.files.do(a.name, func() error { n, err = a.Appender.Write(data); return err }, func(path string) {
+		file := j.find(path)
+		file.data = append(file.data, data...)
+		j.log = append(j.log, written{grown: file, size: len(file.data)})
+	})
+	return n, err
+}
+
+func (a recordedAppender) Sync() error {
+	j := a.files.j
+	return a.files.do(a.name, a.Appender.Sync, func(path string) {
+		j.log = append(j.log, written{synced: j.find(path), adding: true})
 	})
 }
 

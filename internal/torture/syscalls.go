@@ -40,6 +40,9 @@ func deeds() []deed {
 			})
 		}},
 		{name: "a claim", slots: 2, do: claimOne},
+		{name: "a claim after others", slots: 2, do: claimOne, prepare: func(ctx context.Context, p pool) error {
+			return p.claimAndRelease(ctx, 1)
+		}},
 		{name: "a release", slots: 2, prepare: claimOne, do: func(ctx context.Context, p pool) error {
 			s, held, err := p.Find(ctx, p.tree(0))
 			if err != nil || !held {

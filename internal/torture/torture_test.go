@@ -174,7 +174,7 @@ func TestLosses(t *testing.T) {
 	d := &disk{changes: make([]*change, 3), files: make([]*inode, 2)}
 	seen := map[string]bool{}
 	d.losses(1000, nil, func(l loss) { seen[fmt.Sprint(l)] = true })
-	if want := 8 * 16; len(seen) != want {
+	if want := 8 * 25; len(seen) != want {
 		t.Errorf("%d losses were tried, want %d", len(seen), want)
 	}
 }
@@ -183,7 +183,8 @@ func TestLosses(t *testing.T) {
 func TestDisk(t *testing.T) {
 	dir, file := newDirectory(), &inode{mode: 0o600, data: []byte("content")}
 	top := newDirectory()
-	d := &disk{top: top, durable: map[*inode]map[string]*inode{top: {"dir": dir}}}
+	d := newDisk(top)
+	d.entries(top)["dir"] = dir
 	add := func(entries map[string]*inode) { d.add(written{change: &change{dir, entries}}) }
 	contents := func() []string {
 		var all []string
@@ -205,12 +206,15 @@ func TestDisk(t *testing.T) {
 		}
 	}
 	add(map[string]*inode{"new": file})
-	d.add(written{fresh: file})
-	want("", "/dir/new=", "/dir/new=====", "/dir/new=con", "/dir/new=content") // the third is of zeros
+	d.add(written{grown: file, size: 7})
+	want("", "/dir/new=", "/dir/new=====", "/dir/new==tent", "/dir/new=con", "/dir/new=content") // the third and fourth have zeros
 	d.add(written{synced: file})
 	want("", "/dir/new=content")
 	add(map[string]*inode{"new": nil, "name": file})
 	want("", "/dir/name=content", "/dir/new=content")
 	d.add(written{synced: dir})
 	want("/dir/name=content")
+	file.data = append(file.data, " more"...)
+	d.add(written{grown: file, size: len(file.data)})
+	want("/dir/name=content", "/dir/name=content m", "/dir/name=content more", "/dir/name=content===", "/dir/name=content=ore")
 }
