@@ -255,9 +255,9 @@ func TestWhatIsSynced(t *testing.T) {
 func TestLineIsTakenBack(t *testing.T) {
 	for _, stuck := range []bool{false, true} {
 		w, p := machine(t, "small", "small")
-		log := aLog(t, w, p)
+		aLog(t, w, p)
 		release(t, p, *list(t, p)[1].Claim)
-		log = []byte(read(t, w, logPath))
+		log := read(t, w, logPath)
 		faulty := world.Faulty(w, func(op, name string) error {
 			switch {
 			case op == "rename" && name == p.store.Path():
@@ -274,7 +274,7 @@ func TestLineIsTakenBack(t *testing.T) {
 			wantHolders(t, p, "a d")
 			continue
 		}
-		if now := read(t, w, logPath); now != string(log) {
+		if now := read(t, w, logPath); now != log {
 			t.Errorf("the log is\n%s\nwant\n%s", now, log)
 		}
 		wantHolders(t, p, "a -")
