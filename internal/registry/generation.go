@@ -115,7 +115,7 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if err := g.keep(old); err != nil {
 		return err
 	}
-	return s.write(old, above, nil, []world.Change{old.replacedBy(data)})
+	return s.write(old, above, []world.Change{old.replacedBy(data)})
 }
 
 const (

@@ -144,7 +144,7 @@ func (t *Transaction) publish(beside *world.Change) error {
 		return err
 	}
 	if !t.Registry.changed {
-		return t.store.write(t.file, t.above, nil, first)
+		return t.store.write(t.file, t.above, first)
 	}
 	data := t.Registry.JSON()
 	if err := t.store.publish(t.file, data, t.above, first); err != nil {
@@ -157,18 +157,16 @@ func (t *Transaction) publish(beside *world.Change) error {
 }
 
 // publish replaces the registry, which holds old, by data. It costs one durable
-// replacement: the copies are made while the new file is being synced, and are not
-// synced themselves where they need not be (see generations.add).
+// replacement: the copies made before are not synced where they need not be (see
+// generations.add).
 func (s *Store) publish(old content, data []byte, above []string, first []world.Change) error {
 	if len(data) > MaxSize {
 		return errors.New("it would be " + tooLarge + ", which nothing would read again")
 	}
-	added := ""
-	keep := func() (err error) {
-		added, err = s.keepCopies(old, data)
-		return err
+	added, err := s.keepCopies(old, data)
+	if err == nil {
+		err = s.write(old, above, append(first, old.replacedBy(data)))
 	}
-	err := s.write(old, above, keep, append(first, old.replacedBy(data)))
 	if err != nil && added != "" {
 		// Where this fails, too, a generation stays that was never in force.
 		err = errors.Join(err, s.files.Remove(added))
@@ -179,7 +177,7 @@ func (s *Store) publish(old content, data []byte, above []string, first []world.
 // write changes files, provided that the registry still is old. A first one is
 // durable only with the entries of the directories that were made for it; above are
 // those that got one outside the root.
-func (s *Store) write(old content, above []string, meanwhile func() error, files []world.Change) error {
+func (s *Store) write(old content, above []string, files []world.Change) error {
 	fresh := false
 	for _, file := range files {
 		if file.Old != nil {
@@ -190,8 +188,7 @@ func (s *Store) write(old content, above []string, meanwhile func() error, files
 			return err
 		}
 	}
-	hooks := world.Hooks{Meanwhile: meanwhile, Check: func() error { return s.checkSame(old) }}
-	err := world.ChangeAll(s.files, s.w, hooks, files...)
+	err := world.ChangeAll(s.files, s.w, func() error { return s.checkSame(old) }, files...)
 	if err != nil || !fresh {
 		return err
 	}

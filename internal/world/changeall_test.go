@@ -67,10 +67,6 @@ func TestChangeAll(t *testing.T) {
 		note(op)
 		return nil
 	})
-	meanwhile := func() error {
-		note("meanwhile")
-		return nil
-	}
 	check := func() error {
 		note("check")
 		if got := contents(f); got != allOld {
@@ -78,9 +74,8 @@ func TestChangeAll(t *testing.T) {
 		}
 		return nil
 	}
-	must(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{Meanwhile: meanwhile, Check: check}, changes()...))
-	slices.Sort(ops[3:7]) // which are done side by side
-	want := []string{"create", "create", "create", "meanwhile", "sync", "sync", "sync", "check",
+	must(t, world.ChangeAll(w.Root("/tmp"), w, check, changes()...))
+	want := []string{"create", "create", "create", "sync", "sync", "sync", "check",
 		"rename one/file", "rename two/file", "append", "append", "sync", "rename three/file", "sync", "sync", "sync"}
 	if !slices.Equal(ops, want) {
 		t.Errorf("the operations are %q, want %q", ops, want)
@@ -94,16 +89,14 @@ func TestChangeAllIsRefused(t *testing.T) {
 	f := changeable(t)
 	no := errors.New("no")
 	refuse := func() error { return no }
-	for _, h := range []world.Hooks{{Meanwhile: refuse}, {Check: refuse}} {
-		wantErr(t, world.ChangeAll(f.Root("/tmp"), f, h, changes()...), no)
-		if got := contents(f); got != allOld {
-			t.Errorf("there is %s", got)
-		}
-		for _, dir := range []string{"one", "log", "three"} {
-			wantNames(t, f.Root("/tmp"), dir, "file")
-		}
-		wantNames(t, f.Root("/tmp"), "two")
+	wantErr(t, world.ChangeAll(f.Root("/tmp"), f, refuse, changes()...), no)
+	if got := contents(f); got != allOld {
+		t.Errorf("there is %s", got)
 	}
+	for _, dir := range []string{"one", "log", "three"} {
+		wantNames(t, f.Root("/tmp"), dir, "file")
+	}
+	wantNames(t, f.Root("/tmp"), "two")
 }
 
 // What is added is synced, and taken back where that fails, unless it need not be.
@@ -116,12 +109,12 @@ func TestAppendUnsynced(t *testing.T) {
 		return nil
 	})
 	c := world.Change{Name: "log/file", Data: []byte("!"), Mode: 0o600, Old: []byte("old log"), Append: true}
-	wantErr(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, c), syscall.EIO)
+	wantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, c), syscall.EIO)
 	if got := contents(f); got != allOld {
 		t.Errorf("there is %s", got)
 	}
 	c.Unsynced = true
-	must(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, c))
+	must(t, world.ChangeAll(w.Root("/tmp"), w, nil, c))
 	if got := contents(f); !strings.Contains(got, "old log!") {
 		t.Errorf("there is %s", got)
 	}
@@ -145,7 +138,7 @@ func TestChangeAllFails(t *testing.T) {
 			}
 			return nil
 		})
-		wantErr(t, world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, changes()...), syscall.EIO)
+		wantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, changes()...), syscall.EIO)
 		want := allOld
 		if n >= operations-3 {
 			want = allNew
@@ -177,7 +170,7 @@ func TestChangeAllCantGoBack(t *testing.T) {
 		}
 		return nil
 	})
-	err := world.ChangeAll(w.Root("/tmp"), w, world.Hooks{}, changes()...)
+	err := world.ChangeAll(w.Root("/tmp"), w, nil, changes()...)
 	wantErr(t, err, syscall.EIO)
 	wantErr(t, err, syscall.EACCES)
 	if got := contents(f); got != "old one, new two, old log, old three" {

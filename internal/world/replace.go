@@ -20,7 +20,7 @@ import (
 // new file is in place, whole, and how long it stays there is unknown. A killed
 // process may leave a temporary file, for [RemoveLeftovers] to collect.
 func Replace(f Files, w World, name string, data []byte, mode fs.FileMode) error {
-	return ChangeAll(f, w, Hooks{}, Change{Name: name, Data: data, Mode: mode})
+	return ChangeAll(f, w, nil, Change{Name: name, Data: data, Mode: mode})
 }
 
 // Change is what is to become of a file: another one takes its place, durably, or
@@ -35,26 +35,21 @@ type Change struct {
 	Unsynced bool // what is added need not outlast a loss of power
 }
 
-// Hooks are called while files are changed; any may be nil. The error of one leaves
-// all files as they were.
-type Hooks struct {
-	Meanwhile func() error // while the new files are being synced
-	Check     func() error // last before the first change is to be seen
-}
-
 // ChangeAll changes several files, in their order, each file that takes another's
 // place as [Replace] has it. What has to be synced first is synced side by side, so
-// that two files take less than twice the time of one.
+// that two files take less than twice the time of one. check, unless it is nil, is
+// called last before the first change is to be seen; its error leaves all files as they
+// were.
 //
 // A process killed meanwhile may have changed the first files and not the others; a
 // loss of power before ChangeAll has returned may leave any of them changed and any
 // not, except that what is added and synced is there before a later file is put in
 // place. Where a change fails those before it are undone; if that fails, too, both
 // errors are returned.
-func ChangeAll(f Files, w World, h Hooks, all ...Change) error {
-	temps, err := writeAside(f, w, h.Meanwhile, all)
-	if err == nil && h.Check != nil {
-		err = h.Check()
+func ChangeAll(f Files, w World, check func() error, all ...Change) error {
+	temps, err := writeAside(f, w, all)
+	if err == nil && check != nil {
+		err = check()
 	}
 	changed := 0
 	for err == nil && changed < len(all) {
@@ -80,16 +75,16 @@ func ChangeAll(f Files, w World, h Hooks, all ...Change) error {
 			dirs = append(dirs, path.Dir(c.Name))
 		}
 	}
-	if err := syncAll(f, dirs, nil); err != nil {
+	if err := syncAll(f, dirs); err != nil {
 		return fmt.Errorf("wrote %s, but it may not outlast a loss of power: %w", names(all), err)
 	}
 	return nil
 }
 
 // writeAside writes the files that take another's place under temporary names, and
-// syncs them while meanwhile is called. It returns the names of those that are there,
-// also when it fails; "" for a file that is added to.
-func writeAside(f Files, w World, meanwhile func() error, all []Change) (temps []string, err error) {
+// syncs them. It returns the names of those that are there, also when it fails; "" for
+// a file that is added to.
+func writeAside(f Files, w World, all []Change) (temps []string, err error) {
 	var unsynced []string
 	for _, c := range all {
 		if c.Append {
@@ -102,7 +97,7 @@ func writeAside(f Files, w World, meanwhile func() error, all []Change) (temps [
 		}
 		temps, unsynced = append(temps, temp), append(unsynced, temp)
 	}
-	return temps, syncAll(f, unsynced, meanwhile)
+	return temps, syncAll(f, unsynced)
 }
 
 // do puts the file in place that was written aside, or adds to the one that is there.
@@ -132,19 +127,15 @@ func (c Change) undo(f Files, w World) error {
 	return Replace(f, w, c.Name, c.Old, c.Mode)
 }
 
-// syncAll syncs files side by side, since the file system then writes them out
-// together, and calls meanwhile while it does, unless that is nil.
-func syncAll(f Files, files []string, meanwhile func() error) error {
-	if len(files) == 1 && meanwhile == nil {
+// syncAll syncs files side by side: the file system then writes them out together.
+func syncAll(f Files, files []string) error {
+	if len(files) == 1 {
 		return f.Sync(files[0])
 	}
-	errs := make([]error, len(files)+1)
+	errs := make([]error, len(files))
 	var wg sync.WaitGroup
 	for i, name := range files {
 		wg.Go(func() { errs[i] = f.Sync(name) })
-	}
-	if meanwhile != nil {
-		errs[len(files)] = meanwhile()
 	}
 	wg.Wait()
 	return errors.Join(errs...)
