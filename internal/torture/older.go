@@ -243,7 +243,7 @@ func (b *beside) reported(ctx context.Context, p pool, c claim.Claim, contender 
 		return
 	}
 	conflict, ok := errors.AsType[*claim.ConflictError](err)
-	if !ok && passes(err) {
+	if !ok && (passes(err) || errors.Is(err, slot.ErrUnknownSlot)) { // it has erased all slots since
 		return
 	}
 	if !ok || conflict.Ours.Worktree != c.Worktree || !strings.Contains(err.Error(), c.Worktree) || !strings.Contains(err.Error(), conflict.Theirs.Worktree) {
