@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,12 +54,27 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 		l.resident: "github.com/ktrdr/kinfra/bench/resident",
 		l.starlark: "go.starlark.net/cmd/starlark", // pinned by go.mod, as a tool
 	} {
-		// As `make build` does: a static binary.
-		if _, err := goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-o", program, source); err != nil {
+		if err := install(ctx, program, source); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// install builds a program as `make build` does, a static binary, and copies it. A file
+// that the linker has just written lies in the page cache in small pieces, from which
+// the pages of each process are mapped one by one; one that was copied, or read anew
+// after a start of the machine, lies there in large ones.
+func install(ctx context.Context, program, source string) error {
+	linked := program + ".linked"
+	if _, err := goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-o", linked, source); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(linked)
+	if err == nil {
+		err = os.WriteFile(program, data, 0o700)
+	}
+	return errors.Join(err, os.Remove(linked))
 }
 
 // goCommand runs the go tool and gives what it prints, trimmed.
