@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -35,18 +34,21 @@ func newStream(file *os.File) *stream {
 }
 
 // Write prints whole characters.
-func (s *stream) Write(p []byte) (int, error) {
-	text := string(p)
+func (s *stream) Write(p []byte) (int, error) { return s.WriteString(string(p)) }
+
+// WriteString is Write of a string.
+func (s *stream) WriteString(text string) (int, error) {
+	shown := text
 	if s.terminal {
-		text = onTerminal(text)
+		shown = onTerminal(text)
 	}
-	if _, err := io.WriteString(s.file, text); err != nil {
+	if _, err := s.file.WriteString(shown); err != nil {
 		if s.failure == nil {
 			s.failure = err
 		}
 		return 0, err
 	}
-	return len(p), nil
+	return len(text), nil
 }
 
 // onTerminal is a text without what rewrites or hides a part of a terminal.

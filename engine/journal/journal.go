@@ -25,6 +25,7 @@ type Journal struct {
 	unlock func()
 
 	mu      sync.Mutex // guards all below
+	line    []byte     // that was written last; its memory is used again
 	written int        // events
 	failed  error      // the first failure: what comes after half a line can't be read
 
@@ -32,15 +33,21 @@ type Journal struct {
 	synced  int        // events, guarded by syncing
 }
 
+// keptLine is the most memory that is kept from one line to the next, in bytes.
+const keptLine = 64 << 10
+
 // Add writes an event. It outlasts the process from then on, but not yet a loss of
 // power.
 func (j *Journal) Add(e *event.Event) error {
-	line, err := event.AppendLine(nil, e)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	line, err := event.AppendLine(j.line[:0], e)
 	if err != nil {
 		return fmt.Errorf("recording an event: %w", err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	if cap(line) <= keptLine {
+		j.line = line
+	}
 	if j.failed == nil {
 		_, j.failed = j.file.Write(line)
 		j.written++

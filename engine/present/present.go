@@ -62,8 +62,8 @@ func (s Style) ended(e *event.Event) string {
 	switch {
 	case e.Replayed:
 		return fmt.Sprintf("  %s %s (before)\n", s.mark("done", event.Passed), e.Key)
-	case e.Status == event.Passed:
-		return fmt.Sprintf("  %s %s %s\n", s.Mark(e.Status), e.Key, s.Took(e.Took()))
+	case e.Status == event.Passed: // each step says it, so it takes no time to be put together
+		return "  " + s.Mark(e.Status) + " " + e.Key + " " + s.Took(e.Took()) + "\n"
 	case e.Status == event.Decided:
 		return fmt.Sprintf("  %s %s: known only when it runs\n", s.Mark(e.Status), e.Key)
 	case e.Status == event.Skipped:

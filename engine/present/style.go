@@ -1,7 +1,6 @@
 package present
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -15,11 +14,24 @@ import (
 type Style struct{ Color bool }
 
 // Mark is the word for how a step or check ended, padded to the width of all marks.
-func (s Style) Mark(status event.Status) string {
-	marks := map[event.Status]string{
-		event.Passed: "ok", event.Failed: "FAIL", event.Skipped: "skip", event.Undone: "undid", event.Running: "open", event.Decided: "later",
+func (s Style) Mark(status event.Status) string { return s.mark(word(status), status) }
+
+func word(status event.Status) string {
+	switch status {
+	case event.Passed:
+		return "ok"
+	case event.Failed:
+		return "FAIL"
+	case event.Skipped:
+		return "skip"
+	case event.Undone:
+		return "undid"
+	case event.Running:
+		return "open"
+	case event.Decided:
+		return "later"
 	}
-	return s.mark(marks[status], status)
+	return ""
 }
 
 // Status is a text in the colour of a status.
@@ -27,7 +39,7 @@ func (s Style) Status(status event.Status, text string) string { return s.paint(
 
 // Took is how long something took, in brackets.
 func (s Style) Took(d time.Duration) string {
-	return s.paint(text.Faint, fmt.Sprintf("(%s)", Short(d)))
+	return s.paint(text.Faint, "("+Short(d).String()+")")
 }
 
 // mark is a word in the colour of a status, padded.
