@@ -26,6 +26,10 @@ type state struct {
 	forks  int    // how often it called parallel
 	depth  int    // how many calls of parallel it is in
 
+	// event is that of the step or check that begins or ends. Its memory is used again
+	// for the next one: nobody keeps events.
+	event event.Event
+
 	// plan is what a thread sees of the world that only collects the undo functions
 	// of recorded steps; nil for one that runs.
 	plan world.World

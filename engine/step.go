@@ -223,8 +223,8 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 
 // began puts on record that a node begins.
 func (s *state) began(n *node) error {
-	err := s.run.emit(&event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch})
-	if err != nil {
+	s.event = event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch}
+	if err := s.run.emit(&s.event); err != nil {
 		return fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
 	}
 	return nil
@@ -239,9 +239,10 @@ func (s *state) inside(n *node, f func() error) (time.Duration, error) {
 	return s.run.config.World.Now().Sub(start), err
 }
 
-// ending is the event of how a node ended.
+// ending is the event of how a node ended; it is good until the next one begins.
 func (s *state) ending(n *node, took time.Duration, err error) *event.Event {
-	end := &event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: took.Seconds()}
+	s.event = event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: took.Seconds()}
+	end := &s.event
 	switch {
 	case err == nil:
 		n.status = event.Passed
