@@ -2,7 +2,9 @@ package claim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/slot"
@@ -68,6 +70,9 @@ func (p *Pool) Holder(ctx context.Context, id int, path string, force bool) (Cla
 
 // Agrees tells, without a lock, whether the registry has what kinfra knows of its claims.
 func (p *Pool) Agrees(ctx context.Context) (bool, error) {
+	if _, err := p.files.Lstat(File); errors.Is(err, fs.ErrNotExist) {
+		return true, nil // it knows of none
+	}
 	v, err := p.load(ctx)
 	if err != nil {
 		return false, err

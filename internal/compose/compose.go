@@ -16,6 +16,8 @@ package compose
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ktrdr/kinfra/internal/interpolate"
 )
 
 var (
@@ -53,6 +55,7 @@ func errorAt(line int, format string, args ...any) error {
 type File struct {
 	root       *node   // a mapping
 	references []*node // the texts that have variables, in the file's order
+	fallible   []*node // those of them that some environments leave unresolved
 }
 
 // Parse reads a Compose file. It checks what doesn't depend on an environment:
@@ -81,7 +84,13 @@ func Parse(data []byte) (*File, error) {
 			return nil, errorAt(s.line, "service %s must be a mapping, not %s", s.key, s.value.kind)
 		}
 	}
-	return &File{root, root.references()}, nil
+	f := &File{root: root, references: root.references()}
+	for _, n := range f.references {
+		if interpolate.CanFail(n.value) {
+			f.fallible = append(f.fallible, n)
+		}
+	}
+	return f, nil
 }
 
 func isServiceName(name string) bool {

@@ -110,7 +110,7 @@ func TestLimits(t *testing.T) {
 		{"nested defaults", web + "    hostname: " + strings.Repeat("${A:-", 50_000) + strings.Repeat("}", 50_000) + "\n"},
 		{"ranges", web + "    ports: [" + strings.Repeat("1-65535,", 2) + "'1-65534','1-65533']\n"},
 		{"ranges that say the same", web + "    ports: ['1-65535', '01-65535', '001-65535']\n"},
-		{"inserted text", web + "    hostname: " + strings.Repeat("$BIG ", 200) + "\n"},
+		{"inserted text", web + "    hostname: " + strings.Repeat("${BIG:?} ", 200) + "\n"},
 		{"chain of extends", web + chain(2000)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

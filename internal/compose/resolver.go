@@ -16,18 +16,17 @@ const (
 
 // resolver resolves a file under an environment, once.
 type resolver struct {
-	root       *node
-	references []*node // the file's, see File
-	env        map[string]string
-	fields     map[string]field    // of the services section, by name
-	resolved   map[string]*service // the services so far
-	chain      []string            // services under way, each of which extends the next
-	inserted   int                 // bytes of variables' values so far
-	ports      int                 // entries and ports so far
+	file     *File
+	env      map[string]string
+	fields   map[string]field    // of the services section, by name
+	resolved map[string]*service // the services so far
+	chain    []string            // services under way, each of which extends the next
+	inserted int                 // bytes of variables' values so far
+	ports    int                 // entries and ports so far
 }
 
 func newResolver(f *File, env map[string]string) *resolver {
-	r := &resolver{root: f.root, references: f.references, env: env, fields: map[string]field{}, resolved: map[string]*service{}}
+	r := &resolver{file: f, env: env, fields: map[string]field{}, resolved: map[string]*service{}}
 	for _, f := range f.root.get("services").fields {
 		r.fields[f.key] = f
 	}

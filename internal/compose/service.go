@@ -20,13 +20,13 @@ type service struct {
 // does: for any value of the file that can't be interpolated, used or not, and
 // for services of inactive profiles, too.
 func (r *resolver) allServices() ([]*service, error) {
-	for _, n := range r.references {
+	for _, n := range r.file.fallible {
 		if _, _, err := r.text(n); err != nil {
 			return nil, err
 		}
 	}
 	var services []*service
-	for _, f := range r.root.get("services").fields {
+	for _, f := range r.file.root.get("services").fields {
 		s, err := r.service(f)
 		if err != nil {
 			return nil, err

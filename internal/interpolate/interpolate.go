@@ -77,6 +77,26 @@ func Substitute(text string, lookup Lookup) (string, error) {
 	}
 }
 
+// CanFail tells whether there may be variables under which Substitute fails: whether a
+// reference requires a value, or isn't well-formed.
+func CanFail(text string) bool {
+	for {
+		_, after, found := strings.Cut(text, "$")
+		if !found {
+			return false
+		}
+		text = strings.TrimPrefix(after, "$")
+		if !strings.HasPrefix(after, "{") {
+			continue
+		}
+		r, rest, ok := parse(after)
+		if !ok || r.operator == '?' || CanFail(r.word) {
+			return true
+		}
+		text = rest
+	}
+}
+
 // reference is what stands between braces.
 type reference struct {
 	name     string

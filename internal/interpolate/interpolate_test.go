@@ -61,6 +61,18 @@ func TestSubstituteRefuses(t *testing.T) {
 	}
 }
 
+func TestCanFail(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "plain": false, "$A": false, "$$": false, "$${": false, "$": false, "a ? b": false, "$A?": false,
+		"${A}": false, "${A:-x}${B-y}${C+z}": false, "${A:-${B:-?}}": false,
+		"${A:?x}": true, "${A?}": true, "${A:-${B?x}}": true, "${A:+${B?x}}": true, "x${A}${B?y}": true, "${": true, "${A:-${}}": true, "$$${": true,
+	} {
+		if got := interpolate.CanFail(text); got != want {
+			t.Errorf("CanFail(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
 func templateError(text string) error {
 	_, err := template.Substitute(text, lookup)
 	return err
@@ -80,6 +92,19 @@ func FuzzSubstitute(f *testing.F) {
 		got, err := interpolate.Substitute(s, lookup)
 		if (err == nil) != (wantErr == nil) || err == nil && got != want {
 			t.Errorf("Substitute(%q) = %q, %v, want %q, %v", s, got, err, want, wantErr)
+		}
+		if interpolate.CanFail(s) {
+			return
+		}
+		for _, lookup := range []interpolate.Lookup{
+			lookup,
+			func(string) (string, bool) { return "", false },
+			func(string) (string, bool) { return "", true },
+			func(string) (string, bool) { return "set", true },
+		} {
+			if _, err := interpolate.Substitute(s, lookup); err != nil {
+				t.Errorf("Substitute(%q) can't fail, and does: %v", s, err)
+			}
 		}
 	})
 }
