@@ -79,13 +79,11 @@ func appends(dir string, n, before int) (took time.Duration, err error) {
 // appends to a file on the same disk.
 func stepsDurable(ctx context.Context, l *lab, runs int) (figure, error) {
 	// What is printed goes elsewhere: a file system may have to write that first.
-	out, err := l.inMemory()
+	quiet, out, err := l.printingInMemory()
 	if err != nil {
 		return figure{}, err
 	}
 	defer os.RemoveAll(out)
-	quiet := *l
-	quiet.out = out
 	root := filepath.Join(l.dir, "steps")
 	var steps, floor []time.Duration
 	for range runs + 1 {
@@ -115,17 +113,26 @@ func (l *lab) inMemory() (string, error) {
 	return dir, err
 }
 
+// printingInMemory is the lab with the output of its programs in a new directory there.
+func (l *lab) printingInMemory() (quiet *lab, dir string, err error) {
+	dir, err = l.inMemory()
+	other := *l
+	other.out = dir
+	return &other, dir, err
+}
+
 // stepOverhead is what a step takes beyond the call of its function and beyond what it
 // adds to the record: two lines, of which the second is made durable.
 func stepOverhead(ctx context.Context, l *lab, runs int) (figure, error) {
-	root, err := l.inMemory()
+	quiet, dir, err := l.printingInMemory()
 	if err != nil {
 		return figure{}, err
 	}
-	defer os.RemoveAll(root)
+	defer os.RemoveAll(dir)
+	root := filepath.Join(dir, "root")
 	var costs, added []time.Duration
 	for range runs {
-		_, times, err := l.steps(ctx, root)
+		_, times, err := quiet.steps(ctx, root)
 		if err != nil {
 			return figure{}, err
 		}

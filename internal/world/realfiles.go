@@ -127,12 +127,13 @@ func readRegular(file *os.File, limit int64) ([]byte, error) {
 	// size is a hint and the limit is counted.
 	data := make([]byte, 0, info.Size()+1)
 	for {
-		n, err := file.Read(data[len(data):min(int64(cap(data)), limit+1)])
+		room := data[len(data):min(int64(cap(data)), limit+1)]
+		n, err := file.Read(room)
 		data = data[:len(data)+n]
 		switch {
 		case int64(len(data)) > limit:
 			return nil, ErrTooLarge
-		case err == io.EOF:
+		case err == io.EOF, err == nil && int64(len(data)) == info.Size() && n < len(room): // there was room for more
 			return data, nil
 		case err != nil:
 			return nil, err
