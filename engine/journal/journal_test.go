@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
@@ -76,7 +78,29 @@ func TestFindOfSeveral(t *testing.T) {
 	}
 }
 
-// Each file of a record is for its owner's eyes only.
+// Runs of the same second are listed in the order in which they began, too.
+func TestListIsByTime(t *testing.T) {
+	w := world.NewFake()
+	var s *journal.Store
+	var want []string
+	for i := range 5 {
+		e := began()
+		e.Time = w.Now().Add(time.Duration(i) * time.Millisecond)
+		var id string
+		s, id = newRun(t, w, e)
+		want = append(want, id)
+	}
+	all, _, err := s.List()
+	must(t, err)
+	var got []string
+	for _, r := range all {
+		got = append(got, r.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed are %q, want %q", got, want)
+	}
+}
+
 // A record that is resumed while old ones are looked through is not removed.
 func TestPruneSparesTheResumed(t *testing.T) {
 	w := world.NewFake()
@@ -103,6 +127,7 @@ func TestPruneSparesTheResumed(t *testing.T) {
 	}
 }
 
+// Each file of a record is for its owner's eyes only.
 func TestModes(t *testing.T) {
 	w := world.NewFake()
 	_, id := newRun(t, w, began())

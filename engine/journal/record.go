@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/ktrdr/kinfra/engine/event"
@@ -57,6 +58,8 @@ func (s *Store) List() ([]*Record, []error, error) {
 			all = append(all, r)
 		}
 	}
+	// Names have the second only.
+	slices.SortStableFunc(all, func(a, b *Record) int { return a.Events[0].Time.Compare(b.Events[0].Time) })
 	return all, damaged, nil
 }
 
