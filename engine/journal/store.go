@@ -159,13 +159,16 @@ func (s *Store) prune() error {
 // remove removes a record, unless a process has begun to resume it.
 func (s *Store) remove(id string) error {
 	unlock, err := s.tryLock(id)
-	if errors.Is(err, world.ErrHeld) {
+	switch {
+	case errors.Is(err, world.ErrHeld):
 		return nil
-	}
-	if err == nil {
+	case errors.Is(err, fs.ErrNotExist): // it has no journal that could be resumed
+	case err != nil:
+		return err
+	default:
 		defer unlock()
 	}
-	return s.files.RemoveAll(id) // also one that has no journal to be locked
+	return s.files.RemoveAll(id)
 }
 
 // ids is the names of all records, oldest first.

@@ -30,11 +30,11 @@
 // may be gone, or another's.
 //
 // What is left of lines that were not durable is a part of one, at the end of the log,
-// or a hole of zero bytes with what came after it. It is left out, and the next
-// transaction writes the log anew. A log that lost more of its end, by whatever hand,
-// thus reads as it was when it was shorter, also where what it lost had been durable.
-// All else that isn't as it was written is found by the lines' checksums, and refused
-// as damage.
+// or a hole of zero bytes with what came after it, if none of that was durable. It is
+// left out, and the next transaction writes the log anew. A log that lost more of its
+// end, by whatever hand, thus reads as it was when it was shorter, also where what it
+// lost had been durable. All else that isn't as it was written is found by the lines'
+// checksums, and refused as damage.
 //
 // # Beside the older tools
 //
@@ -54,11 +54,10 @@
 // What can't be prevented: a tool that takes no lock may overwrite what kinfra
 // writes, until the next transaction puts it back; until then the older tools see
 // the slot as free and may give it to somebody else, which is a conflict. Kinfra
-// compares the registry with what it loaded right before it adds to the log and
-// replaces it, but what another tool writes in the fraction of a millisecond after
-// that is lost. So two tools can
-// give one slot to two worktrees, and that is found, not prevented; two kinfra
-// processes can't.
+// compares the registry with what it loaded right before it adds to the log, and again
+// right before it replaces it, but what another tool writes in the microseconds after
+// that is lost. So two tools can give one slot to two worktrees, and that is found, not
+// prevented; two kinfra processes can't.
 //
 // # Rights
 //

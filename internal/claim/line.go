@@ -103,8 +103,25 @@ func appendReleased(dst []byte, r released) []byte {
 	return append(appendText(dst, keyClaimedAt, r.ClaimedAt), '}')
 }
 
+// lasts tells whether what a line says was made durable before it was acknowledged.
+func lasts(text string) bool {
+	line := gjson.Parse(text)
+	if line.Get(keyReleased).Exists() || line.Get(keyVolumes).Exists() {
+		return true
+	}
+	lasting := false
+	line.Get(keyClaims).ForEach(func(_, claim gjson.Result) bool {
+		lasting = claim.Type == gjson.Null || claim.Get(keyLease).Exists()
+		return !lasting
+	})
+	return lasting
+}
+
 // readLine adds what a line's object says. It refuses what json doesn't write.
 func (f *facts) readLine(text string, first bool) error {
+	if registry.TooDeep(text, logDepth) >= 0 {
+		return fmt.Errorf("nested deeper than %d levels", logDepth)
+	}
 	if !gjson.Valid(text) {
 		return errors.New("not JSON")
 	}

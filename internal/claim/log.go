@@ -28,16 +28,21 @@ const (
 	// sumDigits is how many digits of a line's SHA-256, hexadecimal, stand before it.
 	sumDigits = 16
 
-	// hole is in what a loss of power leaves of an append of which a part was written,
-	// but not what is before it. No line has it, nor one in which a bit has changed.
-	hole = "\x00\x00"
+	logDepth = 8 // levels of nesting of a line; it has 4
 )
 
 // readLedger reads the log; where there is none, nothing is known.
 func (p *Pool) readLedger() (*ledger, error) {
-	data, err := p.files.ReadFile(File, logMax)
+	info, err := p.files.Lstat(File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newLedger(), nil
+	}
+	var data []byte
+	switch {
+	case err == nil && !info.Mode.IsRegular():
+		err = world.ErrNotRegular
+	case err == nil:
+		data, err = p.files.ReadFile(File, logMax)
 	}
 	var l *ledger
 	if err == nil {
@@ -64,7 +69,7 @@ func parseLog(data []byte) (*ledger, error) {
 		if !ok && !whole { // the end of the line may be what is damaged
 			text, ok = checkSum(line[:len(line)-1])
 		}
-		if !ok && n > 1 && (!whole || strings.Contains(line, hole)) {
+		if !ok && n > 1 && (!whole || isHole(line) && !outlasts(rest)) {
 			l.torn = true
 			return l, nil
 		}
@@ -84,6 +89,32 @@ func parseLog(data []byte) (*ledger, error) {
 	}
 	l.torn = !whole
 	return l, nil
+}
+
+// isHole tells whether a line has what a loss of power leaves where something was added
+// and written, but not what is before it: zeros from the end of what was durable, where a
+// line begins, or from that of a block on. No other line has that, nor one in which a bit
+// has changed.
+func isHole(line string) bool {
+	return strings.HasPrefix(line, "\x00") || strings.Contains(line, "\x00\x00")
+}
+
+// outlasts tells whether among lines that follow a hole there is one that was durable
+// together with all before it, so that the hole is no loss of power. The last one was
+// not, where the power failed before it was acknowledged.
+func outlasts(lines string) bool {
+	durable := false
+	for line := range strings.Lines(lines) {
+		text, ok := checkSum(strings.TrimSuffix(line, "\n"))
+		if !ok {
+			continue
+		}
+		if durable {
+			return true
+		}
+		durable = lasts(text)
+	}
+	return false
 }
 
 // checkSum takes the checksum off a line, and tells whether it is right.

@@ -111,6 +111,11 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		}
 		return string(logLine([]byte(strings.Replace(text, old, new, 1)))) + rest
 	}
+	hollow := func(line int) string {
+		lines := strings.SplitAfter(good, "\n")
+		lines[line-1] = lines[line-1][:30] + "\x00\x00" + lines[line-1][32:]
+		return strings.Join(lines, "")
+	}
 	for _, bad := range []string{
 		"", "\n", "null", first[:len(first)-1], strings.Repeat("\x00", 100), rest,
 		strings.Replace(good, "tree", "free", 1), good + "x\n", good + first + "\n",
@@ -120,6 +125,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		with(`"worktree":"/home/user/trees/a"`, `"worktree":7`), with(`"1":{`, `"0":{`), with(`"1":{`, `"01":{`), with(`"1":{`, `"99999999":{`),
 		with(`,"volumes"`, `,"released":[{"slot":0}],"volumes"`), with(`,"volumes"`, `,"released":[{}],"volumes"`),
 		with(`,"volumes"`, `,"released":{},"volumes"`), with(`,"volumes"`, `,"released":[{"slot":1,"by":""}],"volumes"`),
+		string(logLine([]byte(strings.Repeat("[", logDepth+1)))), hollow(2), hollow(3),
 		with(`}},`, `,"lease":{}}},`), with(`}},`, `,"lease":{"ttl":"-1s"}}},`), with(`}},`, `,"lease":{"ttl":"x"}}},`),
 		with(`}},`, `,"lease":{"ttl":"1s","deadline":"-1s"}}},`), with(`}},`, `,"lease":{"ttl":"1s","until":"1s"}}},`), with(`}},`, `,"lease":null}},`),
 	} {
@@ -148,7 +154,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 // transaction writes the log anew.
 func TestTornLog(t *testing.T) {
 	for _, torn := range []string{
-		"x", "0123456789abcdef {", "\x00\x00\x00", "\x00\x00\x00}\n", "0123\x00\x00\x00\x00\"}\n" + string(logLine([]byte("{}"))),
+		"x", "0123456789abcdef {", "\x00123456789abcdef {}\n", "\x00\x00\x00", "\x00\x00\x00}\n", "0123\x00\x00\x00\x00\"}\n" + string(logLine([]byte("{}"))),
 	} {
 		w, p := machine(t, "small", "small", "small")
 		log := aLog(t, w, p)
@@ -174,6 +180,17 @@ func TestTornLog(t *testing.T) {
 	if c := list(t, p)[0].Claim; c.Lease.TTL != time.Hour {
 		t.Errorf("its lease is %+v", c.Lease)
 	}
+}
+
+// A link in the log's place is not followed.
+func TestLinkForALog(t *testing.T) {
+	w, p := machine(t, "small")
+	claim(t, p, "a")
+	must(t, w.Host().Rename(logPath, logPath+".kept"))
+	must(t, w.Host().Symlink("claims.log.kept", logPath))
+	_, err := p.List(t.Context())
+	wantErr(t, err, ErrDamaged)
+	wantErr(t, err, world.ErrNotRegular)
 }
 
 // The log doesn't grow without end, and writing it anew loses nothing.

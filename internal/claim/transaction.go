@@ -54,8 +54,9 @@ func (v *view) publish(t *registry.Transaction) error {
 		return t.Publish()
 	}
 	change := v.ledger.change()
-	if !change.Append {
-		// A process killed while it wrote the log anew is followed by one that does so, too.
+	if !change.Unsynced {
+		// A process may have been killed while it wrote the log anew, or took a line back.
+		// A claim of a few milliseconds leaves it to the release to clear that away.
 		if err := world.RemoveLeftovers(v.pool.files, path.Dir(File)); err != nil {
 			return err
 		}

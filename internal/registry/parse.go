@@ -62,7 +62,7 @@ func checkSyntax(text string) *flaw {
 	if strings.TrimLeft(text, " \t\r\n") == "" {
 		return &flaw{offset: -1, text: "the file is empty, as a write that was cut short leaves it"}
 	}
-	if offset := tooDeep(text); offset >= 0 {
+	if offset := TooDeep(text, maxDepth); offset >= 0 {
 		return &flaw{offset: offset, text: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
 	}
 	if offset := notUTF8(text); offset >= 0 {
@@ -82,13 +82,14 @@ func checkSyntax(text string) *flaw {
 	return f
 }
 
-// tooDeep is the offset at which text is nested too deeply, or -1.
-func tooDeep(text string) int {
+// TooDeep is the offset at which JSON is nested deeper than so many levels, or -1.
+// What reads it is recursive, so that comes first.
+func TooDeep(text string, levels int) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '{', '[':
-			if depth++; depth > maxDepth {
+			if depth++; depth > levels {
 				return i
 			}
 		case '}', ']':

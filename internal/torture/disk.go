@@ -68,7 +68,8 @@ const (
 	nothing
 	half
 	zeros
-	hole // zeros, and then what was written
+	hole    // zeros, and then what was written
+	pinhole // one zero, and then what was written
 	kindsOfRemains
 )
 
@@ -83,6 +84,8 @@ func (r remains) after(data []byte) []byte {
 		return make([]byte, len(data))
 	case hole:
 		return append(make([]byte, len(data)/2), data[len(data)/2:]...)
+	case pinhole:
+		return append(make([]byte, min(1, len(data))), data[min(1, len(data)):]...)
 	}
 	return data
 }

@@ -38,8 +38,9 @@ type Change struct {
 // ChangeAll changes several files, in their order, each file that takes another's
 // place as [Replace] has it. What has to be synced first is synced side by side, so
 // that two files take less than twice the time of one. check, unless it is nil, is
-// called last before the first change is to be seen; its error leaves all files as they
-// were.
+// called last before the first change is to be seen, and once more before a file takes
+// another's place when something was added to one before, which may have taken long; its
+// error leaves all files as they were.
 //
 // A process killed meanwhile may have changed the first files and not the others; a
 // loss of power before ChangeAll has returned may leave any of them changed and any
@@ -51,11 +52,20 @@ func ChangeAll(f Files, w World, check func() error, all ...Change) error {
 	if err == nil && check != nil {
 		err = check()
 	}
-	changed := 0
+	changed, added := 0, false
 	for err == nil && changed < len(all) {
+		c := all[changed]
+		if added && !c.Append && check != nil {
+			err = check()
+			added = false
+		}
 		var did bool
-		if did, err = all[changed].do(f, temps[changed]); did {
+		if err == nil {
+			did, err = c.do(f, temps[changed])
+		}
+		if did {
 			changed++
+			added = c.Append
 		}
 	}
 	if err != nil {
