@@ -70,11 +70,20 @@ func install(ctx context.Context, program, source string) error {
 	if _, err := goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-o", linked, source); err != nil {
 		return err
 	}
-	data, err := os.ReadFile(linked)
-	if err == nil {
-		err = os.WriteFile(program, data, 0o700)
+	return errors.Join(copyProgram(linked, program), os.Remove(linked))
+}
+
+func copyProgram(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, os.Remove(linked))
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	return errors.Join(err, file.Sync(), file.Close()) // nothing is left to be written while others run
 }
 
 // goCommand runs the go tool and gives what it prints, trimmed.

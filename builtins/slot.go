@@ -30,6 +30,7 @@ func (d *domain) slotModule() table.Module {
 				Params: []table.Param{
 					{Name: "specs", Type: table.ListOf("a list of specs", table.Of[*specValue]("a spec")), Help: "the slots as they should be: pool.specs()"},
 					{Name: "refresh", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "bring slots that differ into line"},
+					{Name: "first", Type: table.Function(0), Named: true, Optional: true, Help: "called before anything is written, unless all slots are as they should be; what it fails with keeps all from being written"},
 				},
 				Result: "a list of " + result + " in the order of the specs; `action` is created, skipped, repaired, refreshed or drifted, `drift` a list of `struct(field, have, want)`",
 				Errors: "A registry that can't be read, a slot that can't be repaired, what another pool has (4), a disk that is full: then no slot is half there.",
@@ -83,6 +84,12 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 			return nil, err
 		}
 		options := slot.Options{Refresh: c.Bool("refresh"), Report: report}
+		if first := c.Callable("first"); first != nil {
+			options.First = func() error {
+				_, err := starlark.Call(c.Thread, first, nil, nil)
+				return err
+			}
+		}
 		if d.options.RootFlag == "" {
 			d.keepApart(c, p, &options)
 		}

@@ -14,6 +14,10 @@ type Options struct {
 	Refresh bool         // bring slots that differ into line, unless somebody holds them
 	Report  func(Result) // called for each slot, in the order of the specs, once all are done; may be nil
 
+	// First is called where a slot isn't as it should be, before all else. Its error stops
+	// all. It may be nil.
+	First func() error
+
 	// Check is called where something is to be written, before anything is, with what
 	// will be. Its error stops all. It is called once more under the registry's lock. It
 	// may be nil.
@@ -67,6 +71,11 @@ func Ensure(ctx context.Context, w world.World, store *registry.Store, specs []S
 		return nil, err
 	}
 	results, work := decide(slots, store.Root(), opts.Refresh)
+	if opts.First != nil && slices.ContainsFunc(results, func(r Result) bool { return r.Action != Skipped }) {
+		if err := opts.First(); err != nil {
+			return nil, err
+		}
+	}
 	if len(work) > 0 {
 		if err := opts.check(ctx, reg, work); err != nil {
 			return nil, err
