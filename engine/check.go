@@ -40,18 +40,16 @@ func runCheck(c *table.Call) (starlark.Value, error) {
 	if s.collecting() {
 		return handle, s.recall(c, n)
 	}
-	if err := s.began(n); err != nil {
+	start, err := s.began(n)
+	if err != nil {
 		return nil, err
 	}
 	if needs := failedOf(c.List("needs")); len(needs) > 0 {
 		n.status = event.Skipped
 		return handle, s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: n.status, Needs: needs})
 	}
-	took, err := s.inside(n, func() error {
-		_, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
-		return err
-	})
-	recordErr := s.run.emit(s.ending(n, took, err))
+	_, err = s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
+	recordErr := s.run.emit(s.ending(n, start, err))
 	if err != nil && (s.ctx.Err() != nil || !catchable(s.ctx, err) && n.status != event.Decided) {
 		return nil, err
 	}

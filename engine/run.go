@@ -222,7 +222,10 @@ func (r *Run) emit(e *event.Event) error {
 
 func (r *Run) emitLocked(e *event.Event) error {
 	r.events++
-	e.Seq, e.Time = r.events, r.config.World.Now()
+	e.Seq = r.events
+	if e.Time.IsZero() {
+		e.Time = r.config.World.Now()
+	}
 	r.report.Add(e)
 	var err error
 	switch {

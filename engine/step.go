@@ -71,15 +71,12 @@ func runStep(c *table.Call) (starlark.Value, error) {
 
 // execute runs a step and puts it on record.
 func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
-	if err := s.began(n); err != nil {
+	start, err := s.began(n)
+	if err != nil {
 		return nil, err
 	}
-	var result starlark.Value
-	took, err := s.inside(n, func() (err error) {
-		result, err = tries(c, s, n)
-		return err
-	})
-	end := s.ending(n, took, err)
+	result, err := s.inside(n, func() (starlark.Value, error) { return tries(c, s, n) })
+	end := s.ending(n, start, err)
 	call := c.Callable("undo")
 	if n.status == event.Passed {
 		end.Undoable = call != nil
@@ -114,22 +111,22 @@ func (r *Run) resultOf(v starlark.Value) json.RawMessage {
 
 // tries runs a step's function until it succeeds or the retries are used up.
 func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
-	pause, forks := c.Duration("backoff"), s.forks
-	for left := c.Int("retries"); ; left-- {
-		v, err := timed(c.Thread, c.Duration("timeout"), fmt.Sprintf("the step %q", n.name), func() (starlark.Value, error) {
-			return starlark.Call(c.Thread, c.Callable("run"), nil, nil)
-		})
+	forks := s.forks
+	what := func() string { return fmt.Sprintf("the step %q", n.name) }
+	try := func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) }
+	for tried := 0; ; tried++ {
+		v, err := timed(c.Thread, c.Duration("timeout"), what, try)
 		if err == nil {
 			return recorded(v, s.run.config.Limits.Result)
 		}
-		if left <= 0 || !catchable(s.ctx, err) {
+		if tried >= c.Int("retries") || !catchable(s.ctx, err) {
 			return nil, err
 		}
+		pause := c.Duration("backoff") << tried
 		s.run.emit(&event.Event{Type: event.Retried, Key: n.key, Pause: pause.Seconds(), Problems: diag.Of(err, s.run.Source)})
 		if e := s.world().Sleep(s.ctx, pause); e != nil {
 			return nil, err
 		}
-		pause *= 2
 		s.forks = forks // so that branches have the names that they had
 		s.run.forgetNames(n.key)
 	}
@@ -162,15 +159,15 @@ func (r *Run) forgetNames(key string) {
 	maps.DeleteFunc(r.keys, func(inside string, _ bool) bool { return strings.HasPrefix(inside, key+"/") })
 }
 
-// timed calls f with a limit of time, after which the thread is cancelled. Zero is
-// no limit.
-func timed(t *starlark.Thread, limit time.Duration, what string, f func() (starlark.Value, error)) (starlark.Value, error) {
+// timed calls f with a limit of time, after which the thread is cancelled; what says
+// which call that was. Zero is no limit.
+func timed(t *starlark.Thread, limit time.Duration, what func() string, f func() (starlark.Value, error)) (starlark.Value, error) {
 	if limit <= 0 {
 		return f()
 	}
 	s := stateOf(t)
 	outer := s.ctx
-	ctx, cancel := context.WithTimeoutCause(outer, limit, &timeoutError{what, limit})
+	ctx, cancel := context.WithTimeoutCause(outer, limit, &timeoutError{what(), limit})
 	defer cancel()
 	s.ctx = ctx
 	unwatch := watch(ctx, t)
@@ -221,27 +218,29 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 	return n, nil
 }
 
-// began puts on record that a node begins.
-func (s *state) began(n *node) error {
+// began puts on record that a node begins, and says when that was.
+func (s *state) began(n *node) (time.Time, error) {
 	s.event = event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch}
 	if err := s.run.emit(&s.event); err != nil {
-		return fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
+		return time.Time{}, fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
 	}
-	return nil
+	return s.event.Time, nil
 }
 
-// inside calls f with a node as the innermost one, and takes its time.
-func (s *state) inside(n *node, f func() error) (time.Duration, error) {
-	outer, start := s.node, s.run.config.World.Now()
+// inside calls f with a node as the innermost one.
+func (s *state) inside(n *node, f func() (starlark.Value, error)) (starlark.Value, error) {
+	outer := s.node
 	s.node = n
-	err := f()
+	v, err := f()
 	s.node = outer
-	return s.run.config.World.Now().Sub(start), err
+	return v, err
 }
 
-// ending is the event of how a node ended; it is good until the next one begins.
-func (s *state) ending(n *node, took time.Duration, err error) *event.Event {
-	s.event = event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: took.Seconds()}
+// ending is the event of how a node ended that began at start; it is good until the next
+// one begins.
+func (s *state) ending(n *node, start time.Time, err error) *event.Event {
+	now := s.run.config.World.Now()
+	s.event = event.Event{Time: now, Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: now.Sub(start).Seconds()}
 	end := &s.event
 	switch {
 	case err == nil:

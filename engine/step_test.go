@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -317,7 +318,7 @@ func benchmarkSteps(b *testing.B, m *machine) {
 	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
 		for b.Loop() {
 			m.stderr.Reset()
-			name := starlark.String("step " + time.Duration(len(r.keys)).String())
+			name := starlark.String("step " + strconv.Itoa(len(r.keys)))
 			if _, err := starlark.Call(t, r.names["step"], starlark.Tuple{name, run}, nil); err != nil {
 				return err
 			}

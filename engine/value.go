@@ -234,18 +234,7 @@ func appendJSON(b []byte, v starlark.Value, depth int) ([]byte, error) {
 			return key, items[i][1], nil
 		})
 	case starlark.Iterable:
-		b = append(b, '[')
-		n := 0
-		for e := range starlark.Elements(v) {
-			if n++; n > 1 {
-				b = append(b, ',')
-			}
-			var err error
-			if b, err = appendJSON(b, e, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return append(b, ']'), nil
+		return appendArray(b, v, depth)
 	case starlark.HasAttrs:
 		names := v.AttrNames()
 		return appendObject(b, len(names), depth, func(i int) (string, starlark.Value, error) {
@@ -254,6 +243,21 @@ func appendJSON(b []byte, v starlark.Value, depth int) ([]byte, error) {
 		})
 	}
 	return nil, fmt.Errorf("%s has no JSON form", table.Describe(v))
+}
+
+func appendArray(b []byte, all starlark.Iterable, depth int) ([]byte, error) {
+	b = append(b, '[')
+	n := 0
+	for e := range starlark.Elements(all) {
+		if n++; n > 1 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = appendJSON(b, e, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
 }
 
 func appendObject(b []byte, n, depth int, field func(int) (string, starlark.Value, error)) ([]byte, error) {

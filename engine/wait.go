@@ -41,7 +41,7 @@ func runWait(c *table.Call) (starlark.Value, error) {
 		if left <= 0 { // once more, at the end
 			limit = every
 		}
-		v, err := timed(c.Thread, limit, "the condition of wait_until", func() (starlark.Value, error) {
+		v, err := timed(c.Thread, limit, whatWaits, func() (starlark.Value, error) {
 			return starlark.Call(c.Thread, c.Callable("condition"), nil, nil)
 		})
 		switch {
@@ -60,6 +60,8 @@ func runWait(c *table.Call) (starlark.Value, error) {
 		}
 	}
 }
+
+func whatWaits() string { return "the condition of wait_until" }
 
 // waitError says that a condition did not come true.
 type waitError struct {

@@ -67,7 +67,7 @@ const narrow = 40
 func (l *Live) row(n *running, depth, width int) string {
 	before := []span{{text: strings.Repeat(" ", min(2+2*depth, width/4))}}
 	if width >= narrow {
-		before = append(before, span{"run", colorOf(event.Running)}, span{text: strings.Repeat(" ", markWidth-len("run")+1)})
+		before = append(before, span{"run", colorOf(event.Running)}, span{text: padding[len("run"):] + " "})
 	}
 	after := []span{{" (" + clock(l.now.Sub(n.began)) + ")", text.Faint}}
 	if n.try > 1 {

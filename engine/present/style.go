@@ -1,7 +1,6 @@
 package present
 
 import (
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -44,11 +43,11 @@ func (s Style) Took(d time.Duration) string {
 
 // mark is a word in the colour of a status, padded.
 func (s Style) mark(word string, status event.Status) string {
-	return s.Status(status, word) + strings.Repeat(" ", max(0, markWidth-len(word)))
+	return s.Status(status, word) + padding[min(len(word), len(padding)):]
 }
 
-// markWidth is the width of the longest mark.
-const markWidth = 5
+// padding is as wide as the longest mark.
+const padding = "     "
 
 // noColor is that of a text as the terminal shows it by itself.
 const noColor = text.Reset

@@ -64,25 +64,21 @@ func (b *Builder) begin(e *event.Event) {
 		if b.nodes == nil {
 			b.nodes = map[string]*Node{}
 		}
-		above, name := split(e.Key)
-		siblings := &b.run.Nodes
-		if parent := b.nodes[above]; parent != nil {
-			siblings = &parent.Children
-		}
-		n = &Node{Key: e.Key, Name: name}
+		n = &Node{Key: e.Key, Name: e.Key}
 		b.nodes[e.Key] = n
+		siblings := &b.run.Nodes
+		if at := strings.LastIndexByte(e.Key, '/'); at >= 0 {
+			n.Name = e.Key[at+1:]
+			if parent := b.nodes[e.Key[:at]]; parent != nil {
+				siblings = &parent.Children
+			}
+		}
 		*siblings = append(*siblings, n)
 	}
 	*n = Node{
 		Key: n.Key, Name: n.Name, Children: n.Children,
 		Kind: e.Kind, Branch: e.Branch, Status: event.Running, Start: e.Time.Sub(b.run.Started),
 	}
-}
-
-// split parts a key into that of the node around it, "" if there is none, and its name.
-func split(key string) (above, name string) {
-	at := strings.LastIndexByte(key, '/')
-	return key[:max(at, 0)], key[at+1:]
 }
 
 // add takes note of what happened to a node.

@@ -17,15 +17,19 @@ import (
 type Call struct {
 	Thread   *starlark.Thread
 	Builtin  *Builtin
-	Receiver starlark.Value   // of a method
-	values   []starlark.Value // one per parameter; nil: not given
-	keywords []starlark.Tuple // what a Keywords parameter takes: pairs of name and value
+	Receiver starlark.Value    // of a method
+	values   []starlark.Value  // one per parameter; nil: not given
+	few      [6]starlark.Value // the values, where they are not more
+	keywords []starlark.Tuple  // what a Keywords parameter takes: pairs of name and value
 }
 
 // bind matches the arguments of a call with the builtin's parameters.
 func (c *Call) bind(args starlark.Tuple, kwargs []starlark.Tuple) error {
 	params := c.Builtin.Params
-	c.values = make([]starlark.Value, len(params))
+	if c.values = c.few[:0]; len(params) > len(c.few) {
+		c.values = make([]starlark.Value, 0, len(params))
+	}
+	c.values = c.values[:len(params)]
 	if err := c.bindPositional(args); err != nil {
 		return err
 	}
@@ -55,11 +59,11 @@ func (c *Call) bind(args starlark.Tuple, kwargs []starlark.Tuple) error {
 			return err
 		}
 	}
-	for i, p := range params {
+	for i := range params {
 		if c.values[i] != nil {
 			continue
 		}
-		switch {
+		switch p := &params[i]; {
 		case p.Keywords:
 		case p.Rest:
 			c.values[i] = starlark.Tuple(nil)
@@ -103,11 +107,11 @@ func (c *Call) bindPositional(args starlark.Tuple) error {
 // set gives parameter i a value. None stands for "not given" where a parameter is
 // optional, has no default, and doesn't take every value.
 func (c *Call) set(i int, v starlark.Value) error {
-	p := c.Builtin.Params[i]
+	p := &c.Builtin.Params[i]
 	if v == starlark.None && p.Optional && p.Default == nil && !p.Type.Accepts(v) {
 		return nil
 	}
-	if err := c.check(i, c.Builtin.Params[i].Name, v); err != nil {
+	if err := c.check(i, p.Name, v); err != nil {
 		return err
 	}
 	c.values[i] = v
@@ -115,7 +119,7 @@ func (c *Call) set(i int, v starlark.Value) error {
 }
 
 func (c *Call) check(i int, name string, v starlark.Value) error {
-	p := c.Builtin.Params[i]
+	p := &c.Builtin.Params[i]
 	if p.Type.Accepts(v) {
 		return nil
 	}
