@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"go.starlark.net/starlark"
 
@@ -99,20 +100,16 @@ func (b *branches) state(i int) *state {
 
 // each calls f for all branches, at most limit at the same time, and waits for them.
 func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) {
-	next := make(chan int)
+	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for range min(limit, len(b.results)) {
 		wg.Go(func() {
-			for i := range next {
+			for i := int(taken.Add(1)) - 1; i < len(b.results); i = int(taken.Add(1)) - 1 {
 				b.results[i], b.errs[i] = f(b.state(i), i)
 				b.ended(i)
 			}
 		})
 	}
-	for i := range b.results {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 	r := b.parent.run
 	r.mu.Lock()
