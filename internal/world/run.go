@@ -62,6 +62,7 @@ func run(ctx context.Context, cmd Command) (Output, error) {
 	timer := time.AfterFunc(cmd.Timeout, func() { cancel(ErrTimeout) })
 	defer timer.Stop()
 	killed := endGroupWhenDone(ctx, proc.Process.Pid)
+	awaitExit(proc.Process.Pid)
 	err = proc.Wait()
 	switch wasKilled := killed(); {
 	case stdout.full() || stderr.full():

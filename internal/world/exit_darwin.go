@@ -1,0 +1,4 @@
+package world
+
+// awaitExit returns at once: the system can't tell.
+func awaitExit(int) {}
