@@ -12,15 +12,12 @@ import (
 // record begins the record of the run, if it is to leave one and this is its first step.
 func (s *state) record(t *starlark.Thread) error {
 	r := s.run
-	if r.config.Record == nil || r.config.World.Planned() {
+	if r.config.Record == nil || r.journal.Load() != nil || r.config.World.Planned() {
 		return nil
 	}
 	r.recording.Lock()
 	defer r.recording.Unlock()
-	r.mu.Lock()
-	begun := r.journal != nil
-	r.mu.Unlock()
-	if begun {
+	if r.journal.Load() != nil { // another thread was faster
 		return nil
 	}
 	j, id, err := r.config.Record(t, r.loader.loaded())
@@ -29,7 +26,7 @@ func (s *state) record(t *starlark.Thread) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.journal = j
+	r.journal.Store(j)
 	run := r.identity()
 	run.ID = id
 	for i := range r.kept {
@@ -63,11 +60,8 @@ func isRecorded(e *event.Event) bool {
 
 // acknowledge emits an event that must be on record before anything builds on it.
 func (r *Run) acknowledge(e *event.Event) error {
-	r.mu.Lock()
-	err := r.emitLocked(e)
-	j := r.journal
-	r.mu.Unlock()
-	if err == nil && j != nil {
+	err := r.emit(e)
+	if j := r.journal.Load(); err == nil && j != nil {
 		err = j.Sync()
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	startime "go.starlark.net/lib/time"
@@ -31,11 +32,11 @@ type Run struct {
 	command string
 
 	recording sync.Mutex // held while the record is begun
+	journal   atomic.Pointer[journal.Journal]
 
 	mu         sync.Mutex // guards all below
 	report     report.Builder
-	events     int // so far
-	journal    *journal.Journal
+	events     int            // so far
 	kept       []event.Event  // for the record, until there is one
 	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
@@ -62,7 +63,8 @@ func NewRun(ctx context.Context, config *Config) *Run {
 	r.budget.reset(config.Limits.Steps)
 	if config.Resume != nil {
 		r.past = newPast(config.Resume)
-		r.events, r.journal = r.past.events, config.Resume.Journal
+		r.events = r.past.events
+		r.journal.Store(config.Resume.Journal)
 	}
 	return r
 }
@@ -70,8 +72,8 @@ func NewRun(ctx context.Context, config *Config) *Run {
 // Close frees what the run holds.
 func (r *Run) Close() {
 	r.stop(nil)
-	if r.journal != nil {
-		r.journal.Close() // all that counts was synced when it was written
+	if j := r.journal.Load(); j != nil {
+		j.Close() // all that counts was synced when it was written
 	}
 }
 
@@ -228,10 +230,10 @@ func (r *Run) emitLocked(e *event.Event) error {
 	}
 	r.report.Add(e)
 	var err error
-	switch {
+	switch j := r.journal.Load(); {
 	case !isRecorded(e):
-	case r.journal != nil:
-		err = r.journal.Add(e)
+	case j != nil:
+		err = j.Add(e)
 	case r.config.Record != nil:
 		r.kept = append(r.kept, *e)
 	}
@@ -322,8 +324,8 @@ func (r *Run) finish(result starlark.Value, err error) error {
 		e.Status = event.Undone
 	}
 	recordErr := r.emit(&e)
-	if recordErr == nil && r.journal != nil {
-		recordErr = r.journal.Sync()
+	if j := r.journal.Load(); recordErr == nil && j != nil {
+		recordErr = j.Sync()
 	}
 	if recordErr != nil && err == nil {
 		err = fmt.Errorf("recording how the run ended: %w", recordErr)

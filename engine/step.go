@@ -100,10 +100,7 @@ func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
 
 // resultOf is a step's result as the record has it; nil where there is no record.
 func (r *Run) resultOf(v starlark.Value) json.RawMessage {
-	r.mu.Lock()
-	recording := r.journal != nil
-	r.mu.Unlock()
-	if !recording {
+	if r.journal.Load() == nil {
 		return nil
 	}
 	return encodeResult(nil, v)

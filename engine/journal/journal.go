@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -24,13 +25,14 @@ type Journal struct {
 	file   world.Appender
 	unlock func()
 
-	mu      sync.Mutex // guards all below
-	line    []byte     // that was written last; its memory is used again
-	written int        // events
-	failed  error      // the first failure: what comes after half a line can't be read
+	mu     sync.Mutex // guards all below
+	line   []byte     // that was written last; its memory is used again
+	failed error      // the first failure: what comes after half a line can't be read
+
+	written atomic.Int64 // events
 
 	syncing sync.Mutex // held while the file is synced
-	synced  int        // events, guarded by syncing
+	synced  int64      // events, guarded by syncing
 }
 
 // keptLine is the most memory that is kept from one line to the next, in bytes.
@@ -50,7 +52,7 @@ func (j *Journal) Add(e *event.Event) error {
 	}
 	if j.failed == nil {
 		_, j.failed = j.file.Write(line)
-		j.written++
+		j.written.Add(1)
 	}
 	return j.failed
 }
@@ -58,13 +60,13 @@ func (j *Journal) Add(e *event.Event) error {
 // Sync makes all durable that was added before. Those who wait for it at the same time
 // share one write to the disk.
 func (j *Journal) Sync() error {
-	mine := j.state()
+	mine := j.written.Load()
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	if j.synced >= mine {
 		return nil
 	}
-	all := j.state()
+	all := j.written.Load()
 	err := j.file.Sync()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -75,13 +77,6 @@ func (j *Journal) Sync() error {
 		j.synced = all
 	}
 	return j.failed
-}
-
-// state is how many events were written.
-func (j *Journal) state() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.written
 }
 
 // Close lets go of the record.
