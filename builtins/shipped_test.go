@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ktrdr/kinfra/engine/event"
@@ -310,10 +311,13 @@ func TestShippedValidation(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newShippedMachine(t)
+			var mu sync.Mutex
 			runs := map[string]int{}
 			m.fake.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
 				root, words := cmd.Args[4], strings.Join(cmd.Args[5:], " ")
 				out := m.child(root, cmd.Args[5:])
+				mu.Lock()
+				defer mu.Unlock()
 				if runs[words]++; fmt.Sprintf("%s %d", words, runs[words]) == test.after {
 					test.fault(m, root)
 				}
@@ -336,7 +340,7 @@ func TestShippedValidation(t *testing.T) {
 // child is a kinfra that a script starts: `kinfra --scripts DIR --root ROOT WORDS`.
 func (m *machine) child(root string, words []string) world.Output {
 	c := newShippedMachine(m.TB)
-	c.fake, c.config.World, c.options.Root = m.fake, m.fake, root
+	c.fake, c.config.World, c.options.Root, c.options.RootFlag = m.fake, m.fake, root, root
 	if i := slices.Index(words, "--dry-run"); i >= 0 {
 		c.planned()
 		words = slices.Delete(slices.Clone(words), i, i+1)
