@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,9 +31,13 @@ func (w *realWorld) Getenv(name string) (string, bool) { return os.LookupEnv(nam
 func (w *realWorld) Environ() []string                 { return os.Environ() }
 func (w *realWorld) WorkDir() (string, error)          { return os.Getwd() }
 func (w *realWorld) Executable() (string, error)       { return os.Executable() }
-func (w *realWorld) UserID() int                       { return os.Geteuid() }
+func (w *realWorld) UserID() int                       { return userID() }
 func (w *realWorld) Now() time.Time                    { return time.Now() }
 func (w *realWorld) Planned() bool                     { return false }
+
+// userID is who this process is, which nothing in it changes. A planned world asks at each
+// file whether the user may have it.
+var userID = sync.OnceValue(os.Geteuid)
 
 func (w *realWorld) BootTime() (boot string, up time.Duration, err error) {
 	if boot, err = bootID(); err != nil {
