@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+
+	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/envfile"
 )
 
 // engine stands in for a Docker Engine on which all stacks of a pool run.
@@ -30,7 +33,11 @@ type container struct {
 // startEngine starts an engine that tells of the pool at root that all its services
 // run, one container each.
 func startEngine(root string) (*engine, error) {
-	answer, err := json.Marshal(containers(root))
+	all, err := containers(root)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := json.Marshal(all)
 	if err != nil {
 		return nil, err
 	}
@@ -58,30 +65,58 @@ func (e *engine) stop() {
 	os.RemoveAll(e.dir)
 }
 
-// replicas is how many workers of each kind the shipped pool's slots have.
-var replicas = map[int]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 6: 4}
-
-func containers(root string) []container {
+// containers is what runs when all slots of the pool at root are up: as many of each
+// service as its slot's files say.
+func containers(root string) ([]container, error) {
+	dirs, err := filepath.Glob(filepath.Join(root, "sandboxes", "slot-*"))
+	if err != nil {
+		return nil, err
+	}
 	var all []container
-	for slot, workers := range replicas {
-		services := map[string]int{
-			"db": 1, "backend": 1, "jaeger": 1, "prometheus": 1, "grafana": 1, "backtest-worker": workers, "training-worker": workers,
+	for _, dir := range dirs {
+		env, replicas, err := stackIn(dir)
+		if err != nil {
+			return nil, fmt.Errorf("what runs in %s: %w", dir, err)
 		}
-		for service, n := range services {
+		for service, n := range replicas {
 			for i := range n {
-				project := fmt.Sprintf("slot-%d", slot)
-				name := fmt.Sprintf("%s-%s-%d", project, service, i+1)
-				all = append(all, container{
-					ID: name, Names: []string{"/" + name}, State: "running", Status: "Up 3 minutes (healthy)",
-					Labels: map[string]string{
-						"com.docker.compose.project":             project,
-						"com.docker.compose.service":             service,
-						"com.docker.compose.oneoff":              "False",
-						"com.docker.compose.project.working_dir": filepath.Join(root, "sandboxes", project),
-					},
-				})
+				all = append(all, containerOf(env["COMPOSE_PROJECT_NAME"], service, i+1, dir))
 			}
 		}
 	}
-	return all
+	return all, nil
+}
+
+// stackIn reads the files of a slot: its environment, and how many containers each
+// service has under that.
+func stackIn(dir string) (env map[string]string, replicas map[string]int, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, ".env.sandbox"))
+	if err == nil {
+		env, err = envfile.Decode(data)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if data, err = os.ReadFile(filepath.Join(dir, "docker-compose.yml")); err != nil {
+		return nil, nil, err
+	}
+	file, err := compose.Parse(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	replicas, err = file.Replicas(env)
+	return env, replicas, err
+}
+
+func containerOf(project, service string, number int, dir string) container {
+	name := fmt.Sprintf("%s-%s-%d", project, service, number)
+	return container{
+		ID: name, Names: []string{"/" + name}, State: "running", Status: "Up 3 minutes (healthy)",
+		Labels: map[string]string{
+			"com.docker.compose.project":             project,
+			"com.docker.compose.service":             service,
+			"com.docker.compose.oneoff":              "False",
+			"com.docker.compose.project.working_dir": dir,
+		},
+	}
 }

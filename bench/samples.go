@@ -63,7 +63,7 @@ func (l *lab) claim(root string) sample {
 			return process{}, err
 		}
 		p, err := l.onRoot(ctx, root, "sandbox", "claim", "--for", worktree)
-		if err := wants(err, p.stdout, " holds slot 1 (light)\n"); err != nil {
+		if err := wants(err, p.stdout, " holds slot 1 ("); err != nil {
 			return p, err
 		}
 		released, err := l.onRoot(ctx, root, "sandbox", "release", "--for", worktree)
