@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+
+	"github.com/ktrdr/kinfra/internal/gotool"
 )
 
 // lab is a temporary directory with the programs that are compared, and the clean
@@ -26,7 +25,7 @@ type lab struct {
 
 // newLab builds the programs in dir.
 func newLab(ctx context.Context, dir string) (*lab, error) {
-	module, err := goCommand(ctx, "list", "-m", "-f", "{{.Dir}}")
+	module, err := gotool.Run(ctx, "list", "-m", "-f", "{{.Dir}}")
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +66,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 // after a start of the machine, lies there in large ones.
 func install(ctx context.Context, program, source string) error {
 	linked := program + ".linked"
-	if _, err := goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-o", linked, source); err != nil {
+	if _, err := gotool.Run(ctx, "build", "-trimpath", "-buildvcs=false", "-o", linked, source); err != nil {
 		return err
 	}
 	return errors.Join(copyProgram(linked, program), os.Remove(linked))
@@ -84,17 +83,4 @@ func copyProgram(from, to string) error {
 	}
 	_, err = file.Write(data)
 	return errors.Join(err, file.Sync(), file.Close()) // nothing is left to be written while others run
-}
-
-// goCommand runs the go tool and gives what it prints, trimmed.
-func goCommand(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return strings.TrimSpace(string(out)), nil
 }

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/ktrdr/kinfra/internal/gotool"
 )
 
 // mutation is a fault in the source of kinfra: a text that stands once in a file of it,
@@ -44,13 +45,13 @@ func (l *lab) buildKinfra(ctx context.Context, faults []mutation) (program strin
 		return "", err
 	}
 	program = filepath.Join(dir, "kinfra")
-	_, err = goCommand(ctx, "build", "-buildvcs=false", "-overlay", overlay, "-o", program, "github.com/ktrdr/kinfra/cmd/kinfra")
+	_, err = gotool.Run(ctx, "build", "-buildvcs=false", "-overlay", overlay, "-o", program, "github.com/ktrdr/kinfra/cmd/kinfra")
 	return program, err
 }
 
 // overlayOf writes what go build is to read in place of files of the source.
 func overlayOf(ctx context.Context, dir string, faults []mutation) (name string, err error) {
-	module, err := goCommand(ctx, "list", "-m", "-f", "{{.Dir}}", "github.com/ktrdr/kinfra")
+	module, err := gotool.Run(ctx, "list", "-m", "-f", "{{.Dir}}", "github.com/ktrdr/kinfra")
 	if err != nil {
 		return "", err
 	}
@@ -82,17 +83,4 @@ func overlayOf(ctx context.Context, dir string, faults []mutation) (name string,
 	}
 	name = filepath.Join(dir, "overlay.json")
 	return name, os.WriteFile(name, data, 0o600)
-}
-
-// goCommand runs the go tool and gives what it prints, trimmed.
-func goCommand(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return strings.TrimSpace(string(out)), nil
 }
