@@ -49,7 +49,7 @@ func runCheck(c *table.Call) (starlark.Value, error) {
 		return handle, s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: n.status, Needs: needs})
 	}
 	_, err = s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
-	recordErr := s.run.emit(s.ending(n, start, err))
+	recordErr := s.run.emitEnd(s.ending(n, err), start)
 	if err != nil && (s.ctx.Err() != nil || !catchable(s.ctx, err) && n.status != event.Decided) {
 		return nil, err
 	}

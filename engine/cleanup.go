@@ -23,6 +23,12 @@ const cleanUpTime = time.Minute
 // exitBranch is the branch of what is called when the run is over.
 const exitBranch = "exit"
 
+// isOver tells whether the thread is one of what is called when the run is over.
+func (s *state) isOver() bool {
+	_, _, below := event.Fork(exitBranch, s.branch)
+	return below || s.branch == exitBranch
+}
+
 func onExitBuiltin() table.Builtin {
 	return table.Builtin{
 		Name: "on_exit",

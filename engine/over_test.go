@@ -11,6 +11,8 @@ func TestNoStepsWhenTheRunIsOver(t *testing.T) {
 	const want = "not in a function given to on_exit or undo"
 	m := newMachine(t, body(`on_exit(lambda: step("tidy", lambda: 1))`))
 	m.wants(m.exec(), want)
+	m = newMachine(t, body(`on_exit(lambda: parallel([1], lambda _: [step("tidy", lambda: 1)]))`))
+	m.wants(m.exec(), want)
 	m = newMachine(t, body("step(\"a\", lambda: 1, undo = lambda _: check(\"b\", lambda: 1))\nfail(\"no\")"))
 	m.wants(m.exec(), "no")
 	m.run.Report().Walk(func(n *report.Node) {

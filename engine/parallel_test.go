@@ -5,11 +5,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // meet is a builtin that lets n branches through once all of them have come.
@@ -237,4 +240,25 @@ func TestParallelInATimedStep(t *testing.T) {
 	m.wantsOut("the step \"s\" timed out after 1ms\n")
 	m.run.Close()
 	wantsGoroutines(t, before)
+}
+
+// clock is a presenter that takes down when things happened.
+type clock struct{ times []time.Time }
+
+func (c *clock) Show(e *event.Event) { c.times = append(c.times, e.Time) }
+
+// Of two events the one with the higher number is the later one, on whichever branches.
+func TestParallelGoesForwardInTime(t *testing.T) {
+	m := newMachine(t, body(`parallel(range(8), lambda n: [check("%d of %d" % (i, n), lambda: None) for i in range(1000)])`))
+	c := &clock{}
+	m.config.World, m.config.Output.Present = world.Real("a test"), c
+	m.wants(m.exec(), "")
+	if len(c.times) < 2*8*1000 {
+		t.Fatalf("there are %d events", len(c.times))
+	}
+	for i := range c.times[1:] {
+		if back := c.times[i].Sub(c.times[i+1]); back > 0 {
+			t.Fatalf("event %d happened %s before the one before it", i+2, back)
+		}
+	}
 }

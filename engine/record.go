@@ -59,8 +59,12 @@ func isRecorded(e *event.Event) bool {
 }
 
 // acknowledge emits an event that must be on record before anything builds on it.
-func (r *Run) acknowledge(e *event.Event) error {
-	err := r.emit(e)
+func (r *Run) acknowledge(e *event.Event) error { return r.durable(e, r.emit(e)) }
+
+// durable waits until an event that was emitted is on record. emitErr is what came of
+// emitting it.
+func (r *Run) durable(e *event.Event, emitErr error) error {
+	err := emitErr
 	if j := r.journal.Load(); err == nil && j != nil {
 		err = j.Sync()
 	}

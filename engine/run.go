@@ -222,12 +222,21 @@ func (r *Run) emit(e *event.Event) error {
 	return r.emitLocked(e)
 }
 
-func (r *Run) emitLocked(e *event.Event) error {
+// emitEnd emits the event of how a node ended that began at start, and says in it how long
+// that took.
+func (r *Run) emitEnd(e *event.Event, start time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.config.World.Now()
+	e.Seconds = now.Sub(start).Seconds()
+	return r.emitAt(now, e)
+}
+
+func (r *Run) emitLocked(e *event.Event) error { return r.emitAt(r.config.World.Now(), e) }
+
+func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	r.events++
-	e.Seq = r.events
-	if e.Time.IsZero() {
-		e.Time = r.config.World.Now()
-	}
+	e.Seq, e.Time = r.events, now
 	r.report.Add(e)
 	var err error
 	switch j := r.journal.Load(); {

@@ -76,13 +76,13 @@ func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
 		return nil, err
 	}
 	result, err := s.inside(n, func() (starlark.Value, error) { return tries(c, s, n) })
-	end := s.ending(n, start, err)
+	end := s.ending(n, err)
 	call := c.Callable("undo")
 	if n.status == event.Passed {
 		end.Undoable = call != nil
 		end.Result = s.run.resultOf(result)
 	}
-	recordErr := s.run.acknowledge(end)
+	recordErr := s.run.durable(end, s.run.emitEnd(end, start))
 	if n.status == event.Passed && s.node != nil {
 		s.keep(n.key, doneStep{result, end.Seconds})
 	}
@@ -196,7 +196,7 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 	if !s.mayChange() {
 		return nil, fmt.Errorf("%s: %w", kind, ErrLoading)
 	}
-	if s.branch == exitBranch {
+	if s.isOver() {
 		return nil, fmt.Errorf("%s %q: not in a function given to on_exit or undo: what these do is no part of the record", kind, name)
 	}
 	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\n/") {
@@ -233,11 +233,9 @@ func (s *state) inside(n *node, f func() (starlark.Value, error)) (starlark.Valu
 	return v, err
 }
 
-// ending is the event of how a node ended that began at start; it is good until the next
-// one begins.
-func (s *state) ending(n *node, start time.Time, err error) *event.Event {
-	now := s.run.config.World.Now()
-	s.event = event.Event{Time: now, Type: event.Ended, Key: n.key, Kind: n.kind, Seconds: now.Sub(start).Seconds()}
+// ending is the event of how a node ended; it is good until the next one begins.
+func (s *state) ending(n *node, err error) *event.Event {
+	s.event = event.Event{Type: event.Ended, Key: n.key, Kind: n.kind}
 	end := &s.event
 	switch {
 	case err == nil:

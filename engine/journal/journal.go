@@ -25,10 +25,9 @@ type Journal struct {
 	file   world.Appender
 	unlock func()
 
-	mu     sync.Mutex // guards all below
-	line   []byte     // that was written last; its memory is used again
-	failed error      // the first failure: what comes after half a line can't be read
-
+	mu      sync.Mutex   // guards the three below; written may be read without it
+	line    []byte       // that was written last; its memory is used again
+	failed  error        // the first failure: what comes after half a line can't be read
 	written atomic.Int64 // events
 
 	syncing sync.Mutex // held while the file is synced

@@ -1,4 +1,4 @@
 package world
 
-// awaitExit returns at once: the system can't tell.
+// awaitExit returns at once: here the system isn't asked.
 func awaitExit(int) {}
