@@ -30,6 +30,9 @@ func delegate(library *starlarkstruct.Module, name, doc, result, example string,
 					args = append(args, v)
 				}
 			}
+			if err := checkElements(c.Builtin.Name, args, named); err != nil {
+				return nil, err
+			}
 			f := library.Members[name].(*starlark.Builtin)
 			return f.CallInternal(c.Thread, args, named)
 		},

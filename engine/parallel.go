@@ -41,6 +41,9 @@ parallel([1, 2], lambda n: fail("no %d" % n), limit = 1)  # fails: no 1`,
 var errSibling = errors.New("another branch failed")
 
 func runParallel(c *table.Call) (starlark.Value, error) {
+	if err := checkLength("parallel", c.Value("items")); err != nil {
+		return nil, err
+	}
 	s, items := stateOf(c.Thread), c.List("items")
 	switch limit := c.Int("limit"); {
 	case !s.mayChange():

@@ -111,7 +111,7 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 		t.Cancel(errTooLong.Error())
 	})
 	unwatch := watch(ctx, t)
-	err := f(t)
+	err := r.unpanicked(t, f)
 	unwatch()
 	giveBack()
 	switch {
