@@ -285,6 +285,24 @@ func TestShippedValidation(t *testing.T) {
 			fault: func(m *machine, root string) { m.fake.Write(root+"/kinfra/log", nil) },
 		},
 		{
+			name: "no environment file", after: "sandbox provision 1", want: "5 environment files, 6 compose files skipped, 9 provision again skipped",
+			fault: func(m *machine, root string) { m.remove(slot3(root, ".env.sandbox")) },
+		},
+		{
+			name: "no compose file", after: "sandbox provision 1", want: "6 compose files, 9 provision again skipped",
+			fault: func(m *machine, root string) { m.remove(slot3(root, "docker-compose.yml")) },
+		},
+		{
+			name: "no registry", after: "sandbox provision 1", want: "7 registry, 8 sandbox slots skipped, 9 provision again skipped",
+			fault: func(m *machine, root string) { m.remove(root + "/sandbox/instances.json") },
+		},
+		{
+			name: "a slot claimed by the second run", after: "sandbox provision 2", want: "9 provision again",
+			fault: func(m *machine, root string) {
+				m.replace(root+"/sandbox/instances.json", `"claimed_by": null`, `"claimed_by": "/x"`)
+			},
+		},
+		{
 			name: "a seventh directory", after: "sandbox provision 1", want: "4 slot directories, 9 provision again skipped",
 			fault: func(m *machine, root string) { m.mkdir(root + "/sandboxes/slot-7") },
 		},
