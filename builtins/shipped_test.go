@@ -265,6 +265,7 @@ func TestShippedValidation(t *testing.T) {
 		name  string
 		after string // the child's arguments after which the fault is there
 		fault func(m *machine, root string)
+		hangs string // the child that can't be run to its end
 		want  string // the checks that fail, then those that are skipped
 	}{
 		{name: "none"},
@@ -320,6 +321,8 @@ func TestShippedValidation(t *testing.T) {
 			name: "profiles swapped", after: "sandbox provision 1", want: "7 registry, 8 sandbox slots skipped, 9 provision again skipped",
 			fault: func(m *machine, root string) { m.replace(root+"/sandbox/instances.json", "heavy", "light") },
 		},
+		{name: "a list that hangs", hangs: "sandbox slots 1", want: "8 sandbox slots, 9 provision again skipped"},
+		{name: "a second run that hangs", hangs: "sandbox provision 2", want: "9 provision again"},
 		{
 			name: "a slot claimed", after: "sandbox provision 1", want: "8 sandbox slots, 9 provision again skipped",
 			fault: func(m *machine, root string) {
@@ -336,8 +339,12 @@ func TestShippedValidation(t *testing.T) {
 				out := m.child(root, cmd.Args[5:])
 				mu.Lock()
 				defer mu.Unlock()
-				if runs[words]++; fmt.Sprintf("%s %d", words, runs[words]) == test.after {
+				runs[words]++
+				switch fmt.Sprintf("%s %d", words, runs[words]) {
+				case test.after:
 					test.fault(m, root)
+				case test.hangs:
+					return world.Output{}, world.ErrTimeout
 				}
 				return out, nil
 			}
