@@ -83,7 +83,7 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		options := slot.Options{Refresh: c.Bool("refresh"), Report: report}
+		options := slot.Options{Refresh: c.Bool("refresh"), Report: report, Held: d.holders(c.Thread)}
 		if first := c.Callable("first"); first != nil {
 			options.First = func() error {
 				_, err := starlark.Call(c.Thread, first, nil, nil)
@@ -103,7 +103,7 @@ func (d *domain) ensure(c *table.Call) (starlark.Value, error) {
 
 func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 	return d.changed(c, func(ctx context.Context, w world.World, store *registry.Store, report func(slot.Result)) ([]slot.Result, error) {
-		options := slot.RemoveOptions{Report: report}
+		options := slot.RemoveOptions{Report: report, Held: d.holders(c.Thread)}
 		if c.Bool("force") {
 			options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
 		}
@@ -113,6 +113,17 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 		}
 		return results, err
 	})
+}
+
+// holders tells who holds slots by the claims that kinfra gave.
+func (d *domain) holders(t *starlark.Thread) func() (map[int]slot.Holder, error) {
+	return func() (map[int]slot.Holder, error) {
+		claims, err := d.claims(t)
+		if err != nil {
+			return nil, err
+		}
+		return claims.Given()
+	}
 }
 
 // changed changes slots, once the registry has the claims that kinfra gave, announces

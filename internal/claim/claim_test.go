@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
 	"github.com/ktrdr/kinfra/internal/worldtest"
@@ -332,4 +333,27 @@ func TestPlanned(t *testing.T) {
 	wantErr(t, err, ErrNoneFree)
 	wantSame(t, w, before)
 	wantHolders(t, p, "-")
+}
+
+// Where there is no pool, a claim that can't be had leaves nothing behind.
+func TestClaimWithoutAPool(t *testing.T) {
+	w := world.NewFake()
+	must(t, w.Host().MkdirAll(trees+"a", 0o755))
+	before := worldtest.Snapshot(t, w, "/home/user")
+	_, _, err := open(w).Claim(t.Context(), request("a"))
+	wantErr(t, err, ErrNoneFree)
+	wantText(t, err, "there are no slots")
+	wantSame(t, w, before)
+}
+
+// Claims are known of slots that the registry has lost.
+func TestGiven(t *testing.T) {
+	w, p := machine(t, "small", "small")
+	c := claim(t, p, "a")
+	must(t, w.Host().Remove(root+"/"+registry.File))
+	given, err := p.Given()
+	must(t, err)
+	if want := (slot.Holder{Worktree: trees + "a", Since: c.ClaimedAt}); len(given) != 1 || given[c.Slot] != want {
+		t.Errorf("got %v, want %v for slot %d", given, want, c.Slot)
+	}
 }

@@ -20,6 +20,20 @@ func (p *Pool) List(ctx context.Context) ([]Slot, error) {
 	return v.slots(), nil
 }
 
+// Given is who holds which slot by the claims that kinfra gave, also of slots that the
+// registry has lost.
+func (p *Pool) Given() (map[int]slot.Holder, error) {
+	l, err := p.readLedger()
+	if err != nil {
+		return nil, err
+	}
+	holders := make(map[int]slot.Holder, len(l.Claims))
+	for id, r := range l.Claims {
+		holders[id] = slot.Holder{Worktree: r.Worktree, Since: r.ClaimedAt}
+	}
+	return holders, nil
+}
+
 // Find gives the slot that a worktree holds, and whether it holds one; of several,
 // which another tool may have given it, the one of the lowest number. The worktree
 // is an absolute path, and need not be there any more.

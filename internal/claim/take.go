@@ -49,6 +49,11 @@ func (p *Pool) Claim(ctx context.Context, req Request) (c Claim, renewed bool, e
 		return Claim{}, false, err
 	}
 	t := taker{pool: p, req: req, tree: tree}
+	if _, err := p.w.Host().Lstat(p.store.Path()); errors.Is(err, fs.ErrNotExist) {
+		if err := t.refusal(ctx); err != nil { // a lock would leave a root where there is no pool
+			return Claim{}, false, err
+		}
+	}
 	if err := t.waitAndTake(ctx); err != nil {
 		return Claim{}, false, err
 	}
@@ -95,6 +100,15 @@ type taker struct {
 	claim   Claim // what it got
 	renewed bool
 	env     []byte // the slot's variables
+}
+
+// refusal is why a pool without a registry has no slot to give; nil if it has one by now.
+func (t *taker) refusal(ctx context.Context) error {
+	v, err := t.pool.load(ctx)
+	if err != nil {
+		return err
+	}
+	return (&taker{pool: t.pool, req: t.req, tree: t.tree}).take(v)
 }
 
 // take decides, and writes the decision into v, in one transaction.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,7 +101,7 @@ func (p *pool) registry() bool {
 	_, err = p.w.Root(p.def.Root).Lstat(registry.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.add(ok(area, "there is none yet; %s creates it", provision))
+		p.noRegistry()
 	case reg.Version() != 2:
 		p.add(warn(area, provision+" brings it to version 2, and keeps the old file", "%s is of version %d", p.store.Path(), reg.Version()))
 	default:
@@ -177,6 +179,19 @@ func (p *pool) directories() {
 	}
 }
 
+// noRegistry tells a pool that is yet to be made from one that has lost its registry.
+func (p *pool) noRegistry() {
+	const area = "registry"
+	switch copies, err := p.store.Generations(p.ctx); {
+	case err != nil:
+		p.add(fail(area, Damaged, err, "see who may read it"))
+	case len(copies) > 0:
+		p.add(warn(area, restore, "%s is gone, though copies of it are kept", p.store.Path()))
+	default:
+		p.add(ok(area, "there is none yet; %s creates it", provision))
+	}
+}
+
 // holders looks at who holds slots, and tells whether that is known.
 func (p *pool) holders() bool {
 	const area = "claims"
@@ -186,6 +201,7 @@ func (p *pool) holders() bool {
 		return false
 	}
 	held, before := 0, len(p.findings)
+	p.lostClaims(slots)
 	for _, s := range slots {
 		if s.Claim == nil {
 			continue
@@ -203,6 +219,22 @@ func (p *pool) holders() bool {
 		p.add(ok(area, "%d of %d slot(s) claimed, none of them stale", held, len(slots)))
 	}
 	return true
+}
+
+// lostClaims looks for claims of slots that the registry has lost.
+func (p *pool) lostClaims(slots []claim.Slot) {
+	given, err := p.claims.Given()
+	if err != nil {
+		return // the list would have told
+	}
+	for _, s := range slots {
+		delete(given, s.ID)
+	}
+	for _, id := range slices.Sorted(maps.Keys(given)) {
+		if _, err := p.w.Host().Lstat(slot.Dir(p.def.Root, id)); err == nil {
+			p.add(warn("claims", provision+" registers it again, with its claim", "slot %d, held by %s, is not in the registry", id, given[id]))
+		}
+	}
 }
 
 // containers looks at what runs, where the Engine can be asked: whether it can is for

@@ -14,6 +14,10 @@ type Options struct {
 	Refresh bool         // bring slots that differ into line, unless somebody holds them
 	Report  func(Result) // called for each slot, in the order of the specs, once all are done; may be nil
 
+	// Held is asked who holds the slots of which there are directories, but no entries. It
+	// may be nil: nobody does.
+	Held func() (map[int]Holder, error)
+
 	// First is called where a slot isn't as it should be, before all else. Its error stops
 	// all. It may be nil.
 	First func() error
@@ -41,7 +45,8 @@ type Change struct {
 //   - one that agrees is skipped;
 //   - one of which there is no directory is created, with a new entry or, where
 //     there is one that nobody holds, by today's rules in its place;
-//   - one that lacks a file, or whose directory no entry names, is repaired;
+//   - one that lacks a file, or whose directory no entry names, is repaired; the
+//     new entry has the claim that Held tells of;
 //   - one that differs has drifted and is left alone, or is refreshed if that is
 //     wanted;
 //   - one that somebody holds is never touched: it is skipped, or has drifted.
@@ -58,7 +63,7 @@ func Ensure(ctx context.Context, w world.World, store *registry.Store, specs []S
 		return nil, err
 	}
 	files := w.Root(store.Root())
-	l := looker{files: files, root: store.Root(), user: w.UserID()}
+	l := looker{files: files, root: store.Root(), user: w.UserID(), held: opts.Held}
 
 	// The first look needs no lock, as it decides nothing but whether a second
 	// one is needed.
@@ -164,7 +169,7 @@ func (f *found) decide(refresh bool) (action Action, reasons []string, drift []D
 	switch {
 	case f.have.ClaimedBy != "" && len(drift) > 0:
 		return Drifted, nil, drift
-	case f.have.ClaimedBy != "":
+	case f.have.ClaimedBy != "" && f.registered:
 		return Skipped, nil, nil
 	case !f.dirThere:
 		return Created, nil, nil
@@ -202,8 +207,12 @@ func (f *found) missingDrift() []Difference {
 // (who held it, what its containers did) stays, except where it is created.
 func (j job) newEntry() registry.Slot {
 	e := j.entry
-	if j.registered && j.action != Created {
-		e.ClaimedBy, e.ClaimedAt, e.Status = j.have.ClaimedBy, j.have.ClaimedAt, j.have.Status
+	if j.action == Created {
+		return e
+	}
+	e.ClaimedBy, e.ClaimedAt = j.have.ClaimedBy, j.have.ClaimedAt
+	if j.registered {
+		e.Status = j.have.Status
 	}
 	return e
 }

@@ -419,3 +419,49 @@ func TestCancelled(t *testing.T) {
 	ensure(t, w, specs(20), Options{})
 	wantWhole(t, w, specs(20))
 }
+
+// A slot that the registry has lost is still its holder's: it gets an entry with the
+// claim, and is otherwise left alone.
+func TestLostSlotOfAHolder(t *testing.T) {
+	held := func() (map[int]Holder, error) {
+		return map[int]Holder{1: {"/w", "then"}, 2: {"/v", "then"}, 4: {"/x", ""}}, nil
+	}
+	w := world.NewFake()
+	all := specs(4)
+	ensure(t, w, all[:3], Options{})
+	w.Write(root+"/"+registry.File, []byte(`{"version": 2, "local_prod": null, "instances": {}, "slots": {}}`))
+	w.Write(Dir(root, 2)+"/"+ComposeName, []byte("services: {}"))
+	before := read(t, w, Dir(root, 2)+"/"+ComposeName)
+
+	wantTold(t, ensure(t, w, all, Options{Refresh: true, Held: held}), `1 repaired (held by /w); no registry entry named it
+2 drifted (held by /v); docker-compose.yml: 12 bytes, another text from line 1 on -> 32 bytes
+3 repaired; no registry entry named it
+4 created
+`)
+	reg := load(t, w)
+	for id, want := range map[int]string{1: "/w", 3: "", 4: ""} {
+		if s, ok := reg.Slot(id); !ok || s.ClaimedBy != want {
+			t.Errorf("slot %d is held by %q (registered: %v), want %q", id, s.ClaimedBy, ok, want)
+		}
+	}
+	if after := read(t, w, Dir(root, 2)+"/"+ComposeName); !bytes.Equal(before, after) {
+		t.Error("the file of a slot that somebody holds was changed")
+	}
+}
+
+// What can't be known of holders stops all.
+func TestHoldersThatAreNotKnown(t *testing.T) {
+	w := world.NewFake()
+	ensure(t, w, specs(1), Options{})
+	if err := w.Host().Remove(root + "/" + registry.File); err != nil {
+		t.Fatal(err)
+	}
+	unknown := errors.New("damaged")
+	held := func() (map[int]Holder, error) { return nil, unknown }
+	if _, err := Ensure(t.Context(), w, registry.Open(w, root), specs(1), Options{Held: held}); !errors.Is(err, unknown) {
+		t.Errorf("got %v, want %v", err, unknown)
+	}
+	if _, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Held: held}); !errors.Is(err, unknown) {
+		t.Errorf("got %v, want %v", err, unknown)
+	}
+}

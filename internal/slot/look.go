@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/registry"
@@ -16,7 +17,7 @@ import (
 type found struct {
 	*target
 	registered bool
-	have       registry.Slot // its entry; if there is none, nobody holds it
+	have       registry.Slot // its entry; if there is none, only who holds it
 	dirThere   bool
 	missing    []string     // names of files
 	drift      []Difference // of the entry and of the files that are there
@@ -28,6 +29,7 @@ type looker struct {
 	files world.Files
 	root  string
 	user  int
+	held  func() (map[int]Holder, error) // see [Options]
 }
 
 // look compares all targets with the registry and the disk. Slots that can't be
@@ -49,7 +51,21 @@ func (l looker) look(reg *registry.Registry, all []*target) ([]*found, error) {
 		}
 		slots[i] = f
 	}
+	bad = append(bad, l.lookForHolders(slots))
 	return slots, errors.Join(bad...)
+}
+
+// lookForHolders finds out who holds the slots that the registry has lost.
+func (l looker) lookForHolders(slots []*found) error {
+	lost := slices.DeleteFunc(slices.Clone(slots), func(f *found) bool { return f.registered || !f.dirThere })
+	if len(lost) == 0 || l.held == nil {
+		return nil
+	}
+	holders, err := l.held()
+	for _, f := range lost {
+		f.have.ClaimedBy, f.have.ClaimedAt = holders[f.ID].Worktree, holders[f.ID].Since
+	}
+	return err
 }
 
 // checkPoolDir refuses a link in place of the directory of all slots. A link that

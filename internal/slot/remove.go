@@ -21,6 +21,10 @@ type RemoveOptions struct {
 	// where it is nil, such slots are refused.
 	Release func(context.Context, Result) error
 
+	// Held is as in [Options]. A slot that the registry has lost, but somebody holds, is
+	// refused, whether claims are to be released or not: what runs in it can't be told.
+	Held func() (map[int]Holder, error)
+
 	Report func(Result) // called for each removed slot, ascending, once all are done; may be nil
 }
 
@@ -177,18 +181,27 @@ func (r remover) result(reg *registry.Registry, id int, claimed bool) (Result, e
 	s, ok := reg.Slot(id)
 	if !ok {
 		result.Reasons = []string{"no registry entry named it"}
-		return result, nil
+		return result, r.lost(id)
 	}
 	result.Profile, result.ClaimedBy, result.Workers, result.Ports = s.Profile, s.ClaimedBy, s.Workers, s.Ports
 	if s.ClaimedBy != "" && !claimed {
-		since := ""
-		if s.ClaimedAt != "" {
-			since = " since " + registry.Shown(s.ClaimedAt)
-		}
-		err := fmt.Errorf("%w: slot %d is held by %s%s", ErrClaimed, id, registry.Shown(s.ClaimedBy), since)
+		err := fmt.Errorf("%w: slot %d is held by %s", ErrClaimed, id, Holder{s.ClaimedBy, s.ClaimedAt})
 		return result, hint.Wrap(err, "release it first, or remove it all the same with --force")
 	}
 	return result, nil
+}
+
+// lost refuses a slot that the registry has lost, but somebody holds.
+func (r remover) lost(id int) error {
+	if r.opts.Held == nil {
+		return nil
+	}
+	holders, err := r.opts.Held()
+	if err != nil || holders[id].Worktree == "" {
+		return err
+	}
+	err = fmt.Errorf("%w: slot %d is held by %s, but the registry has lost it", ErrClaimed, id, holders[id])
+	return hint.Wrap(err, "kinfra sandbox provision registers it again, with its claim; then it can be released")
 }
 
 // remove unregisters the slots and then removes their directories.

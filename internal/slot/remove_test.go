@@ -227,3 +227,27 @@ func TestPlannedRemove(t *testing.T) {
 	wantWhole(t, planned, nil)
 	wantSame(t, before, worldtest.Snapshot(t, w, root))
 }
+
+// A slot that the registry has lost, but somebody holds, is not removed, forced or not.
+func TestRemoveOfALostSlotOfAHolder(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		w := world.NewFake()
+		ensure(t, w, specs(2), Options{})
+		if err := w.Host().Remove(root + "/" + registry.File); err != nil {
+			t.Fatal(err)
+		}
+		before := worldtest.Snapshot(t, w, root)
+		options := RemoveOptions{Held: func() (map[int]Holder, error) { return map[int]Holder{2: {"/w", "then"}}, nil }}
+		if force {
+			options.Release = freeing(w)
+		}
+		_, err := Remove(t.Context(), w, registry.Open(w, root), nil, options)
+		if !errors.Is(err, ErrClaimed) || !strings.Contains(err.Error(), "slot 2 is held by /w since then, but the registry has lost it") {
+			t.Errorf("force %v: got %v", force, err)
+		}
+		wantSame(t, before, worldtest.Snapshot(t, w, root))
+		if _, err := Remove(t.Context(), w, registry.Open(w, root), []int{1}, options); err != nil {
+			t.Errorf("force %v: the one that nobody holds: %v", force, err)
+		}
+	}
+}

@@ -100,6 +100,17 @@ type Result struct {
 	Ports     []registry.Count
 }
 
+// Holder is who holds a slot.
+type Holder struct{ Worktree, Since string } // as the registry has them
+
+// String is who holds it, and since when, if that is known.
+func (h Holder) String() string {
+	if h.Since == "" {
+		return registry.Shown(h.Worktree)
+	}
+	return registry.Shown(h.Worktree) + " since " + registry.Shown(h.Since)
+}
+
 // Difference is one point in which a slot isn't what it should be.
 type Difference struct {
 	Field string // "profile", "workers.backtest", "ports.api", "docker-compose.yml", ".env.sandbox KTRDR_API_PORT"
