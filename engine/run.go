@@ -25,6 +25,8 @@ type Run struct {
 	config  *Config
 	ctx     context.Context
 	stop    context.CancelCauseFunc
+	closed  context.Context // ends when the run is closed
+	close   context.CancelFunc
 	names   starlark.StringDict // what scripts see beside the language
 	loader  loader
 	budget  budget
@@ -52,12 +54,14 @@ type Run struct {
 // such as ErrInterrupted, is then its error. Close it when it is over.
 func NewRun(ctx context.Context, config *Config) *Run {
 	r := &Run{config: config, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}}
+	r.closed, r.close = context.WithCancel(context.Background())
 	r.ctx, r.stop = context.WithCancelCause(ctx)
 	if config.Timeout > 0 {
 		timed, cancel := context.WithTimeoutCause(r.ctx, config.Timeout, &timeoutError{"the run", config.Timeout})
 		stop := r.stop
 		r.ctx, r.stop = timed, func(cause error) { stop(cause); cancel() }
 	}
+	context.AfterFunc(r.ctx, r.reassure)
 	r.names = table.Predeclare(append(Modules(), config.Modules...))
 	r.loader.run = r
 	r.budget.reset(config.Limits.Steps)
@@ -71,6 +75,7 @@ func NewRun(ctx context.Context, config *Config) *Run {
 
 // Close frees what the run holds.
 func (r *Run) Close() {
+	r.close()
 	r.stop(nil)
 	if j := r.journal.Load(); j != nil {
 		j.Close() // all that counts was synced when it was written

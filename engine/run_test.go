@@ -13,7 +13,9 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/present"
+	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -224,6 +226,27 @@ func TestCancelledFromOutside(t *testing.T) {
 		t.Errorf("the error %v does not wrap the builtin's", err)
 	}
 }
+
+// Who has interrupted a run that takes long to end is told what is going on, and what to do.
+func TestInterruptedRunThatTakesLong(t *testing.T) {
+	patience = time.Millisecond
+	defer func() { patience = 2 * time.Second }()
+	told := make(chan bool)
+	m := newMachine(t, body("on_exit(wait.told)\nprobe.stop()\nprobe.block()"))
+	m.config.Modules = append(m.config.Modules, table.Module{Name: "wait", Builtins: []table.Builtin{{
+		Name: "wait.told", Run: func(*table.Call) (starlark.Value, error) { <-told; return nil, nil },
+	}}})
+	m.config.Output.Present = presenterFunc(func(e *event.Event) {
+		if e.Type == event.Warned && strings.Contains(e.Text, "interrupt once more to end kinfra at once") {
+			close(told)
+		}
+	})
+	m.wants(m.exec(), "interrupted")
+}
+
+type presenterFunc func(*event.Event)
+
+func (f presenterFunc) Show(e *event.Event) { f(e) }
 
 type writerFunc func()
 
