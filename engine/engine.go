@@ -62,6 +62,10 @@ type Config struct {
 	Timeout time.Duration // wall time of a run; 0: none
 	Output  Output
 	Log     hclog.Logger
+
+	// Patience is how long a run that was interrupted may take to end before its user is told
+	// that it is on its way; 0: two seconds.
+	Patience time.Duration
 }
 
 // Coverage counts which statements of scripts run.

@@ -229,13 +229,12 @@ func TestCancelledFromOutside(t *testing.T) {
 
 // Who has interrupted a run that takes long to end is told what is going on, and what to do.
 func TestInterruptedRunThatTakesLong(t *testing.T) {
-	patience = time.Millisecond
-	defer func() { patience = 2 * time.Second }()
 	told := make(chan bool)
 	m := newMachine(t, body("on_exit(wait.told)\nprobe.stop()\nprobe.block()"))
 	m.config.Modules = append(m.config.Modules, table.Module{Name: "wait", Builtins: []table.Builtin{{
 		Name: "wait.told", Run: func(*table.Call) (starlark.Value, error) { <-told; return nil, nil },
 	}}})
+	m.config.Patience = time.Millisecond
 	m.config.Output.Present = presenterFunc(func(e *event.Event) {
 		if e.Type == event.Warned && strings.Contains(e.Text, "interrupt once more to end kinfra at once") {
 			close(told)
