@@ -133,9 +133,9 @@ func (l *lab) e2e(ctx context.Context) (process, error) {
 	return p, wants(err, p.stdout, "10 of 10 steps passed\n")
 }
 
-// e2eChildren runs the commands that e2e starts, in its order and on a root in the
+// e2eChildren runs the commands that e2e starts, one after the other and on a root in the
 // same state each, and sums their times. The times of the children themselves can't be
-// seen from outside of e2e.
+// seen from outside of e2e, which runs some of them side by side.
 func (l *lab) e2eChildren(ctx context.Context) (process, error) {
 	root := filepath.Join(l.dir, "children")
 	defer os.RemoveAll(root)
