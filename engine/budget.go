@@ -10,9 +10,16 @@ import (
 // each gets a part of it at a time, and gives back what it didn't use.
 type budget struct{ left atomic.Int64 }
 
-// part is how many steps a thread gets at once: some milliseconds' worth, so that
+// part is how many steps a thread gets at once at most: some milliseconds' worth, so that
 // branches of parallel seldom meet here.
 const part = 1 << 20
+
+// share is the part of what is left that a thread gets at once at most, so that threads
+// which use little don't keep it from others, but for the least of it.
+const (
+	share = 64
+	least = 1 << 10
+)
 
 func (b *budget) reset(steps uint64) { b.left.Store(int64(min(steps, 1<<62))) }
 
@@ -20,7 +27,7 @@ func (b *budget) reset(steps uint64) { b.left.Store(int64(min(steps, 1<<62))) }
 func (b *budget) take() uint64 {
 	for {
 		left := b.left.Load()
-		taken := min(left, part)
+		taken := min(left, part, max(left/share, least))
 		if taken <= 0 || b.left.CompareAndSwap(left, left-taken) {
 			return uint64(max(taken, 0))
 		}

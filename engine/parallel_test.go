@@ -193,7 +193,8 @@ func TestParallelSharesTheLimit(t *testing.T) {
 	err := m.exec()
 	m.wants(err, "over the limit of execution steps")
 	m.wantsCode(err, TimedOut)
-	m = newMachine(t, body(`parallel(range(8), lambda n: [None for _ in range(1000)])`))
+	m = newMachine(t, body(`parallel(range(32), lambda n: [crowd.meet()] + [None for _ in range(1000)], limit = 32)`))
+	m.config.Modules = append(m.config.Modules, meet(32)) // each has begun before one goes on
 	m.config.Limits.Steps = 4_000_000
 	m.wants(m.exec(), "")
 }
