@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -276,19 +277,35 @@ func (a *app) execute(w *engine.Workflow, args starlark.Value) error {
 	return a.finish(err)
 }
 
-// checkReports refuses, before anything is run, a report in the place of what is no
-// file: it would replace a link such as /dev/stdout, or even a device.
+// checkReports refuses, before anything is run, reports that couldn't be written then.
 func (a *app) checkReports() error {
 	for _, wanted := range a.globals.reports {
-		path, err := absolute(a.real, wanted.file)
-		if err != nil {
+		if err := a.checkReport(wanted); err != nil {
 			return err
-		}
-		if info, err := a.real.Host().Lstat(path); err == nil && !info.Mode.IsRegular() {
-			return engine.UsageError("name a file that is to be written or replaced", "--report %s=%s: there is something else than a file", wanted.kind, wanted.file)
 		}
 	}
 	return nil
+}
+
+// checkReport refuses a report in a directory that isn't there, and one in the place of
+// what is no file: it would replace a link such as /dev/stdout, or even a device.
+func (a *app) checkReport(wanted reportTo) error {
+	path, err := absolute(a.real, wanted.file)
+	if err != nil {
+		return err
+	}
+	if info, err := a.real.Host().Lstat(path); err == nil && !info.Mode.IsRegular() {
+		return engine.UsageError("name a file that is to be written or replaced", "--report %s=%s: there is something else than a file", wanted.kind, wanted.file)
+	}
+	dir := filepath.Dir(path)
+	_, err = a.real.Root(dir).Lstat(".") // through a link, if the directory is one
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return engine.UsageError("make the directory first, or name a file in one that is there", "--report %s=%s: there is no directory %s", wanted.kind, wanted.file, dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return engine.UsageError("name a file in a directory", "--report %s=%s: %s is no directory", wanted.kind, wanted.file, dir)
+	}
+	return nil // what else there may be, writing it will tell
 }
 
 func (a *app) finish(err error) error { return a.writeReports(a.run.Report(), err) }
