@@ -120,7 +120,7 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 func (a *app) findCommands() {
 	asked, words := helpWords(a.args)
 	if i := firstWord(words); i >= 0 && len(asked) == 0 {
-		if c, ok := engine.Find(a.layers, words[i:]); ok {
+		if c, ok := engine.Find(a.layers, words[i:]); ok && words[i] != completionCommand {
 			a.commands, a.only = []engine.Command{c}, true
 			return
 		}

@@ -115,7 +115,8 @@ func (a *app) toCheck(layers *layer.Stack, paths []string, shipped bool) ([]laye
 func (a *app) checker(layers *layer.Stack) func(layer.File) []lint.Finding {
 	config := lint.Config{
 		Layers: layers, Dialect: engine.Dialect(),
-		Modules: slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions())),
+		Modules:  slices.Concat(engine.Modules(), builtins.Modules(a.builtinOptions())),
+		Commands: ownCommands(), Flags: reserved(),
 	}
 	scripts, tests := lint.New(config), (*lint.Checker)(nil)
 	return func(file layer.File) []lint.Finding {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,16 +49,31 @@ func (a *app) rootCommand() *cobra.Command {
 		a.trustCommand(),
 		a.versionCommand(),
 	)
+	root.InitDefaultHelpCmd()
+	a.complete(root)
 	for _, c := range a.commands {
 		a.addScript(root, c)
 	}
-	root.InitDefaultHelpCmd()
-	a.complete(root)
 	a.setHelp(root)
 	if a.layersErr != nil {
 		a.acceptUnknown(root)
 	}
 	return root
+}
+
+// ownCommands is the commands in Go, each by its words: "runs", "runs list".
+func ownCommands() []string {
+	root := newAppOn(nil, nil, io.Discard, io.Discard).rootCommand()
+	var all []string
+	var add func(*cobra.Command)
+	add = func(parent *cobra.Command) {
+		for _, c := range parent.Commands() {
+			all = append(all, relativePath(root, c))
+			add(c)
+		}
+	}
+	add(root)
+	return all
 }
 
 // acceptUnknown lets the commands of scripts take any flags and words where not all

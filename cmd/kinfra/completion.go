@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// completionCommand is cobra's command that prints scripts for shells.
+const completionCommand = "completion"
+
 // complete offers completion, but where the arguments name the one command that is run.
 func (a *app) complete(root *cobra.Command) {
 	if a.only {
@@ -17,7 +20,7 @@ func (a *app) complete(root *cobra.Command) {
 	}
 	completeGlobals(root)
 	root.InitDefaultCompletionCmd(a.args...)
-	if completion := child(root, "completion"); completion != nil {
+	if completion := child(root, completionCommand); completion != nil {
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, a.group
 	}
 }

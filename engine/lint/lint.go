@@ -44,6 +44,9 @@ type Config struct {
 	Layers  *layer.Stack
 	Modules []table.Module // all builtins, the engine's own included
 	Dialect *syntax.FileOptions
+
+	Commands []string // what scripts can't call their commands, since the binary has it: "version"
+	Flags    []string // the same of flags, and of their letters: "help", "h"
 }
 
 // Checker checks scripts. It remembers the files that it has read, and is not safe for
@@ -54,6 +57,8 @@ type Checker struct {
 	modules map[string]*members
 	units   map[string]*unit // by the path that messages give
 	loading []*unit          // those whose first pass is under way, outermost first
+
+	commands map[*layer.Layer]map[string][]*unit // by their words: the files at the top of a layer that declare each
 }
 
 // members is what a module has.
@@ -64,7 +69,7 @@ type members struct {
 
 // New makes a checker.
 func New(config Config) *Checker {
-	c := &Checker{config: config, bare: map[string]*table.Builtin{}, modules: map[string]*members{}, units: map[string]*unit{}}
+	c := &Checker{config: config, bare: map[string]*table.Builtin{}, modules: map[string]*members{}, units: map[string]*unit{}, commands: map[*layer.Layer]map[string][]*unit{}}
 	for i := range config.Modules {
 		switch m := &config.Modules[i]; {
 		case m.Type:

@@ -184,7 +184,10 @@ func stack(files map[string][]byte) *layer.Stack {
 }
 
 func config(layers *layer.Stack) lint.Config {
-	return lint.Config{Layers: layers, Dialect: engine.Dialect(), Modules: append(engine.Modules(), diskModule(), programModule(), toolModule())}
+	return lint.Config{
+		Layers: layers, Dialect: engine.Dialect(), Modules: append(engine.Modules(), diskModule(), programModule(), toolModule()),
+		Commands: []string{"version"}, Flags: []string{"help", "h", "dry-run", "n"},
+	}
 }
 
 // diskModule, programModule and toolModule are builtins as a binary brings them.

@@ -51,7 +51,7 @@ func Rules() []Rule {
 		{ruleCapture, "an `undo`, or a function given to `on_exit`, with a variable of a loop in it: when it is called, that has its last value"},
 		{ruleChange, "a change outside of steps in a workflow that has steps, in helpers, too: going on with the run later would do it again"},
 		{ruleLoading, "a change, step or check at the top level of a file that declares a workflow: while a file loads, nothing may change"},
-		{ruleWorkflow, "a workflow that can't be found without running its file, or whose command is declared twice in it"},
+		{ruleWorkflow, "a workflow that can't be found without running its file, whose command is declared twice, in the file or by two of a layer, or that takes a name of kinfra's own for its command or a flag"},
 		{ruleHelp, "a workflow whose file has no docstring, which is its help"},
 		{ruleRecursion, "a function that calls itself, directly or through others, which Starlark refuses"},
 		{ruleUnreachable, "statements behind a `return`, `fail`, `break` or `continue`"},
