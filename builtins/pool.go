@@ -48,8 +48,8 @@ type Pool struct {
 
 func poolBuiltin(d *domain) table.Builtin {
 	return table.Builtin{
-		Name: "slot.pool",
-		Doc:  "Defines a pool: its slots, what each may run, and on which ports. `pool.star` exports one as `pool`, and that is the pool of every command.",
+		Name: "slot.pool", Declares: true,
+		Doc: "Defines a pool: its slots, what each may run, and on which ports. `pool.star` exports one as `pool`, and that is the pool of every command.",
 		Params: []table.Param{
 			{Name: "name", Type: table.String(), Named: true, Help: "its name"},
 			{Name: "root", Type: table.String(), Named: true, Help: "its root directory: absolute, or below the home directory with a leading ~/; --root goes before it"},

@@ -18,8 +18,8 @@ import (
 func ruleModule() table.Module {
 	return table.Module{Builtins: []table.Builtin{
 		{
-			Name: "profile",
-			Doc:  "Makes a profile: what a slot may run. Profiles have an order, that of the pool's list.",
+			Name: "profile", Declares: true,
+			Doc: "Makes a profile: what a slot may run. Profiles have an order, that of the pool's list.",
 			Params: []table.Param{
 				{Name: "name", Type: table.String(), Help: "its name"},
 				{Name: "workers", Type: table.Int(), Keywords: true, Help: "how many workers of each type it has: `ui = 2`"},
@@ -31,8 +31,8 @@ func ruleModule() table.Module {
 small.workers  # -> {"ui": 1}`,
 		},
 		{
-			Name: "port",
-			Doc:  "Makes a rule for a port: slot N listens on base + N * step. A rule may also be a function of the slot's number.",
+			Name: "port", Declares: true,
+			Doc: "Makes a rule for a port: slot N listens on base + N * step. A rule may also be a function of the slot's number.",
 			Params: []table.Param{
 				{Name: "base", Type: table.Int(), Named: true, Help: "the port of slot 0, which is reserved for a local production stack"},
 				{Name: "step", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(1), Help: "the distance between neighbours"},

@@ -16,7 +16,7 @@ import (
 
 func secretBuiltin() table.Builtin {
 	return table.Builtin{
-		Name: "secret",
+		Name: "secret", Declares: true,
 		Doc: "Names a secret by where it is kept. A script can't read it; it prints as ***, and has no JSON. slot.pool takes it for a variable of the stack. " +
 			"It is read when the stack is started, by no other command and in no dry run, and Docker Compose gets it in its environment, from which the template takes it: `${DB_PASSWORD}`. " +
 			"Docker keeps the variables of a container and shows them to whoever may ask it (`docker inspect`).",

@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -19,7 +20,7 @@ type Code int
 const (
 	OK          Code = 0   // done
 	Failed      Code = 1   // the workflow failed
-	Usage       Code = 2   // wrong usage, or a script that isn't there or doesn't parse or resolve
+	Usage       Code = 2   // wrong usage, or a script that isn't there, doesn't parse or resolve, or declares what can't be
 	Unavailable Code = 3   // nothing available
 	Conflict    Code = 4   // claimed by another, a port taken, changed meanwhile
 	Damaged     Code = 5   // state that can't be read or repaired
@@ -117,6 +118,7 @@ func (c *Config) CodeOf(err error) Code {
 	var own *Error
 	var exit *ExitError
 	var damaged *journal.DamagedError
+	var declaration *table.DeclarationError
 	var syntaxErr syntax.Error
 	var resolveErr resolve.ErrorList
 	switch {
@@ -134,7 +136,7 @@ func (c *Config) CodeOf(err error) Code {
 		return Damaged
 	case errors.Is(err, journal.ErrBusy), errors.Is(err, errDiverged):
 		return Conflict
-	case errors.As(err, &syntaxErr), errors.As(err, &resolveErr):
+	case errors.As(err, &syntaxErr), errors.As(err, &resolveErr), errors.As(err, &declaration):
 		return Usage
 	}
 	if c.Classify != nil {

@@ -42,7 +42,7 @@ func withDefault(params []table.Param, t table.Type) []table.Param {
 
 func flagBuiltin(k kind, doc, example string, standard starlark.Value, params ...table.Param) table.Builtin {
 	return table.Builtin{
-		Name: "flag." + string(k), Doc: doc, Params: params, Result: "a flag, for `workflow(flags = …)`", Example: example,
+		Name: "flag." + string(k), Declares: true, Doc: doc, Params: params, Result: "a flag, for `workflow(flags = …)`", Example: example,
 		Errors: "A short form that isn't one letter.",
 		Run: func(c *table.Call) (starlark.Value, error) {
 			return newParameter(c, k, standard)
@@ -68,7 +68,7 @@ func argModule() table.Module {
 
 func argBuiltin(k kind, doc, example string, params ...table.Param) table.Builtin {
 	return table.Builtin{
-		Name: "arg." + string(k), Doc: doc, Params: params, Result: "an argument, for `workflow(args = […])`", Example: example,
+		Name: "arg." + string(k), Declares: true, Doc: doc, Params: params, Result: "an argument, for `workflow(args = […])`", Example: example,
 		Run: func(c *table.Call) (starlark.Value, error) {
 			p, err := newParameter(c, k, starlark.None)
 			if err != nil {

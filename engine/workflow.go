@@ -31,7 +31,7 @@ func summary(doc string) string {
 
 func workflowBuiltin() table.Builtin {
 	return table.Builtin{
-		Name: "workflow",
+		Name: "workflow", Declares: true,
 		Doc: "Declares a command. It stands last in its file, whose docstring is the command's help, and counts only " +
 			"in the file that is run, not in one that is loaded.",
 		Params: []table.Param{
@@ -45,7 +45,7 @@ func workflowBuiltin() table.Builtin {
 		Run: func(c *table.Call) (starlark.Value, error) {
 			v, err := declareWorkflow(c)
 			if err != nil {
-				err = &Error{Code: Usage, Message: "workflow: " + err.Error(), Err: err}
+				err = fmt.Errorf("workflow: %w", err)
 			}
 			return v, err
 		},

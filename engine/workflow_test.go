@@ -66,6 +66,9 @@ func TestWorkflowRefused(t *testing.T) {
 		m := newMachine(t, "def run(args):\n    pass\n\nworkflow("+c.call+")\n")
 		_, err := m.load()
 		m.wants(err, c.want)
+		if code := m.config.CodeOf(err); err != nil && code != Usage {
+			t.Errorf("%s: ends with %s, want usage", c.call, code)
+		}
 	}
 }
 

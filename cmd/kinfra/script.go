@@ -103,7 +103,7 @@ func (a *app) loadScript(ctx context.Context, c *cobra.Command, declared engine.
 	}
 	i := slices.IndexFunc(workflows, func(w *engine.Workflow) bool { return w.Command == declared.Words })
 	if i < 0 {
-		return fmt.Errorf("%s declares the command %q, but does not make it when it is run", declared.File.Path(), declared.Words)
+		return engine.UsageError("", "%s declares the command %q, but does not make it when it is run", declared.File.Path(), declared.Words)
 	}
 	a.bind(c, workflows[i])
 	return nil

@@ -41,6 +41,10 @@ type Builtin struct {
 	Errors string // when it fails; empty if only wrong arguments make it fail
 	Run    func(*Call) (starlark.Value, error)
 
+	// Declares says that a call declares something that the scripts consist of: a
+	// command, a flag, a rule. Every error of it is a [DeclarationError].
+	Declares bool
+
 	// Changes says that a call changes something outside of the run: files, processes,
 	// what others see. One with a parameter ReadOnly doesn't where that is True.
 	Changes bool
@@ -50,6 +54,12 @@ type Builtin struct {
 	// message has. Tests run it.
 	Example string
 }
+
+// DeclarationError is the error of a call that declares something: a fault of the script
+// itself, as bad syntax is, with the message of what it wraps.
+type DeclarationError struct{ error }
+
+func (e *DeclarationError) Unwrap() error { return e.error }
 
 // ReadOnly is the parameter by which a script says that a call changes nothing.
 const ReadOnly = "read_only"
@@ -138,14 +148,22 @@ func (b *Builtin) Method(receiver starlark.Value) starlark.Value {
 // function is the callable of a builtin.
 func (b *Builtin) function(receiver starlark.Value) *starlark.Builtin {
 	return starlark.NewBuiltin(b.Name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-		call := &Call{Thread: thread, Builtin: b, Receiver: receiver}
-		if err := call.bind(args, kwargs); err != nil {
-			return nil, err
-		}
-		v, err := b.Run(call)
-		if v == nil && err == nil {
-			v = starlark.None
+		v, err := b.call(thread, receiver, args, kwargs)
+		if err != nil && b.Declares {
+			err = &DeclarationError{err}
 		}
 		return v, err
 	})
+}
+
+func (b *Builtin) call(thread *starlark.Thread, receiver starlark.Value, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	call := &Call{Thread: thread, Builtin: b, Receiver: receiver}
+	if err := call.bind(args, kwargs); err != nil {
+		return nil, err
+	}
+	v, err := b.Run(call)
+	if v == nil && err == nil {
+		v = starlark.None
+	}
+	return v, err
 }
