@@ -41,7 +41,7 @@ func workflowBuiltin() table.Builtin {
 			{Name: "flags", Type: table.Dict(), Named: true, Optional: true, Help: "the command's flags by name: `{\"slot\": flag.ints(help = \"…\")}`"},
 			{Name: "args", Type: table.ListOf("a list of arguments (arg.…)", table.Of[*Parameter]("an argument")), Named: true, Optional: true, Help: "its arguments, in order"},
 		},
-		Errors: "A name that is reserved, used twice or not a word; a required argument after an optional one.",
+		Errors: "A name that is reserved, used twice or not a word; a required argument after an optional one; a function that can't be called with one argument.",
 		Run: func(c *table.Call) (starlark.Value, error) {
 			v, err := declareWorkflow(c)
 			if err != nil {
@@ -71,8 +71,11 @@ func declareWorkflow(c *table.Call) (starlark.Value, error) {
 		run:     c.Callable("run"),
 		show:    c.Callable("show"),
 	}
-	if f, ok := w.run.(*starlark.Function); ok && f.NumParams() != 1 {
+	if f, ok := w.run.(*starlark.Function); ok && !takesOne(f) {
 		return nil, fmt.Errorf("run wants a function of one parameter, the arguments; %s has %d", f.Name(), f.NumParams())
+	}
+	if f, ok := w.show.(*starlark.Function); ok && !takesOne(f) {
+		return nil, fmt.Errorf("show wants a function of one parameter, the result; %s has %d", f.Name(), f.NumParams())
 	}
 	if err := checkWords(w.Command); err != nil {
 		return nil, err
@@ -100,6 +103,24 @@ func declareWorkflow(c *table.Call) (starlark.Value, error) {
 	}
 	s.run.loader.workflows = append(s.run.loader.workflows, w)
 	return starlark.None, nil
+}
+
+// takesOne tells whether a function can be called with one argument.
+func takesOne(f *starlark.Function) bool {
+	named := f.NumParams() // with a name of their own; first those that can be given without it
+	if f.HasKwargs() {
+		named--
+	}
+	if f.HasVarargs() {
+		named--
+	}
+	positional := named - f.NumKwonlyParams()
+	for i := min(positional, 1); i < named; i++ {
+		if f.ParamDefault(i) == nil {
+			return false
+		}
+	}
+	return positional > 0 || f.HasVarargs()
 }
 
 // checkWords refuses a command that can't be typed.
