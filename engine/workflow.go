@@ -157,6 +157,7 @@ func declaredFlags(flags starlark.IterableMapping, reserved []string) ([]*Parame
 		taken[name] = "is one of the binary's own"
 	}
 	var all []*Parameter
+	spelt := map[string]string{} // each flag as the script has it, by its name
 	for _, item := range flags.Items() {
 		name, isString := starlark.AsString(item[0])
 		declared, isFlag := item[1].(*Parameter)
@@ -164,6 +165,10 @@ func declaredFlags(flags starlark.IterableMapping, reserved []string) ([]*Parame
 			return nil, fmt.Errorf("flags wants names with flags, such as \"slot\": flag.ints(…); got %s: %s", item[0], table.Describe(item[1]))
 		}
 		p := declared.named(strings.ReplaceAll(name, "_", "-"))
+		if other := spelt[p.Name]; other != "" {
+			return nil, fmt.Errorf("the flags %q and %q are %s", other, name, p.sameName())
+		}
+		spelt[p.Name] = name
 		for _, n := range []string{p.Name, p.Short} {
 			if why := taken[n]; n != "" && why != "" {
 				return nil, fmt.Errorf("the flag name %q %s", n, why)
@@ -179,9 +184,9 @@ func declaredFlags(flags starlark.IterableMapping, reserved []string) ([]*Parame
 }
 
 func declaredArgs(args []starlark.Value, flags []*Parameter) ([]*Parameter, error) {
-	taken := map[string]bool{}
+	taken := map[string]*Parameter{}
 	for _, f := range flags {
-		taken[f.attr()] = true
+		taken[f.attr()] = f
 	}
 	var all []*Parameter
 	optional := false
@@ -192,16 +197,32 @@ func declaredArgs(args []starlark.Value, flags []*Parameter) ([]*Parameter, erro
 			return nil, fmt.Errorf("args wants arguments (arg.…), got a flag")
 		case !isWord(strings.ReplaceAll(p.Name, "_", "-")):
 			return nil, fmt.Errorf("%q is not a name for an argument", p.Name)
-		case taken[p.attr()]:
-			return nil, fmt.Errorf("the name %q is used twice", p.Name)
+		case taken[p.attr()] != nil:
+			return nil, usedTwice(taken[p.attr()], p)
 		case len(all) > 0 && all[len(all)-1].kind == restKind:
 			return nil, fmt.Errorf("the argument %q stands after %q, which takes all that is left", p.Name, all[len(all)-1].Name)
 		case optional && !p.Optional && p.kind != restKind:
 			return nil, fmt.Errorf("the required argument %q stands after an optional one", p.Name)
 		}
-		taken[p.attr()] = true
+		taken[p.attr()] = p
 		optional = optional || p.Optional
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// usedTwice is the error of an argument whose name a flag or another argument has.
+func usedTwice(first, second *Parameter) error {
+	switch {
+	case first.Name == second.Name:
+		return fmt.Errorf("the name %q is used twice", second.Name)
+	case first.argument:
+		return fmt.Errorf("the arguments %q and %q are %s", first.Name, second.Name, second.sameName())
+	}
+	return fmt.Errorf("the flag %q and the argument %q are %s", first.Name, second.Name, second.sameName())
+}
+
+// sameName ends a message about names that are the same to run.
+func (p *Parameter) sameName() string {
+	return fmt.Sprintf("the same name, which is args.%s for run", p.attr())
 }
