@@ -13,10 +13,11 @@ import (
 
 // Options is what the command line decides about the builtins.
 type Options struct {
-	// Root is the pool's root directory, of --root (then absolute) or of KINFRA_ROOT
-	// (as it is); empty for what the pool says.
+	// Root is the pool's root directory, of --root (then absolute, unless it can't be
+	// told what it is relative to) or of KINFRA_ROOT (as it is); empty for what the
+	// pool says.
 	Root     string
-	RootFlag string // the root of --root alone, absolute; empty if it wasn't given
+	RootFlag string // the root of --root alone; empty if it wasn't given
 
 	// Globals are the global flags that a kinfra started by a script gets, so
 	// that it sees the same layers.

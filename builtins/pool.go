@@ -94,7 +94,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	}
 	for _, set := range []func() error{
 		p.checkRuns,
-		func() error { return p.setRoot(engine.World(c.Thread), d.options.Root, c.String("root")) },
+		func() error { return p.setRoot(engine.World(c.Thread), d.options, c.String("root")) },
 		func() error { return p.setProfiles(c.List("profiles")) },
 		func() error { return p.setSlots(c.Dict("slots")) },
 		func() error { return p.setPorts(c.Dict("ports")) },
@@ -122,13 +122,18 @@ func (p *Pool) at(root string) *Pool {
 	}
 }
 
-func (p *Pool) setRoot(w world.World, given, declared string) error {
-	if p.root = given; given != "" {
-		if !filepath.IsAbs(given) {
-			return engine.UsageError("--root takes a relative one, for a single command",
-				"KINFRA_ROOT is %q: want an absolute path, since it would name another pool in each directory", given)
+func (p *Pool) setRoot(w world.World, o Options, declared string) error {
+	if p.root = o.Root; p.root != "" {
+		switch home, _ := w.Getenv("HOME"); {
+		case filepath.IsAbs(p.root):
+			return nil
+		case strings.HasPrefix(o.RootFlag, "~"):
+			return engine.UsageError("", "--root is %q, and HOME is %q: want an absolute path", o.RootFlag, home)
+		case o.RootFlag != "":
+			return engine.UsageError("", "--root is %q, and the working directory is not known: want an absolute path", o.RootFlag)
 		}
-		return nil
+		return engine.UsageError("--root takes a relative one, for a single command",
+			"KINFRA_ROOT is %q: want an absolute path, since it would name another pool in each directory", p.root)
 	}
 	p.root = declared
 	if below, ok := strings.CutPrefix(declared, "~/"); ok {

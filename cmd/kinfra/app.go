@@ -190,7 +190,7 @@ func (a *app) output(ctx context.Context) engine.Output {
 }
 
 func (a *app) builtinOptions() builtins.Options {
-	o := builtins.Options{Version: version, RootFlag: a.path(a.globals.root)}
+	o := builtins.Options{Version: version, RootFlag: a.root()}
 	if o.Root = o.RootFlag; o.Root == "" && a.past != nil {
 		o.Root = a.past.run.Root // where the run has begun, whatever the environment says now
 	}
@@ -205,6 +205,21 @@ func (a *app) builtinOptions() builtins.Options {
 		o.Globals = append(o.Globals, "--scripts", a.globals.scripts)
 	}
 	return o
+}
+
+// root is the root of --root, absolute; "" if it wasn't given. A shell doesn't replace the
+// ~ of --root=~/x, as it does that of --root ~/x.
+func (a *app) root() string {
+	name := a.globals.root
+	below, ok := strings.CutPrefix(name, "~")
+	if !ok || below != "" && below[0] != '/' {
+		return a.path(name)
+	}
+	home, _ := a.real.Getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return name // refused where it is used, since it is relative
+	}
+	return filepath.Join(home, below)
 }
 
 // path makes a path that the user has named absolute; "" stays as it is.

@@ -143,7 +143,7 @@ func (a *app) initRequest(ctx context.Context, f initFlags) (project.Request, er
 // declaredRoot is the root of --root as pool.star is to say it: below the home directory
 // as ~/, so that it is right for everybody who works on the project.
 func (a *app) declaredRoot() (string, error) {
-	root := a.path(a.globals.root)
+	root := a.root()
 	if root == "" {
 		return "", nil
 	}

@@ -23,7 +23,7 @@ func (a *app) identify(line []string) {
 	dir, _ := a.real.WorkDir() // what needs it has asked for it, and failed
 	args := slices.Clone(a.target)
 	if a.globals.root != "" {
-		args = append(args, "--root="+a.path(a.globals.root))
+		args = append(args, "--root="+a.root())
 	}
 	if a.globals.scripts != "" {
 		args = append(args, "--scripts="+a.path(a.globals.scripts))
