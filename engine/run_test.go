@@ -214,6 +214,19 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// What is said of a check in whose midst the run has timed out is that.
+func TestTimeoutInACheck(t *testing.T) {
+	for _, do := range []string{"[None for _ in range(1 << 60)]", "probe.block()"} {
+		m := newMachine(t, "def within():\n    "+do+"\n\n"+body("check(\"c\", within)"))
+		m.config.Timeout = 50 * time.Millisecond
+		m.wantsCode(m.exec(), TimedOut)
+		problem := m.run.Report().Nodes[0].Problem
+		if len(problem) != 1 || problem[0].Message != "the run timed out after 50ms" || problem[0].Place == nil || problem[0].Place.Line != 2 {
+			t.Errorf("%s: said of the check: %+v", do, problem)
+		}
+	}
+}
+
 // A run that is cancelled from outside ends with the cause of that.
 func TestCancelledFromOutside(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())

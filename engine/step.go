@@ -244,6 +244,9 @@ func (s *state) ending(n *node, err error) *event.Event {
 		n.status = event.Decided
 	default:
 		n.status = event.Failed
+		if ended := s.ctx.Err(); ended != nil && errors.Is(err, ended) {
+			err = &causedError{err, context.Cause(s.ctx)} // why it has ended, the context's own error doesn't say
+		}
 		end.Problems = diag.Of(err, s.run.Source)
 	}
 	end.Status = n.status
