@@ -69,6 +69,9 @@ func (p *Parameter) attr() string { return strings.ReplaceAll(p.Name, "-", "_") 
 // included.
 func (p *Parameter) Rest() bool { return p.kind == restKind }
 
+// Number tells whether the argument is a whole number.
+func (p *Parameter) Number() bool { return p.kind == intKind }
+
 // AddFlags declares the workflow's flags.
 func (w *Workflow) AddFlags(flags *pflag.FlagSet) {
 	for _, p := range w.Flags {

@@ -32,7 +32,7 @@ func (a *app) rootCommand() *cobra.Command {
 	a.globals = globals{} // what they are when they are declared is what the help calls default
 	root.PersistentFlags().AddFlagSet(a.globals.flags())
 	a.globals = given
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentPreRunE = a.refuseReport
 	root.AddCommand(
 		a.runCommand(),
@@ -178,18 +178,36 @@ func (a *app) commandEnding(group *cobra.Command, word string) string {
 	return found
 }
 
-// flagError says what is wrong with a flag, and which one may have been meant.
-func flagError(c *cobra.Command, err error) error {
-	suggestion := ""
+// flagError says what is wrong with a flag, and which one may have been meant. A digit
+// may have been meant for a number below 0, which the argument then can't be.
+func (a *app) flagError(c *cobra.Command, err error) error {
+	suggestion, hint := "", c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near, ok := nearest.Name(unknown.GetSpecifiedName(), names); ok {
+		name := unknown.GetSpecifiedName()
+		if near, ok := nearest.Name(name, names); ok {
 			suggestion = fmt.Sprintf(" (did you mean --%s?)", near)
 		}
+		if number := a.numberOf(c); number != "" && strings.Trim(name, "0123456789") == "" {
+			hint = number + ` wants a positive number; one below 0 would stand after "--"`
+		}
 	}
-	return engine.UsageError(c.CommandPath()+" --help lists the flags", "%s: %s%s", c.CommandPath(), err, suggestion)
+	return engine.UsageError(hint, "%s: %s%s", c.CommandPath(), err, suggestion)
+}
+
+// numberOf is the name of the argument of a script's command that is a number, "" if it
+// has none.
+func (a *app) numberOf(c *cobra.Command) string {
+	if w := a.bound[c]; w != nil {
+		for _, p := range w.Args {
+			if p.Number() {
+				return strings.ToUpper(p.Name)
+			}
+		}
+	}
+	return ""
 }
 
 // exactly is cobra.ExactArgs with an error of our own.

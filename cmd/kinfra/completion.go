@@ -22,6 +22,9 @@ func (a *app) complete(root *cobra.Command) {
 	root.InitDefaultCompletionCmd(a.args...)
 	if completion := child(root, completionCommand); completion != nil {
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, a.group
+		for _, shell := range completion.Commands() {
+			shell.Args = exactly(0, "no arguments")
+		}
 	}
 }
 

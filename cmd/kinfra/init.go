@@ -169,7 +169,7 @@ func initError(err error) error {
 	_, faulty := errors.AsType[*compose.Error](err)
 	code := engine.Failed
 	switch {
-	case faulty, errors.Is(err, project.ErrNoFile), errors.Is(err, project.ErrUnfit), errors.Is(err, fs.ErrNotExist):
+	case faulty, errors.Is(err, project.ErrNoFile), errors.Is(err, project.ErrUnfit), errors.Is(err, fs.ErrNotExist), errors.Is(err, world.ErrNotRegular):
 		code = engine.Usage
 	case errors.Is(err, project.ErrTaken):
 		code = engine.Conflict

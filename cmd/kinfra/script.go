@@ -38,6 +38,12 @@ func (a *app) loadTarget(ctx context.Context, root *cobra.Command) error {
 	if a.layersErr != nil {
 		return nil // what the command says
 	}
+	isRun := target.Name() == "run" && target.Parent() == root
+	if len(asked) > 0 && asked[0] == "help" && !isRun {
+		if err := refuseBehind(target, rest); err != nil {
+			return err
+		}
+	}
 	if words := target.Annotations[scriptAnnotation]; words != "" {
 		i := slices.IndexFunc(a.commands, func(c engine.Command) bool { return c.Words == words })
 		a.target = strings.Fields(words)
@@ -49,7 +55,7 @@ func (a *app) loadTarget(ctx context.Context, root *cobra.Command) error {
 		}
 		return nil
 	}
-	if target.Name() == "run" && target.Parent() == root {
+	if isRun {
 		return a.loadRun(ctx, target, asked, rest)
 	}
 	return nil
@@ -93,6 +99,15 @@ func (a *app) refuseUnknown(group *cobra.Command, args []string) error {
 		return nil // a wrong flag before it is for cobra to refuse: the word may be its value
 	}
 	return a.group(group, args[i:])
+}
+
+// refuseBehind is the error of words behind a command whose help is asked for.
+func refuseBehind(c *cobra.Command, args []string) error {
+	i := firstWord(args)
+	if i < 0 || c.HasSubCommands() || new(globals).flags().Parse(args[:i]) != nil {
+		return nil
+	}
+	return engine.UsageError(c.CommandPath()+" --help shows the arguments", "%s help %s: unexpected argument %q", c.Root().Name(), relativePath(c.Root(), c), args[i])
 }
 
 // loadScript gives a script's command its flags and its function.
