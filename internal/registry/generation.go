@@ -101,6 +101,9 @@ func (s *Store) choose(number int) (Generation, []byte, error) {
 // restore makes data the registry, and a generation of what it was.
 func (s *Store) restore(number int, data []byte, above []string) error {
 	old, err := s.readFile(maxDamaged)
+	if errors.Is(err, world.ErrTooLarge) {
+		return s.replaceUnread(data, above)
+	}
 	if err != nil {
 		// What can't be read can't be kept, so it isn't replaced.
 		return hint.Wrap(err, "move %s away, then run: %s", s.Path(), s.restoreCommand(number))
@@ -118,11 +121,36 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	return s.write(old, above, []world.Change{old.replacedBy(data)})
 }
 
+// replaceUnread makes data the registry where that is too large to be copied: the file
+// itself becomes the generation of what it was. From that moment on until data is in
+// place there is no registry.
+func (s *Store) replaceUnread(data []byte, above []string) error {
+	g, err := s.openGenerations()
+	if err != nil {
+		return err
+	}
+	aside := path.Join(GenerationsDir, copyName(g.next(), hashUnread, kindDamaged))
+	if err := s.files.Rename(File, aside); err != nil {
+		return fmt.Errorf("keeping what is in the registry: %w", err)
+	}
+	err = g.sync(aside)
+	if err == nil {
+		err = s.write(content{}, above, []world.Change{content{}.replacedBy(data)})
+	}
+	if err == nil {
+		return nil
+	}
+	if _, statErr := s.files.Lstat(File); errors.Is(statErr, fs.ErrNotExist) {
+		err = errors.Join(err, s.files.Rename(aside, File))
+	}
+	return err
+}
+
 const (
 	// keepNewest is how many copies of a kind are kept.
 	keepNewest = 20
 
-	// maxDamaged is up to which size a damaged registry is kept when a good one
+	// maxDamaged is up to which size a damaged registry is copied when a good one
 	// takes its place, in bytes.
 	maxDamaged = 256 << 20
 )
@@ -146,7 +174,12 @@ type copied struct {
 	info   world.Info
 }
 
-const hashDigits = 16
+const (
+	hashDigits = 16
+
+	// hashUnread stands for the hash of what was too large to be read.
+	hashUnread = "0000000000000000"
+)
 
 // parseCopied takes a file's name apart; ok tells whether it is that of a copy.
 func parseCopied(info world.Info) (c copied, ok bool) {
@@ -296,13 +329,25 @@ func (g *generations) keep(old content) error {
 	if err != nil {
 		return err
 	}
-	// It stands nowhere else, and is about to be overwritten for good.
+	return g.sync(name) // it stands nowhere else, and is about to be overwritten for good
+}
+
+// sync makes a copy durable.
+func (g *generations) sync(name string) error {
 	for _, name := range []string{name, GenerationsDir, path.Dir(GenerationsDir), "."} {
 		if err := g.store.files.Sync(name); err != nil {
 			return fmt.Errorf("keeping what is in the registry: %w", err)
 		}
 	}
 	return nil
+}
+
+// next is the number of the next copy.
+func (g *generations) next() int {
+	if n := len(g.copies); n > 0 {
+		return g.copies[n-1].number + 1
+	}
+	return 1
 }
 
 // holds tells whether a copy's content is data. A copy that was cut short by a
@@ -320,11 +365,7 @@ func (g *generations) holds(c copied, data []byte) bool {
 // the transaction after that one compares the two, and makes another copy should
 // this one have been lost. The hash in the name tells a torn copy from a good one.
 func (g *generations) add(data []byte, k kind) (string, error) {
-	number := 1
-	if n := len(g.copies); n > 0 {
-		number = g.copies[n-1].number + 1
-	}
-	c := copied{number: number, hash: hashOf(data), kind: k}
+	c := copied{number: g.next(), hash: hashOf(data), kind: k}
 	c.info = world.Info{Name: copyName(c.number, c.hash, c.kind), Size: int64(len(data))}
 	if err := g.store.files.CreateFile(c.name(), data, fileMode); err != nil {
 		return "", fmt.Errorf("adding a generation of the registry: %w", err)

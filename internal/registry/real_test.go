@@ -159,3 +159,52 @@ func TestRealRootIsMade(t *testing.T) {
 	}
 	wantSlots(t, s, 1)
 }
+
+// A file that is too large to be read gives way to a copy in one command, and stays.
+func TestRestoreOverALargeFile(t *testing.T) {
+	for _, size := range []int64{MaxSize + 1, maxDamaged + 1} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			s := Open(world.Real(""), t.TempDir())
+			update(t, s, put(1))
+			if err := os.Truncate(s.Path(), size); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Load(t.Context()); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("the error is %v", err)
+			}
+			if _, err := s.Restore(t.Context(), 1); err != nil {
+				t.Fatalf("%v (%s)", err, hintOf(err))
+			}
+			wantSlots(t, s, 1)
+			all, err := s.Generations(t.Context())
+			if err != nil || len(all) != 2 || all[1].Size != size || all[1].Err == nil {
+				t.Errorf("the copies are %+v, %v", all, err)
+			}
+		})
+	}
+}
+
+// What stands aside for a copy comes back where that can't be put in its place.
+func TestRestoreOverALargeFileFails(t *testing.T) {
+	dir := t.TempDir()
+	w := world.Real("")
+	update(t, Open(w, dir), put(1))
+	s := Open(world.Faulty(w, func(op, name string) error {
+		if op == "create" && strings.Contains(name, ".tmp-") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}), dir)
+	if err := os.Truncate(s.Path(), maxDamaged+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Restore(t.Context(), 1); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the error is %v", err)
+	}
+	if info, err := os.Stat(s.Path()); err != nil || info.Size() != maxDamaged+1 {
+		t.Errorf("the registry is %v, %v", info, err)
+	}
+	if all, err := s.Generations(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("the copies are %+v, %v", all, err)
+	}
+}

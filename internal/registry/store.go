@@ -200,11 +200,11 @@ func (s *Store) write(old content, above []string, files []world.Change) error {
 
 // checkSame is ErrChanged where the registry's file isn't what it was.
 func (s *Store) checkSame(old content) error {
-	now, err := s.readFile(MaxSize)
-	if err != nil {
+	now, err := s.readFile(int64(len(old.data))) // a longer one is another one
+	if err != nil && !errors.Is(err, world.ErrTooLarge) {
 		return err
 	}
-	if now.exists != old.exists || !bytes.Equal(now.data, old.data) {
+	if err != nil || now.exists != old.exists || !bytes.Equal(now.data, old.data) {
 		return hint.Wrap(fmt.Errorf("%w: another tool wrote to it", ErrChanged), "try again")
 	}
 	return nil
