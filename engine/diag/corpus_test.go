@@ -3,6 +3,7 @@ package diag_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -219,5 +220,14 @@ func TestHint(t *testing.T) {
 		if got := diag.Of(err, func(string) []byte { return nil })[0].Hint; got != "the hint" {
 			t.Errorf("%s: the hint is %q", name, got)
 		}
+	}
+}
+
+// Of several problems each has its own hint.
+func TestHintOfEach(t *testing.T) {
+	err := errors.Join(&engine.Error{Message: "one", Next: "first"}, &engine.Error{Message: "two", Next: "second"})
+	all := diag.Of(err, func(string) []byte { return nil })
+	if len(all) != 2 || all[0].Hint != "first" || all[1].Hint != "second" {
+		t.Errorf("got %+v", all)
 	}
 }

@@ -4,6 +4,7 @@
 package diag
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -97,7 +98,7 @@ func of(err error, outer starlark.CallStack, sources Sources) []Diagnostic {
 		all = append(all, at(syntaxErr.Msg, syntaxErr.Pos, calls, hint, sources))
 	default:
 		for _, e := range parts(inner) {
-			all = append(all, one(e, calls, hint, sources))
+			all = append(all, one(e, calls, cmp.Or(hintOf(e), hint), sources))
 		}
 	}
 	return all

@@ -70,14 +70,14 @@ func pathError(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fs.PathError{Op: op, Path: path, Err: cause(err)}
+	return &fs.PathError{Op: op, Path: path, Err: advise(cause(err), path)}
 }
 
 func linkError(op, oldPath, newPath string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &os.LinkError{Op: op, Old: oldPath, New: newPath, Err: cause(err)}
+	return &os.LinkError{Op: op, Old: oldPath, New: newPath, Err: advise(cause(err), newPath)}
 }
 
 func cause(err error) error {
@@ -89,6 +89,8 @@ func cause(err error) error {
 			err = e.Err
 		case *os.SyscallError:
 			err = e.Err
+		case *advised:
+			err = e.err
 		default:
 			// The os package keeps this error to itself: its text is all there is.
 			if err.Error() == "path escapes from parent" {

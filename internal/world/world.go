@@ -106,6 +106,8 @@ type World interface {
 // Errors are *fs.PathError or *os.LinkError values that hold the absolute path,
 // so errors.Is finds fs.ErrNotExist, fs.ErrExist, fs.ErrPermission and system
 // errors such as syscall.ENOSPC. A name that leads out of a root is ErrEscape.
+// Where an error of the system alone tells what to do, the value's Err has a method
+// Hint that says so.
 type Files interface {
 	// ReadFile returns a regular file's content, following symbolic links. One of
 	// more than limit bytes is ErrTooLarge, anything but a regular file is

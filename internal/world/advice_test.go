@@ -1,0 +1,37 @@
+package world_test
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+// Errors of the system tell what to do, and are what they were.
+func TestAdvice(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EACCES:  "see who may read and write there: ls -ld /a /a/b; take it over with chown, or allow it with chmod",
+		syscall.EROFS:   "nothing can be written to the file system of /a: choose another directory",
+		syscall.ENOSPC:  "make room, or choose another directory; df -h /a shows what there is",
+		syscall.ENOTDIR: "choose another path, or move away what stands where a directory is needed",
+		syscall.EIO:     "",
+	} {
+		w := world.Faulty(world.NewFake(), func(string, string) error { return errno })
+		err := w.Root("/a").CreateFile("b", nil, 0o600)
+		got := ""
+		if h, ok := errors.AsType[interface {
+			error
+			Hint() string
+		}](err); ok {
+			got = h.Hint()
+		}
+		if text := "create /a/b: " + errno.Error(); got != want || err.Error() != text || !errors.Is(err, errno) {
+			t.Errorf("%v (%s)", err, got)
+		}
+		if _, ok := err.(*fs.PathError); !ok {
+			t.Errorf("%T is no path error", err)
+		}
+	}
+}
