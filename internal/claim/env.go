@@ -33,6 +33,9 @@ func (p *Pool) slotEnv(id int) ([]byte, error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: slot %d: %w", ErrNotReady, id, err)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
 		return nil, hint.Wrap(err, "repair it: kinfra sandbox provision")
 	}
 	return data, nil

@@ -51,6 +51,9 @@ func (p *Pool) readLedger() (*ledger, error) {
 	if err != nil {
 		path := filepath.Join(p.store.Root(), filepath.FromSlash(File))
 		err = fmt.Errorf("%w: %s: %w; nothing was changed", ErrDamaged, path, err)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, err // it may be whole, and must not be given up
+		}
 		return nil, hint.Wrap(err, "move it away to go on without it: who holds what stays in the registry, leases and tokens are lost")
 	}
 	return l, nil

@@ -63,6 +63,9 @@ func (p *Pool) claimable(path string) (worktree, error) {
 	if !info.Mode.IsDir() {
 		return t, fmt.Errorf("%w: the worktree %s is not a directory", ErrInvalid, path)
 	}
+	if err := p.store.CheckRoot(); err != nil {
+		return t, err
+	}
 	root, err := resolve(p.w.Host(), filepath.Clean(p.store.Root()))
 	if err != nil {
 		return t, fmt.Errorf("looking for the root %s: %w", p.store.Root(), err)

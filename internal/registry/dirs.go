@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+
+	"github.com/ktrdr/kinfra/internal/hint"
 )
 
 // makeDirs makes the root and the directory of the lock. Nothing of that is
@@ -26,14 +28,22 @@ func (s *Store) makeDirs() (above []string, err error) {
 		above = append(above, parent)
 		dir = parent
 	}
-	if err := host.MkdirAll(s.root, dirMode); err != nil {
-		return nil, fmt.Errorf("making the root %s: %w", s.root, err)
+	if err := host.MkdirAll(s.root, dirMode); errors.Is(err, fs.ErrExist) {
+		return nil, s.unusable("is below a link that leads nowhere")
+	} else if err != nil {
+		return nil, s.elsewhere(fmt.Errorf("making the root %s: %w", s.root, err))
 	}
 	lockDir := path.Dir(LockFile)
 	if err := s.files.Mkdir(lockDir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("making the directory %s: %w", s.path(lockDir), err)
+		return nil, s.elsewhere(fmt.Errorf("making the directory %s: %w", s.path(lockDir), err))
 	}
 	return above, nil
+}
+
+// elsewhere says that another root would do, where this one can't be made.
+func (s *Store) elsewhere(err error) error {
+	return hint.Wrap(err, "choose another root with --root or KINFRA_ROOT, or see who may write there and whether there is room: "+
+		"ls -ld %[1]s; df -h %[1]s", filepath.Dir(s.root))
 }
 
 // syncAbove makes the root's own entry durable, and the entries in the directories

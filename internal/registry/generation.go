@@ -104,6 +104,9 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if errors.Is(err, world.ErrTooLarge) {
 		return s.replaceUnread(data, above)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
 	if err != nil {
 		// What can't be read can't be kept, so it isn't replaced.
 		return hint.Wrap(err, "move %s away, then run: %s", s.Path(), s.restoreCommand(number))
@@ -218,7 +221,7 @@ func (s *Store) listGenerations() (*generations, error) {
 		return g, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing the generations of the registry: %w", err)
+		return nil, Denied(fmt.Errorf("listing the generations of the registry: %w", err))
 	}
 	g.made = true
 	for _, info := range entries {

@@ -208,3 +208,20 @@ func TestRestoreOverALargeFileFails(t *testing.T) {
 		t.Errorf("the copies are %+v, %v", all, err)
 	}
 }
+
+// A root that can't be made can be chosen elsewhere.
+func TestRootCannotBeMade(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC, syscall.EACCES} {
+		s := Open(world.Faulty(world.NewFake(), func(op, _ string) error {
+			if op == "mkdirall" {
+				return errno
+			}
+			return nil
+		}), root)
+		err := s.Update(t.Context(), put(1))
+		want := "choose another root with --root or KINFRA_ROOT, or see who may write there and whether there is room: ls -ld /home/user; df -h /home/user"
+		if !errors.Is(err, errno) || hintOf(err) != want {
+			t.Errorf("%v (%s)", err, hintOf(err))
+		}
+	}
+}

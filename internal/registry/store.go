@@ -230,11 +230,11 @@ func (s *Store) lock(ctx context.Context) (unlock func(), above []string, err er
 		return nil, nil, hint.Wrap(err, "see what the holder is doing, end it if it hangs, and try again")
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("locking the registry %s: %w", s.Path(), err)
+		return nil, nil, Denied(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
 	}
 	if err := world.RemoveLeftovers(s.files, path.Dir(File)); err != nil {
 		unlock()
-		return nil, nil, err
+		return nil, nil, Denied(err)
 	}
 	return unlock, above, nil
 }
@@ -332,9 +332,10 @@ func (s *Store) damaged(err error) error {
 	return err
 }
 
-// withHint says where the last good copy of a damaged registry is.
+// withHint says where the last good copy of a damaged registry is. One that may not be
+// read may be whole, and nothing could be put in its place.
 func (s *Store) withHint(err error) error {
-	if !errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	// What can't be listed can't be pointed to: the error of the registry is the
@@ -360,22 +361,53 @@ func (s *Store) restoreCommand(number int) string {
 	return fmt.Sprintf("kinfra --root %s registry restore %d", root, number)
 }
 
+// CheckRoot refuses a root that is no directory or belongs to somebody else. One that
+// isn't there is none of these.
+func (s *Store) CheckRoot() error {
+	_, err := s.checkRoot()
+	return err
+}
+
 // checkRoot tells whether the root is there, and refuses one that is no directory
 // or belongs to somebody else: who can write to it could make us do anything.
 func (s *Store) checkRoot() (exists bool, err error) {
 	info, err := s.files.Lstat(".")
+	if errors.Is(err, fs.ErrPermission) {
+		// Whose it is can be told also where it can't be entered.
+		if itself, hostErr := s.w.Host().Lstat(s.root); hostErr == nil && itself.Mode.IsDir() && itself.UserID != s.w.UserID() {
+			info, err = itself, nil
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
+		return false, s.checkLink()
 	case errors.Is(err, syscall.ENOTDIR), err == nil && !info.Mode.IsDir():
-		err := fmt.Errorf("%w: %s is not a directory", ErrRoot, s.root)
-		return false, hint.Wrap(err, "name another with --root, or move what is there away")
+		return false, s.unusable("is not a directory")
 	case err != nil:
-		return false, fmt.Errorf("looking at the root %s: %w", s.root, err)
+		return false, Denied(fmt.Errorf("looking at the root %s: %w", s.root, err))
 	case info.UserID != s.w.UserID():
 		return false, s.foreign(s.root, info)
 	}
 	return true, nil
+}
+
+// checkLink refuses a root that isn't there because its path is a link to nowhere.
+func (s *Store) checkLink() error {
+	info, err := s.w.Host().Lstat(s.root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return Denied(fmt.Errorf("looking at the root %s: %w", s.root, err))
+	case info.Mode&fs.ModeSymlink != 0:
+		return s.unusable("is a link that leads nowhere")
+	}
+	return nil // made meanwhile
+}
+
+func (s *Store) unusable(problem string) error {
+	err := fmt.Errorf("%w: %s %s", ErrRoot, s.root, problem)
+	return hint.Wrap(err, "name another with --root, or move what is there away")
 }
 
 func (s *Store) foreign(path string, info world.Info) error {

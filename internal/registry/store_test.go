@@ -152,7 +152,11 @@ func TestUnreadable(t *testing.T) {
 				if !errors.Is(err, ErrDamaged) || !errors.Is(err, test.is) {
 					t.Errorf("%v is not %v", err, test.is)
 				}
-				if !strings.Contains(hintOf(err), "there is no earlier generation of it") {
+				cure := "there is no earlier generation of it"
+				if test.is == fs.ErrPermission {
+					cure = "see who may read and write there: ls -ld " + root + "/sandbox " + s.Path()
+				}
+				if !strings.Contains(hintOf(err), cure) {
 					t.Errorf("the hint is %q", hintOf(err))
 				}
 			}
@@ -342,5 +346,28 @@ func TestPlannedLeavesNoTrace(t *testing.T) {
 				t.Errorf("%s was changed", name)
 			}
 		}
+	}
+}
+
+// State that may not be read counts as damaged, but its cure is to allow that: nothing is
+// to be put in its place, or moved away.
+func TestDenied(t *testing.T) {
+	for _, name := range []string{"/sandbox", "/kinfra", ""} {
+		t.Run("root"+name, func(t *testing.T) {
+			w, s := machine(t, nil)
+			update(t, s, put(1))
+			w.Alter(root+name, func(i *world.Info) { i.Mode = fs.ModeDir })
+			_, loadErr := s.Load(t.Context())
+			_, restoreErr := s.Restore(t.Context(), 1)
+			errs := []error{restoreErr, s.Update(t.Context(), put(2))}
+			if name != "/kinfra" { // of which a reader needs nothing
+				errs = append(errs, loadErr)
+			}
+			for _, err := range errs {
+				if !errors.Is(err, ErrDamaged) || !strings.HasPrefix(hintOf(err), "see who may read and write there: ls -ld ") {
+					t.Errorf("%v (%s)", err, hintOf(err))
+				}
+			}
+		})
 	}
 }

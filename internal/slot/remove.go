@@ -150,7 +150,7 @@ func (r remover) directories() ([]int, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, registry.Denied(err)
 	}
 	var ids []int
 	for _, e := range entries {
