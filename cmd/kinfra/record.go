@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -51,6 +53,9 @@ func (a *app) record(t *starlark.Thread, loaded []layer.File) (*journal.Journal,
 func (a *app) runs(t *starlark.Thread) (*journal.Store, error) {
 	dir, keep, root, err := builtins.Runs(t, a.builtinOptions())
 	if err != nil {
+		return nil, err
+	}
+	if err := registry.Open(a.world, root).CheckRoot(); errors.Is(err, registry.ErrRoot) {
 		return nil, err
 	}
 	a.identity.Root = root

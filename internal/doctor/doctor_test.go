@@ -98,7 +98,7 @@ func TestPool(t *testing.T) {
 		{"a root that can't be written", func(_ *testing.T, w *world.Fake) {
 			w.Alter(root, func(i *world.Info) { i.Mode = fs.ModeDir | 0o500 })
 		}, "fail root: /home/user/pool can't be written by its owner (mode 0500)", doctor.Damaged},
-		{"a file as root", func(t *testing.T, w *world.Fake) { must(t, w.Host().RemoveAll(root)); w.Write(root, nil) }, "fail root:", doctor.Damaged},
+		{"a file as root", func(t *testing.T, w *world.Fake) { must(t, w.Host().RemoveAll(root)); w.Write(root, nil) }, "fail root: unusable root: /home/user/pool is not a directory", doctor.Damaged},
 		{"a damaged registry", func(_ *testing.T, w *world.Fake) { w.Write(file, []byte("{")) }, "fail registry: reading the registry", doctor.Damaged},
 		{"a damaged ledger", func(t *testing.T, w *world.Fake) {
 			w.Write(filepath.Join(root, claim.File), []byte("{"))

@@ -65,15 +65,16 @@ func (p *pool) root() bool {
 	const area = "root"
 	root := p.def.Root
 	info, err := p.w.Root(root).Lstat(".") // through a link, if the path is one
+	if unusable := p.store.CheckRoot(); errors.Is(unusable, registry.ErrRoot) {
+		p.add(fail(area, Damaged, unusable, ""))
+		return false
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.add(ok(area, "%s is not there yet; %s creates the pool", root, provision))
 		return false
 	case err != nil:
 		p.add(fail(area, Damaged, fmt.Errorf("the root can't be looked at: %w", err), "see who may read it: ls -ld "+root))
-		return false
-	case !info.Mode.IsDir():
-		p.add(fail(area, Damaged, fmt.Errorf("%s is not a directory", root), "move it away, or choose another root with --root"))
 		return false
 	case info.UserID != p.w.UserID():
 		p.add(fail(area, Damaged, fmt.Errorf("%s belongs to user %d, this is user %d", root, info.UserID, p.w.UserID()), "take it over with chown -R, or choose another root with --root"))
