@@ -98,6 +98,12 @@ func TestPool(t *testing.T) {
 		{"a root that can't be written", func(_ *testing.T, w *world.Fake) {
 			w.Alter(root, func(i *world.Info) { i.Mode = fs.ModeDir | 0o500 })
 		}, "fail root: /home/user/pool can't be written by its owner (mode 0500)", doctor.Damaged},
+		{"slots that may not be read", func(_ *testing.T, w *world.Fake) {
+			w.Alter(root+"/sandboxes", func(i *world.Info) { i.Mode = fs.ModeDir })
+		}, "fail slots: the slots' directory can't be read: readdir /home/user/pool/sandboxes: permission denied", doctor.Damaged},
+		{"a slot that may not be read", func(_ *testing.T, w *world.Fake) {
+			w.Alter(slot.Dir(root, 2), func(i *world.Info) { i.Mode = fs.ModeDir })
+		}, "fail slots: slot 2: lstat /home/user/pool/sandboxes/slot-2/.env.sandbox: permission denied", doctor.Damaged},
 		{"a file as root", func(t *testing.T, w *world.Fake) { must(t, w.Host().RemoveAll(root)); w.Write(root, nil) }, "fail root: unusable root: /home/user/pool is not a directory", doctor.Damaged},
 		{"a damaged registry", func(_ *testing.T, w *world.Fake) { w.Write(file, []byte("{")) }, "fail registry: reading the registry", doctor.Damaged},
 		{"a damaged ledger", func(t *testing.T, w *world.Fake) {

@@ -144,13 +144,22 @@ func (p *pool) writers() {
 // directories looks for slots that are not whole, and for what is left of others.
 func (p *pool) directories() {
 	const area = "slots"
+	dir := filepath.Dir(slot.Dir(p.def.Root, 1))
+	infos, err := p.w.Root(dir).ReadDir(".")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.add(fail(area, Damaged, fmt.Errorf("the slots' directory can't be read: %w", err), "see who may read it: ls -ld "+dir))
+		return
+	}
 	before := len(p.findings)
 	named := map[string]bool{}
 	for _, s := range p.entries {
 		named["slot-"+strconv.Itoa(s.ID)] = true
 		files := p.w.Root(slot.Dir(p.def.Root, s.ID))
 		for _, name := range []string{slot.EnvName, slot.ComposeName} {
-			if _, err := files.Lstat(name); err != nil {
+			if _, err := files.Lstat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				p.add(fail(area, Damaged, fmt.Errorf("slot %d: %w", s.ID, err), "see what is in "+slot.Dir(p.def.Root, s.ID)))
+				break
+			} else if err != nil {
 				cure := provision + " completes it"
 				if s.ClaimedBy != "" {
 					cure = "kinfra sandbox release " + strconv.Itoa(s.ID) + " --force, then " + provision
@@ -159,12 +168,6 @@ func (p *pool) directories() {
 				break
 			}
 		}
-	}
-	dir := filepath.Dir(slot.Dir(p.def.Root, 1))
-	infos, err := p.w.Root(dir).ReadDir(".")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.add(fail(area, Damaged, fmt.Errorf("the slots' directory can't be read: %w", err), "see who may read it: ls -ld "+dir))
-		return
 	}
 	for _, info := range infos {
 		name := path.Join(dir, info.Name)
