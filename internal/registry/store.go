@@ -229,6 +229,9 @@ func (s *Store) lock(ctx context.Context) (unlock func(), above []string, err er
 		err = fmt.Errorf("another process has not let go of the registry for %s: %w", lockWait, locked)
 		return nil, nil, hint.Wrap(err, "see what the holder is doing, end it if it hangs, and try again")
 	}
+	if errors.Is(err, syscall.EROFS) {
+		return nil, nil, s.elsewhere(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
+	}
 	if err != nil {
 		return nil, nil, Denied(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
 	}

@@ -28,10 +28,10 @@ func (a *advised) Unwrap() error { return a.err }
 
 // Hint says what to do next.
 func (a *advised) Hint() string {
-	dir := filepath.Dir(a.path)
+	dir, place := places(a.path)
 	switch {
 	case errors.Is(a.err, fs.ErrPermission):
-		return "see who may read and write there: ls -ld " + dir + " " + a.path + "; take it over with chown, or allow it with chmod"
+		return "see who may read and write there: ls -ld " + place + "; take it over with chown, or allow it with chmod"
 	case errors.Is(a.err, syscall.EROFS):
 		return "nothing can be written to the file system of " + dir + ": choose another directory"
 	case errors.Is(a.err, syscall.ENOSPC), errors.Is(a.err, syscall.EDQUOT):
@@ -40,4 +40,16 @@ func (a *advised) Hint() string {
 		return "choose another path, or move away what stands where a directory is needed"
 	}
 	return ""
+}
+
+// places are the directory that an error at a path is about, and where to look, as
+// arguments of ls: at the directory and the path, of which nothing temporary remains.
+func places(path string) (dir, both string) {
+	dir, both = filepath.Dir(path), filepath.Dir(path)+" "+path
+	for up := path; up != "/" && up != "."; up = filepath.Dir(up) {
+		if isTempName(filepath.Base(up)) {
+			dir, both = filepath.Dir(up), filepath.Dir(up)
+		}
+	}
+	return dir, both
 }

@@ -9,6 +9,32 @@ import (
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
+// What was temporary is gone by the time that somebody looks.
+func TestAdviceNamesWhatStays(t *testing.T) {
+	w := world.Faulty(world.NewFake(), func(string, string) error { return syscall.EACCES })
+	for _, name := range []string{"dir/.x.tmp-0123456789abcdef", "dir/.x.tmp-0123456789abcdef/in/it"} {
+		err := w.Root("/a").CreateFile(name, nil, 0o600)
+		if got, want := hintOf(err), "see who may read and write there: ls -ld /a/dir; take it over with chown, or allow it with chmod"; got != want {
+			t.Errorf("%v (%s)", err, got)
+		}
+	}
+	full := world.Faulty(world.NewFake(), func(string, string) error { return syscall.ENOSPC })
+	err := full.Root("/a").CreateFile("dir/.x.tmp-0123456789abcdef/in/it", nil, 0o600)
+	if got := hintOf(err); got != "make room, or choose another directory; df -h /a/dir shows what there is" {
+		t.Errorf("%v (%s)", err, got)
+	}
+}
+
+func hintOf(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
 // Errors of the system tell what to do, and are what they were.
 func TestAdvice(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
@@ -20,13 +46,7 @@ func TestAdvice(t *testing.T) {
 	} {
 		w := world.Faulty(world.NewFake(), func(string, string) error { return errno })
 		err := w.Root("/a").CreateFile("b", nil, 0o600)
-		got := ""
-		if h, ok := errors.AsType[interface {
-			error
-			Hint() string
-		}](err); ok {
-			got = h.Hint()
-		}
+		got := hintOf(err)
 		if text := "create /a/b: " + errno.Error(); got != want || err.Error() != text || !errors.Is(err, errno) {
 			t.Errorf("%v (%s)", err, got)
 		}
