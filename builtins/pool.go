@@ -14,6 +14,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/compose"
+	"github.com/ktrdr/kinfra/internal/pools"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/slot"
@@ -94,6 +95,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	}
 	for _, set := range []func() error{
 		p.checkRuns,
+		func() error { return pools.CheckName(p.name) },
 		func() error { return p.setRoot(engine.World(c.Thread), d.options, c.String("root")) },
 		func() error { return p.setProfiles(c.List("profiles")) },
 		func() error { return p.setSlots(c.Dict("slots")) },
@@ -126,7 +128,7 @@ func (p *Pool) setRoot(w world.World, o Options, declared string) error {
 	if p.root = o.Root; p.root != "" {
 		switch home, _ := w.Getenv("HOME"); {
 		case filepath.IsAbs(p.root):
-			return nil
+			return pools.CheckRoot(p.root, filepath.Clean(p.root))
 		case strings.HasPrefix(o.RootFlag, "~"):
 			return engine.UsageError("", "--root is %q, and HOME is %q: want an absolute path", o.RootFlag, home)
 		case o.RootFlag != "":
@@ -150,7 +152,7 @@ func (p *Pool) setRoot(w world.World, o Options, declared string) error {
 		return fmt.Errorf("root is %q: want an absolute path, or one that begins with ~/", declared)
 	}
 	p.root = filepath.Clean(p.root)
-	return nil
+	return pools.CheckRoot(declared, p.root)
 }
 
 func (p *Pool) setProfiles(all []starlark.Value) error {

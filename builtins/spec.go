@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/pools"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 )
@@ -42,11 +43,14 @@ func atMethod() table.Builtin {
 		Doc:    "Gives the same pool below another root.",
 		Params: []table.Param{{Name: "root", Type: table.String(), Help: "the root directory, absolute"}},
 		Result: "a pool",
-		Errors: "A path that isn't absolute.",
+		Errors: "A path that isn't absolute, or is that of the whole file system.",
 		Run: func(c *table.Call) (starlark.Value, error) {
 			root := c.String("root")
 			if !filepath.IsAbs(root) {
 				return nil, fmt.Errorf("pool.at: root is %q: want an absolute path", root)
+			}
+			if err := pools.CheckRoot(root, filepath.Clean(root)); err != nil {
+				return nil, fmt.Errorf("pool.at: %w", err)
 			}
 			return c.Receiver.(*Pool).at(filepath.Clean(root)), nil
 		},

@@ -182,6 +182,9 @@ func (r *reading) choosePlace() error {
 	} else if poolName(name) != name {
 		return fmt.Errorf("%w: the name %q: want lower case letters, digits and dashes, beginning with a letter or digit, such as %q", ErrUnfit, name, poolName(name))
 	}
+	if err := pools.CheckName(name); err != nil {
+		return hint.Wrap(fmt.Errorf("%w: %w", ErrUnfit, err), "give the pool a name with --name")
+	}
 	owner := func(name string) *pools.State {
 		for i, other := range r.req.Others {
 			if other.Name == name || other.Project == projectOf(name) {
@@ -198,6 +201,9 @@ func (r *reading) choosePlace() error {
 	p.Project = projectOf(p.Name)
 	if p.Root = r.req.Root; p.Root == "" {
 		p.Root = "~/.local/share/kinfra/" + p.Name
+	}
+	if err := pools.CheckRoot(p.Root, expand(r.w, p.Root)); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	for _, other := range r.req.Others {
 		if other.Root == expand(r.w, p.Root) {

@@ -247,6 +247,8 @@ func TestRefuses(t *testing.T) {
 		{"not YAML", "services: [", nil, nil, "not YAML"},
 		{"a bad port", "services: {web: {image: nginx, ports: [\"8080:http\"]}}", nil, nil, "containerPort"},
 		{"a bad name", web, func(r *project.Request) { r.Name = "My Shop" }, project.ErrUnfit, `such as "my-shop"`},
+		{"a name without end", web, func(r *project.Request) { r.Name = strings.Repeat("a", 65) }, project.ErrUnfit, "want 1 to 64 printable characters"},
+		{"the root of all", web, func(r *project.Request) { r.Root = "~/../.." }, project.ErrUnfit, "the whole file system"},
 		{"a name that is taken", web, func(r *project.Request) { r.Name, r.Others = "acme", []pools.State{taken} }, project.ErrTaken, "that of the pool at"},
 		{"a root that is taken", web, func(r *project.Request) {
 			r.Name, r.Root, r.Others = "b", "~/.local/share/kinfra/acme", []pools.State{taken}

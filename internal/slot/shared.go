@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"path/filepath"
+	"strings"
 
+	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -29,12 +33,33 @@ func MakeShared(w world.World, root string, dirs []string) error {
 	return nil
 }
 
+// ownDirs is the directories below a root that hold what is kinfra's own: what it
+// removes there, data of a stack's would go with.
+var ownDirs = []string{poolDir, path.Dir(registry.File), path.Dir(registry.LockFile)}
+
 // CheckShared tells what is wrong with such directories: an ErrInvalid.
 func CheckShared(dirs []string) error {
 	for _, dir := range dirs {
-		if dir == "." || !filepath.IsLocal(dir) {
+		if filepath.Clean(dir) == "." || !filepath.IsLocal(dir) {
 			return fmt.Errorf("%w: the shared directory %q is not a path below the root", ErrInvalid, dir)
+		}
+		if own := ownDirOf(dir); own != "" {
+			err := fmt.Errorf("%w: the shared directory %q lies in %s/, which is kinfra's own: want one beside %s",
+				ErrInvalid, dir, own, strings.Join(ownDirs, ", "))
+			return hint.Wrap(err, "name a directory for shared data, such as \"shared/data\"")
 		}
 	}
 	return nil
+}
+
+// ownDirOf is the one of ownDirs that a path below the root leads into, "" for none. Some
+// file systems don't tell upper from lower case.
+func ownDirOf(dir string) string {
+	first, _, _ := strings.Cut(filepath.ToSlash(filepath.Clean(dir)), "/")
+	for _, own := range ownDirs {
+		if strings.EqualFold(first, own) {
+			return own
+		}
+	}
+	return ""
 }

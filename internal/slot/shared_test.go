@@ -36,12 +36,14 @@ func TestMakeShared(t *testing.T) {
 }
 
 func TestCheckShared(t *testing.T) {
-	for _, dir := range []string{"", ".", "/data", "../data", "a/../../b"} {
+	for _, dir := range []string{"", ".", "/data", "../data", "a/../../b", "a/..",
+		"sandboxes", "sandboxes/slot-9", "sandbox/instances.json", "kinfra", "./kinfra/x", "shared/../kinfra", "Sandboxes/data",
+	} {
 		if err := CheckShared([]string{"fine", dir}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}
-	if err := CheckShared([]string{"shared/data", "a:b"}); err != nil {
+	if err := CheckShared([]string{"shared/data", "a:b", "shared/kinfra", "sandboxes2"}); err != nil {
 		t.Error(err)
 	}
 }
