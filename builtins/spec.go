@@ -186,7 +186,25 @@ func (p *Pool) environmentOf(t *starlark.Thread, s *specValue) (map[string]strin
 	if err != nil {
 		return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)
 	}
+	if err := s.checkOwn(env); err != nil {
+		return nil, pointTo(err, p.environment)
+	}
 	return env, nil
+}
+
+// checkOwn holds the variables that tell a slot from the others to what is the slot's,
+// where the environment has them. Two slots with one Compose project would be one stack.
+func (s *specValue) checkOwn(env map[string]string) error {
+	for _, own := range []struct{ name, want, from string }{
+		{"COMPOSE_PROJECT_NAME", s.project, "slot.project"},
+		{"SLOT_ID", fmt.Sprint(s.spec.ID), "slot.id"},
+	} {
+		if given, ok := env[own.name]; ok && given != own.want {
+			return engine.UsageError(fmt.Sprintf("give %s the value of %s, or leave it out", own.name, own.from),
+				"the environment of slot %d: %s is %q: want %q", s.spec.ID, own.name, given, own.want)
+		}
+	}
+	return nil
 }
 
 // stringMap is a dict of strings, or of ints, which are written as such.
