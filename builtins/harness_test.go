@@ -52,7 +52,7 @@ func newMachine(t testing.TB) *machine {
 	m.fake.Handle = m.play
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{
-		World: m.fake, Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
+		World: m.fake, Checks: Checks(), Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
 		Output: engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
 	return m

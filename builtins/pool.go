@@ -10,8 +10,10 @@ import (
 	"sync"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/pools"
@@ -375,13 +377,35 @@ func (d *domain) current(t *starlark.Thread) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, ok := names["pool"].(*Pool)
-	if !ok {
-		return nil, &engine.Error{Code: engine.Usage, Message: "pool.star does not define pool = slot.pool(…)",
-			Next: "kinfra scripts list shows which pool.star is used"}
-	}
+	p := names["pool"].(*Pool) // checkPool has seen to that
 	d.pool.Store(p)
 	return p, nil
+}
+
+// Checks is what the scripts rely on in files that others may replace.
+func Checks() map[string]func(layer.File, starlark.StringDict) error {
+	return map[string]func(layer.File, starlark.StringDict) error{"pool.star": checkPool}
+}
+
+// checkPool tells whether a pool.star defines a pool.
+func checkPool(file layer.File, names starlark.StringDict) error {
+	if _, ok := names["pool"].(*Pool); ok {
+		return nil
+	}
+	err := &engine.Error{Code: engine.Usage, Message: file.Path() + " does not define pool = slot.pool(…)",
+		Next: "kinfra scripts list shows which pool.star is used"}
+	parsed, parseErr := engine.Parse(file)
+	if parseErr != nil {
+		return err
+	}
+	for _, stmt := range parsed.Stmts {
+		if assign, ok := stmt.(*syntax.AssignStmt); ok {
+			if name, ok := assign.LHS.(*syntax.Ident); ok && name.Name == "pool" {
+				err.At = []syntax.Position{name.NamePos}
+			}
+		}
+	}
+	return err
 }
 
 // store is the registry of the pool.

@@ -31,6 +31,10 @@ type Config struct {
 	Layers  *layer.Stack
 	Modules []table.Module // what scripts can call beside the engine's own builtins
 
+	// Checks tells what is wrong with the names that a file of the layers defines, by
+	// the label that any script loads it with: what others rely on in it.
+	Checks map[string]func(layer.File, starlark.StringDict) error
+
 	// Reserved names flags that scripts can't declare, since the binary has
 	// them: their long names and their one-letter ones.
 	Reserved []string

@@ -69,7 +69,16 @@ func (l *loader) load(t *starlark.Thread, label string) (starlark.StringDict, er
 	if err != nil {
 		return nil, &Error{Code: Usage, Message: err.Error(), Err: err, Next: loadHint(label, err)}
 	}
-	return l.evaluate(t, file)
+	return l.checked(t, label, file)
+}
+
+// checked evaluates a file, and holds it to what is wanted of the one of its label.
+func (l *loader) checked(t *starlark.Thread, label string, file layer.File) (starlark.StringDict, error) {
+	globals, err := l.evaluate(t, file)
+	if check := l.run.config.Checks[label]; err == nil && check != nil {
+		err = check(file, globals)
+	}
+	return globals, err
 }
 
 // loadHint is what may have been meant by a label that names no file.
@@ -133,17 +142,27 @@ func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDi
 		return nil, l.suggest(err)
 	}
 	globals, err := program.Init(t, names)
-	if lacksName(err) {
-		err = &Error{Code: Usage, Message: err.Error(), Err: err}
-	}
-	return globals, err
+	return globals, l.lacksName(err, file)
 }
 
-// lacksName tells whether a load statement has asked a file for a name that it lacks. The
-// interpreter, which finds that out, has no type for it.
-func lacksName(err error) bool {
+// lacksName makes the error of a load statement that asks a file for a name which it lacks
+// a usage error, which tells the file as it is found in its layer. The interpreter has no
+// type for it, and knows of the label alone.
+func (l *loader) lacksName(err error, from layer.File) error {
 	e, ok := errors.AsType[*starlark.EvalError](err)
-	return ok && strings.HasPrefix(e.Msg, "load: name ") && strings.Contains(e.Msg, " not found in module ")
+	if !ok || !strings.HasPrefix(e.Msg, "load: name ") {
+		return err
+	}
+	before, after, found := strings.Cut(e.Msg, " not found in module ")
+	if !found {
+		return err
+	}
+	label, _, _ := strings.Cut(after, " (")
+	if file, err := l.run.config.Layers.Resolve(label, from); err == nil && !strings.HasPrefix(label, "@") {
+		after = strings.Replace(after, label, file.Path(), 1)
+	}
+	e = &starlark.EvalError{Msg: before + " not found in module " + after, CallStack: e.CallStack}
+	return &Error{Code: Usage, Message: e.Msg, Err: e}
 }
 
 // program is what a file compiles to, and the names that it sees. A compiled form of it

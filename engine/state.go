@@ -146,5 +146,5 @@ func Load(t *starlark.Thread, name string) (starlark.StringDict, error) {
 	if err != nil {
 		return nil, &Error{Code: Usage, Message: err.Error(), Err: err}
 	}
-	return r.loader.evaluate(t, file)
+	return r.loader.checked(t, name, file)
 }

@@ -151,8 +151,8 @@ func (a *app) settle(root *cobra.Command) {
 func (a *app) config(ctx context.Context) *engine.Config {
 	c := &engine.Config{
 		World: a.world, Layers: a.layers, Reserved: reserved(), Classify: classify, Version: version,
-		Modules: builtins.Modules(a.builtinOptions()),
-		Limits:  engine.DefaultLimits(), Timeout: a.globals.timeout,
+		Modules: builtins.Modules(a.builtinOptions()), Checks: builtins.Checks(),
+		Limits: engine.DefaultLimits(), Timeout: a.globals.timeout,
 		Output: a.output(ctx), Log: a.globals.log(a.stderr),
 		Identity: func() event.Run { return a.identity }, Record: a.record,
 		BeforeExits: a.interruption.expect,
