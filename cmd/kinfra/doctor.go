@@ -85,7 +85,10 @@ func (a *app) examineScripts() []doctor.Finding {
 	if a.layers == nil {
 		return failed(area, problems)
 	}
-	problems = append(problems, a.broken()...)
+	all := failed(area, problems)
+	for _, err := range a.broken() {
+		all = append(all, doctor.Failed(area, doctor.Other, err, "mend it; kinfra check finds the faults of all scripts"))
+	}
 	var names []string
 	for _, l := range a.layers.Layers {
 		name := l.Name
@@ -94,7 +97,7 @@ func (a *app) examineScripts() []doctor.Finding {
 		}
 		names = append(names, name)
 	}
-	return append(failed(area, problems), doctor.Finding{Area: area, Verdict: doctor.OK, Text: "layers, the first goes before the others: " + strings.Join(names, ", ")})
+	return append(all, doctor.Finding{Area: area, Verdict: doctor.OK, Text: "layers, the first goes before the others: " + strings.Join(names, ", ")})
 }
 
 func failed(area string, problems []error) (all []doctor.Finding) {

@@ -46,19 +46,23 @@ func givenLayer(w world.World, dir string) (*layer.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := w.Root(path).Lstat(".") // through a link, if the path is one
-	if err == nil && !info.Mode.IsDir() {
-		err = errors.New("not a directory")
-	}
-	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
+	if err := isDirectory(w, path); err != nil {
 		return nil, &engine.Error{Code: engine.Usage, Message: fmt.Sprintf("--scripts %s: %v", dir, err), Err: err,
 			Next: "--scripts wants a directory, such as one that kinfra scripts eject --to has filled"}
 	}
 	return layer.Directory(w, "scripts", path), nil
+}
+
+// isDirectory tells what keeps an absolute path from being that of a directory.
+func isDirectory(w world.World, path string) error {
+	info, err := w.Root(path).Lstat(".") // through a link, if the path is one
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	if err == nil && !info.Mode.IsDir() {
+		return errors.New("not a directory")
+	}
+	return err
 }
 
 // trustedProject is the layer of the project that the working directory is in, nil
@@ -91,10 +95,22 @@ func findProject(w world.World, from string) (*layer.Project, error) {
 	}
 	project, err := layer.FindProject(w, dir, projectDir)
 	if err != nil {
-		return nil, &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err,
-			Next: "a project's scripts are plain files: no link may lead out of their directory"}
+		return nil, &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err, Next: projectHint(err)}
 	}
 	return project, nil
+}
+
+// projectHint is what to do about a project's scripts that can't be read.
+func projectHint(err error) string {
+	switch {
+	case errors.Is(err, layer.ErrNoDirectory):
+		return "a project's scripts are files in a directory " + projectDir + ": move away what is there in its place"
+	case errors.Is(err, layer.ErrTooMuch), errors.Is(err, world.ErrTooLarge):
+		return "keep scripts and templates alone in " + projectDir + "/, and other files elsewhere in the project"
+	case errors.Is(err, fs.ErrPermission):
+		return "kinfra reads all files in " + projectDir + "/, to tell whether they are trusted: see who may read them"
+	}
+	return "a project's scripts are plain files: no link may lead out of their directory"
 }
 
 func openTrust(w world.World) (*layer.Trust, error) {

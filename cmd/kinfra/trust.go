@@ -36,6 +36,10 @@ On a terminal kinfra asks first; --yes answers.`,
 }
 
 func (a *app) trust(dir string) error {
+	if err := isDirectory(a.real, a.path(dir)); err != nil {
+		return &engine.Error{Code: engine.Usage, Message: fmt.Sprintf("trust %s: %v", dir, err), Err: err,
+			Next: "name a directory of a project, whose scripts are in its " + projectDir + "/"}
+	}
 	project, err := findProject(a.real, dir)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -132,7 +133,7 @@ func takeSnapshot(l *Layer) (snapshot, error) {
 		}
 		all[path.Clean(name)] = f.Data
 		if total += len(f.Data); total > mostBytes || len(all) > mostFiles {
-			return nil, describe(l.Path("."), &tooMuch{mostFiles, mostBytes})
+			return nil, describe(l.Path("."), fmt.Errorf("more than %d files or %d MiB: %w", mostFiles, mostBytes>>20, ErrTooMuch))
 		}
 	}
 	return all, nil

@@ -26,6 +26,14 @@ type Project struct {
 	layer  *Layer
 }
 
+var (
+	// ErrNoDirectory is returned for something else in the place of a project's scripts.
+	ErrNoDirectory = errors.New("not a directory")
+
+	// ErrTooMuch is returned for a project's scripts that are too many, or too large.
+	ErrTooMuch = errors.New("not a directory of scripts")
+)
+
 // Files is the names of the project's files, sorted.
 func (p *Project) Files() []string { return slices.Sorted(maps.Keys(p.files)) }
 
@@ -36,8 +44,8 @@ func (p *Project) Read(name string) []byte { return p.files[name] }
 func (p *Project) Layer() *Layer { return p.layer }
 
 // FindProject looks for a directory of a name (".kinfra") in dir and upwards, and
-// reads it. It returns nil where there is none; a symbolic link of that name is an
-// error.
+// reads it. It returns nil where there is none; a symbolic link of that name, or a file,
+// is an error, since its scripts would silently not count.
 func FindProject(w world.World, dir, name string) (*Project, error) {
 	for {
 		at := filepath.Join(dir, name)
@@ -46,8 +54,10 @@ func FindProject(w world.World, dir, name string) (*Project, error) {
 		case err == nil && info.Mode.IsDir():
 			return readProject(w, at)
 		case err == nil && info.Mode&fs.ModeSymlink != 0: // nothing says that what it leads to belongs to the tree
-			return nil, fmt.Errorf("looking for the project's scripts: %s is a symbolic link, not a directory", at)
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("looking for the project's scripts: %s is a symbolic link, %w", at, ErrNoDirectory)
+		case err == nil:
+			return nil, fmt.Errorf("looking for the project's scripts: %s is a file, %w", at, ErrNoDirectory)
+		case !errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("looking for the project's scripts: %w", err)
 		}
 		above := filepath.Dir(dir)
@@ -77,12 +87,6 @@ func (s snapshot) digest() string {
 		h.Write(s[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-type tooMuch struct{ files, bytes int }
-
-func (e *tooMuch) Error() string {
-	return fmt.Sprintf("more than %d files or %d MiB: not a directory of scripts", e.files, e.bytes>>20)
 }
 
 // Trust remembers which contents the user has allowed, as one small file for each

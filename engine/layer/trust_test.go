@@ -52,9 +52,8 @@ func TestFindProject(t *testing.T) {
 		t.Errorf("found %s", p.Dir)
 	}
 
-	// the nearest counts, and a file of that name is none
+	// the nearest counts
 	worktree(w, "/src/a/deep", map[string]string{"pool.star": "deep"})
-	w.Write("/src/a/deep/down/.kinfra", nil)
 	if p := find(t, w, "/src/a/deep/down"); p.Dir != "/src/a/deep/.kinfra" {
 		t.Errorf("found %s", p.Dir)
 	}
@@ -77,6 +76,17 @@ func TestLinkedProject(t *testing.T) {
 		if p != nil || err == nil || !strings.Contains(err.Error(), "/src/b/.kinfra is a symbolic link, not a directory") {
 			t.Errorf("a link to %s gives %v, %v", target, p, err)
 		}
+	}
+}
+
+// Nor is a file in its place passed over.
+func TestFileAsProject(t *testing.T) {
+	w := world.NewFake()
+	worktree(w, "/src", map[string]string{"pool.star": "pool"})
+	w.Write("/src/a/.kinfra", nil)
+	p, err := FindProject(w, "/src/a", ".kinfra")
+	if p != nil || !errors.Is(err, ErrNoDirectory) || !strings.Contains(err.Error(), "/src/a/.kinfra is a file, not a directory") {
+		t.Errorf("a file gives %v, %v", p, err)
 	}
 }
 
