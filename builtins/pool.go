@@ -43,6 +43,7 @@ type Pool struct {
 	shared      []string              // below the root
 	secrets     map[string]secret.Ref // by the variable's name
 	keepRuns    int                   // records of runs
+	position    syntax.Position       // where slot.pool was called
 
 	mu     sync.Mutex
 	specs  map[int]*specValue // made so far
@@ -93,7 +94,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 	p := &Pool{
 		name: c.String("name"), project: c.String("project"), mainPort: c.String("main_port"),
 		environment: c.Callable("environment"), passEnv: c.Strings("pass_env"), shared: c.Strings("shared"), keepRuns: c.Int("keep_runs"),
-		profileOf: map[int]string{}, specs: map[int]*specValue{},
+		profileOf: map[int]string{}, specs: map[int]*specValue{}, position: c.Thread.CallFrame(1).Pos,
 	}
 	for _, set := range []func() error{
 		p.checkRuns,
@@ -122,7 +123,8 @@ func (p *Pool) at(root string) *Pool {
 		name: p.name, root: root, project: p.project, mainPort: p.mainPort, template: p.template, projectDir: p.projectDir,
 		profiles: p.profiles, slots: p.slots, profileOf: p.profileOf,
 		portNames: p.portNames, portRules: p.portRules, environment: p.environment,
-		mounts: p.mounts, passEnv: p.passEnv, shared: p.shared, secrets: p.secrets, keepRuns: p.keepRuns, specs: map[int]*specValue{},
+		mounts: p.mounts, passEnv: p.passEnv, shared: p.shared, secrets: p.secrets, keepRuns: p.keepRuns,
+		position: p.position, specs: map[int]*specValue{},
 	}
 }
 
@@ -284,11 +286,17 @@ func (p *Pool) compose() (*compose.File, error) {
 		}
 		file, err := compose.Parse([]byte(text))
 		if err != nil {
-			return nil, fmt.Errorf("%w of pool %q: %w", errTemplate, p.name, err)
+			return nil, p.inTemplate("", err)
 		}
 		p.parsed = file
 	}
 	return p.parsed, nil
+}
+
+// inTemplate says of an error that it is about the template, under what it came up, and
+// points to where the pool is defined.
+func (p *Pool) inTemplate(under string, err error) error {
+	return engine.At(fmt.Errorf("%w%s of pool %q%s: %w", errTemplate, p.template.shown(), p.name, under, err), p.position)
 }
 
 // Freeze freezes the functions of the script, which may hold on to lists and dicts.

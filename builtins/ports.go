@@ -179,15 +179,15 @@ func (p *Pool) verifyPublished(specs []*specValue) error {
 		}
 		published, err := file.Published(env)
 		if err != nil {
-			return fmt.Errorf("%w of pool %q under the environment of slot %d: %w", errTemplate, p.name, s.spec.ID, err)
+			return p.inTemplate(fmt.Sprintf(" under the environment of slot %d", s.spec.ID), err)
 		}
 		if err := s.checkPublished(published); err != nil {
-			return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the template of pool %q: %s", p.name, err),
-				Next: "let the template take each port from a variable, and set that in the environment function of pool.star"}
+			return p.inTemplate("", &engine.Error{Code: engine.Conflict, Message: err.Error(),
+				Next: "let the template take each port from a variable, and set that in the environment function of pool.star"})
 		}
 		if err := s.checkAllPublished(published); err != nil {
-			return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the template of pool %q: %s", p.name, err),
-				Next: "let a service of the template publish it, or take its rule out of pool.star"}
+			return p.inTemplate("", &engine.Error{Code: engine.Conflict, Message: err.Error(),
+				Next: "let a service of the template publish it, or take its rule out of pool.star"})
 		}
 	}
 	return nil

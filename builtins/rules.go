@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/registry"
 )
 
@@ -108,7 +109,7 @@ func portOf(t *starlark.Thread, name string, rule starlark.Value, slot int) (int
 	}
 	v, err := starlark.Call(t, rule, starlark.Tuple{starlark.MakeInt(slot)}, nil)
 	if err != nil {
-		return 0, err
+		return 0, hint.Wrap(err, "this is the rule of port %q, called for slot %d: want a function that takes a slot's number and gives a port", name, slot)
 	}
 	number, err := starlark.AsInt32(v)
 	if _, isInt := v.(starlark.Int); !isInt || err != nil {

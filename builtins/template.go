@@ -25,6 +25,14 @@ type template struct {
 // maxTemplate is the most bytes of a compose file.
 const maxTemplate = 1 << 20
 
+// shown is how messages name the file, after a space; "" for a text.
+func (t template) shown() string {
+	if t.file == "" {
+		return ""
+	}
+	return " " + filepath.Join(t.dir, t.file)
+}
+
 func (t template) read() (string, error) {
 	if t.file == "" {
 		return t.text, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/ktrdr/kinfra/internal/hint"
 )
 
 // Limits of a file, far above what people write and low enough that none takes
@@ -123,9 +125,11 @@ func parseYAML(data []byte) (*node, error) {
 
 func syntaxError(err error) error {
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
-		return errorAt(cmp.Or(e.Mark.Line, e.ContextMark.Line), "not YAML: %s", e.Message)
+		err = errorAt(cmp.Or(e.Mark.Line, e.ContextMark.Line), "not YAML: %s", e.Message)
+	} else {
+		err = errorAt(0, "not YAML: %w", err)
 	}
-	return errorAt(0, "not YAML: %w", err)
+	return hint.Wrap(err, "mend the compose file there; docker compose -f FILE config shows how Docker reads it")
 }
 
 // builder resolves a YAML document to nodes, and counts what that amounts to.
