@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -67,7 +68,7 @@ func (l *loader) load(t *starlark.Thread, label string) (starlark.StringDict, er
 	}
 	file, err := l.run.config.Layers.Resolve(label, from)
 	if err != nil {
-		return nil, &Error{Code: Usage, Message: err.Error(), Err: err, Next: loadHint(label, err)}
+		return nil, &Error{Code: Usage, Message: err.Error() + l.nearLabel(label, from, err), Err: err, Next: loadHint(label, err)}
 	}
 	return l.checked(t, label, file)
 }
@@ -79,6 +80,40 @@ func (l *loader) checked(t *starlark.Thread, label string, file layer.File) (sta
 		err = check(file, globals)
 	}
 	return globals, err
+}
+
+// nearLabel suggests the label of a file that there is for one that names none: in the
+// same directory, by the name alone, since what is alike around it would let more differ.
+func (l *loader) nearLabel(label string, from layer.File, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	layers := l.run.config.Layers
+	prefix, among := "", layers.Layers
+	switch builtin := "@" + layers.Builtin.Name + "//"; {
+	case strings.HasPrefix(label, builtin):
+		prefix, among = builtin, []*layer.Layer{layers.Builtin}
+	case strings.HasPrefix(label, "./") && path.Dir(from.Name) == ".":
+		prefix, among = "./", []*layer.Layer{from.Layer}
+	}
+	dir, base := path.Split(strings.TrimPrefix(label, prefix))
+	var known []string
+	for _, one := range among {
+		list := one.Scripts // a directory of the user's may have much below it
+		if one == layers.Builtin {
+			list = one.List
+		}
+		names, _ := list() // what can't be listed, can't be suggested
+		for _, name := range names {
+			if below, ok := strings.CutPrefix(name, dir); ok && strings.HasSuffix(below, ".star") {
+				known = append(known, strings.TrimSuffix(below, ".star"))
+			}
+		}
+	}
+	if name, ok := nearest.Name(strings.TrimSuffix(base, ".star"), known); ok {
+		return fmt.Sprintf(" (did you mean %q?)", prefix+dir+name+".star")
+	}
+	return ""
 }
 
 // loadHint is what may have been meant by a label that names no file.
