@@ -112,7 +112,7 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 	t := r.thread(s)
 	giveBack := r.budget.lend(t, func() {
 		s.tooLong = true
-		r.stop(errTooLong)
+		r.stop(r.tooLong())
 		t.Cancel(errTooLong.Error())
 	})
 	unwatch := watch(ctx, t)
@@ -125,9 +125,15 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 	case wasEnded(ctx, err):
 		return &causedError{err, context.Cause(ctx)}
 	case s.tooLong:
-		return &causedError{err, errTooLong}
+		return &causedError{err, r.tooLong()}
 	}
 	return err
+}
+
+// tooLong is the error of a run that has used up its steps.
+func (r *Run) tooLong() error {
+	return &Error{Code: TimedOut, Message: errTooLong.Error(), Err: errTooLong,
+		Next: fmt.Sprintf("a run may take %d steps: see that what loops here ends, or part the work into several runs", r.config.Limits.Steps)}
 }
 
 // wasEnded tells whether err is that ctx has ended. Any is, once a run was interrupted;
