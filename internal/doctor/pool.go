@@ -236,7 +236,7 @@ func (p *pool) lostClaims(slots []claim.Slot) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(given)) {
 		if _, err := p.w.Host().Lstat(slot.Dir(p.def.Root, id)); err == nil {
-			p.add(warn("claims", provision+" registers it again, with its claim", "slot %d, held by %s, is not in the registry", id, given[id]))
+			p.add(warn("claims", restore+"; "+provision+" registers it again, with its claim, if it is as the scripts say", "slot %d, held by %s, is not in the registry", id, given[id]))
 		}
 	}
 }

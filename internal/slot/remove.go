@@ -201,7 +201,8 @@ func (r remover) lost(id int) error {
 		return err
 	}
 	err = fmt.Errorf("%w: slot %d is held by %s, but the registry has lost it", ErrClaimed, id, holders[id])
-	return hint.Wrap(err, "kinfra sandbox provision registers it again, with its claim; then it can be released")
+	return hint.Wrap(err, "kinfra registry restore puts back a copy that has it; "+
+		"kinfra sandbox provision registers it again, with its claim, if it is as the scripts say")
 }
 
 // remove unregisters the slots and then removes their directories.
