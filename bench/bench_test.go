@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ktrdr/kinfra/internal/registry"
 )
 
 // TestEachPromiseOnce measures every row once, with its checks of what the programs
@@ -38,12 +40,18 @@ func TestEachPromiseOnce(t *testing.T) {
 			}
 		}
 		for _, n := range []int{10, 100, 1_000, 10_000} {
-			data, err := os.ReadFile(filepath.Join(l.dir, fmt.Sprint("slots-", n), "sandbox", "instances.json"))
-			if got := bytes.Count(data, []byte(`"slot_id"`)); err != nil || got != n {
-				t.Errorf("the registry of %d slots has %d (%v)", n, got, err)
+			data, err := os.ReadFile(filepath.Join(l.dir, fmt.Sprint("slots-", n), registry.File))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got := bytes.Count(data, []byte(`"api"`)) + bytes.Count(data, []byte(`"db"`)); got != 2*n {
-				t.Errorf("the registry of %d slots has %d ports, want two a slot", n, got)
+			var large struct{ Slots map[string]registered }
+			if err := json.Unmarshal(data, &large); err != nil || len(large.Slots) != n {
+				t.Errorf("the registry of %d slots has %d (%v)", n, len(large.Slots), err)
+			}
+			for id, s := range large.Slots {
+				if len(s.Ports) != 2 {
+					t.Fatalf("slot %s of %d has %d ports, want two", id, n, len(s.Ports))
+				}
 			}
 		}
 	})

@@ -99,11 +99,11 @@ func promises() []promise {
 		{
 			name: "claim-growth", what: "sandbox claim, 10,000 slots ÷ 6 slots", limit: 25, unit: "×", share: 10,
 			measure: func(ctx context.Context, l *lab, runs int) (figure, error) {
-				large, err := l.largeRegistry(10_000)
+				large, err := l.largeRegistry(ctx, 10_000)
 				if err != nil {
 					return figure{}, err
 				}
-				small, err := l.largeRegistry(poolSize)
+				small, err := l.largeRegistry(ctx, poolSize)
 				if err != nil {
 					return figure{}, err
 				}
@@ -185,7 +185,7 @@ func registryGrowth(ctx context.Context, l *lab, runs int) (figure, error) {
 	roots := make([]string, len(sizes))
 	for i, n := range sizes {
 		var err error
-		if roots[i], err = l.largeRegistry(n); err != nil {
+		if roots[i], err = l.largeRegistry(ctx, n); err != nil {
 			return figure{}, err
 		}
 	}

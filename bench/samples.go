@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ktrdr/kinfra/internal/registry"
 )
 
 // sample runs something once, measured. Each makes sure that what it measured is what
@@ -202,39 +206,65 @@ func syncFile(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// largeRegistry writes the registry of a pool of n slots with two ports each, and
-// gives its root. Of the slots' directories there is just what a claim needs, that of
-// the first.
-func (l *lab) largeRegistry(n int) (root string, err error) {
-	root = filepath.Join(l.dir, fmt.Sprint("slots-", n))
-	name := filepath.Join(root, "sandbox", "instances.json")
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+// registered is a slot as the registry has it.
+type registered struct {
+	ID        int            `json:"slot_id"`
+	Path      string         `json:"infrastructure_path"`
+	Profile   string         `json:"profile"`
+	Workers   map[string]int `json:"workers"`
+	Ports     map[string]int `json:"ports"`
+	ClaimedBy *string        `json:"claimed_by"`
+	ClaimedAt *string        `json:"claimed_at"`
+	Status    string         `json:"status"`
+}
+
+// largeRegistry writes the registry of a pool of n slots like the first of the shipped
+// pool, but with two ports each, and gives its root. Of the slots' directories there is
+// just what a claim needs, that of the first.
+func (l *lab) largeRegistry(ctx context.Context, n int) (root string, err error) {
+	model, err := l.firstSlot(ctx)
+	if err != nil {
 		return "", err
 	}
-	type slot struct {
-		ID        int            `json:"slot_id"`
-		Path      string         `json:"infrastructure_path"`
-		Profile   string         `json:"profile"`
-		Workers   map[string]int `json:"workers"`
-		Ports     map[string]int `json:"ports"`
-		ClaimedBy *string        `json:"claimed_by"`
-		ClaimedAt *string        `json:"claimed_at"`
-		Status    string         `json:"status"`
-	}
-	slots := map[int]slot{}
+	root = filepath.Join(l.dir, fmt.Sprint("slots-", n))
+	ports := slices.Sorted(maps.Keys(model.Ports))[:2]
+	slots := map[int]registered{}
 	for id := 1; id <= n; id++ {
-		slots[id] = slot{
-			ID: id, Path: filepath.Join(root, "sandboxes", fmt.Sprint("slot-", id)), Profile: "light",
-			Workers: map[string]int{"backtest": 1, "training": 1}, Ports: map[string]int{"api": 20000 + id, "db": 40000 + id}, Status: "stopped",
-		}
+		s := model
+		s.ID, s.Path = id, filepath.Join(root, "sandboxes", fmt.Sprint("slot-", id))
+		s.Ports = map[string]int{ports[0]: 20000 + id, ports[1]: 40000 + id}
+		slots[id] = s
 	}
 	data, err := json.MarshalIndent(map[string]any{"version": 2, "local_prod": nil, "instances": struct{}{}, "slots": slots}, "", "  ")
 	if err != nil {
 		return "", err
 	}
-	first := filepath.Join(root, "sandboxes", "slot-1")
-	if err := os.MkdirAll(first, 0o700); err != nil {
+	name, first := filepath.Join(root, registry.File), filepath.Join(root, "sandboxes", "slot-1")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.MkdirAll(first, 0o700)); err != nil {
 		return "", err
 	}
 	return root, errors.Join(os.WriteFile(name, data, 0o600), os.WriteFile(filepath.Join(first, ".env.sandbox"), []byte("SLOT_ID=1\n"), 0o600))
+}
+
+// firstSlot is the first slot of the shipped pool, once it is provisioned.
+func (l *lab) firstSlot(ctx context.Context) (registered, error) {
+	root, err := l.pool(ctx)
+	if err != nil {
+		return registered{}, err
+	}
+	data, err := os.ReadFile(filepath.Join(root, registry.File))
+	if err != nil {
+		return registered{}, err
+	}
+	var pool struct {
+		Slots map[string]registered `json:"slots"`
+	}
+	if err := json.Unmarshal(data, &pool); err != nil {
+		return registered{}, fmt.Errorf("the registry of the shipped pool: %w", err)
+	}
+	first, ok := pool.Slots["1"]
+	if !ok || len(first.Ports) < 2 {
+		return registered{}, fmt.Errorf("the registry of the shipped pool has no slot 1 with two ports")
+	}
+	return first, nil
 }

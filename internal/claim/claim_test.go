@@ -32,7 +32,7 @@ func TestClaimChoosesTheLightestThatFits(t *testing.T) {
 		req := request("a")
 		req.Least = test.least
 		c, renewed, err := p.Claim(t.Context(), req)
-		must(t, err)
+		worldtest.Must(t, err)
 		if c.Slot != test.want || renewed || c.Started || c.Foreign || c.Stale != "" || len(c.Token) != 32 {
 			t.Errorf("%s, %s: got %+v, renewed %v, want slot %d", test.pool, test.least, c, renewed, test.want)
 		}
@@ -45,13 +45,13 @@ func TestClaimChoosesTheLightestThatFits(t *testing.T) {
 // Fault 6: the same worktree claims twice and holds two slots.
 func TestClaimTwiceGivesTheSameSlot(t *testing.T) {
 	w, p := machine(t, "small", "large", "large")
-	must(t, w.Host().Symlink(trees+"a", trees+"link"))
-	must(t, w.Host().MkdirAll(trees+"x", 0o755))
-	must(t, w.Host().Symlink("../b/../link", trees+"x/way"))
+	worldtest.Must(t, w.Host().Symlink(trees+"a", trees+"link"))
+	worldtest.Must(t, w.Host().MkdirAll(trees+"x", 0o755))
+	worldtest.Must(t, w.Host().Symlink("../b/../link", trees+"x/way"))
 	first := claim(t, p, "a")
 	for _, name := range []string{"a", "./a/", "b/../a", "link", "x/way"} {
 		c, renewed, err := p.Claim(t.Context(), request(name))
-		must(t, err)
+		worldtest.Must(t, err)
 		if !renewed || !reflect.DeepEqual(c, first) {
 			t.Errorf("%s: got %+v, want %+v", name, c, first)
 		}
@@ -60,7 +60,7 @@ func TestClaimTwiceGivesTheSameSlot(t *testing.T) {
 	req := request("a")
 	req.Least = "large"
 	_, _, err := p.Claim(t.Context(), req)
-	wantErr(t, err, ErrConflict)
+	worldtest.WantErr(t, err, ErrConflict)
 	wantText(t, err, trees+"a", "slot 1", `"small"`, `"large"`)
 	wantHolders(t, p, "a - -")
 }
@@ -71,16 +71,16 @@ func TestNoneFree(t *testing.T) {
 	req := request("c")
 	req.Least, req.TTL = "large", time.Hour
 	_, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	req.Worktree, req.TTL = trees+"d", 0
 	_, _, err = p.Claim(t.Context(), req)
-	must(t, err)
-	must(t, w.Host().RemoveAll(trees+"d"))
+	worldtest.Must(t, err)
+	worldtest.Must(t, w.Host().RemoveAll(trees+"d"))
 	w.Pass(40 * time.Minute)
 
 	req.Worktree = trees + "a"
 	_, _, err = p.Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantText(t, err, `"large"`, "slot 2 (large) is held by "+trees+"c since 2026-02-02T10:11:12.131415+00:00 (its lease is over in 20m0s)",
 		"slot 3 (large) is held by "+trees+"d since", "(stale: its worktree is gone)")
 	var none *NoneFreeError
@@ -94,7 +94,7 @@ func TestNoneFree(t *testing.T) {
 		t.Errorf("the hint is %q", hintOf(err))
 	}
 
-	must(t, w.Host().MkdirAll(trees+"d", 0o755))
+	worldtest.Must(t, w.Host().MkdirAll(trees+"d", 0o755))
 	_, _, err = p.Claim(t.Context(), req)
 	if want := "the lease of slot 2 is over in 20m0s"; !strings.Contains(hintOf(err), want) {
 		t.Errorf("the hint %q lacks %q", hintOf(err), want)
@@ -103,11 +103,11 @@ func TestNoneFree(t *testing.T) {
 
 	req.Least = "huge"
 	_, _, err = p.Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantText(t, err, "none of the pool's 3", `"huge"`)
 	_, empty := machine(t)
 	_, _, err = empty.Claim(t.Context(), request("a"))
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantText(t, err, "there are no slots")
 }
 
@@ -118,10 +118,10 @@ func TestRelease(t *testing.T) {
 	wrong := target(a)
 	wrong.Token = b.Token
 	err := p.Release(t.Context(), wrong)
-	wantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, err, ErrNotHolder)
 	wantText(t, err, "slot 1", trees+"a")
-	wantErr(t, p.Release(t.Context(), Target{Slot: 7, Token: a.Token}), slot.ErrUnknownSlot)
-	must(t, p.SetStatus(t.Context(), target(a), "running"))
+	worldtest.WantErr(t, p.Release(t.Context(), Target{Slot: 7, Token: a.Token}), slot.ErrUnknownSlot)
+	worldtest.Must(t, p.SetStatus(t.Context(), target(a), "running"))
 	if got := list(t, p)[0].Status; got != "running" {
 		t.Errorf("the status is %s", got)
 	}
@@ -131,7 +131,7 @@ func TestRelease(t *testing.T) {
 		t.Errorf("released is %+v", s)
 	}
 	err = p.Release(t.Context(), target(a))
-	wantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, err, ErrNotHolder)
 	wantText(t, err, "claimed by nobody")
 
 	// The clock stands still: claimed again, it is another claim all the same.
@@ -140,7 +140,7 @@ func TestRelease(t *testing.T) {
 		t.Errorf("claimed again is %+v", again)
 	}
 	wantHolders(t, p, "a b")
-	wantErr(t, p.Release(t.Context(), target(a)), ErrNotHolder)
+	worldtest.WantErr(t, p.Release(t.Context(), target(a)), ErrNotHolder)
 	if w.Planned() {
 		t.Error("not a real world")
 	}
@@ -153,7 +153,7 @@ func TestFormerHolder(t *testing.T) {
 	release(t, p, a)
 	b := claim(t, p, "b")
 	_, err := p.Guard(t.Context(), target(a))
-	wantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, err, ErrNotHolder)
 	wantText(t, err, "slot 1", trees+"b since "+b.ClaimedAt)
 	for what, err := range map[string]error{
 		"release": p.Release(t.Context(), target(a)),
@@ -165,7 +165,7 @@ func TestFormerHolder(t *testing.T) {
 		}
 	}
 	_, err = p.NeedsCleanVolumes(t.Context(), target(a))
-	wantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, err, ErrNotHolder)
 	wantEntered(t, p, "b")
 }
 
@@ -189,19 +189,19 @@ func TestHolder(t *testing.T) {
 	} {
 		c, err := p.Holder(t.Context(), test.slot, trees+test.by, test.force)
 		if test.want == "" {
-			wantErr(t, err, ErrNotHolder)
+			worldtest.WantErr(t, err, ErrNotHolder)
 			continue
 		}
-		must(t, err)
+		worldtest.Must(t, err)
 		if path.Base(c.Worktree) != test.want {
 			t.Errorf("%+v: got %+v", test, c)
 		}
 	}
 	_, err := p.Holder(t.Context(), 9, trees+"a", true)
-	wantErr(t, err, slot.ErrUnknownSlot)
+	worldtest.WantErr(t, err, slot.ErrUnknownSlot)
 
 	s, ok, err := p.Find(t.Context(), trees+"a/")
-	must(t, err)
+	worldtest.Must(t, err)
 	if !ok || !reflect.DeepEqual(*s.Claim, a) {
 		t.Errorf("found %+v, %v", s, ok)
 	}
@@ -214,9 +214,9 @@ func TestHolder(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	w, p := machine(t, "small")
 	w.Write(trees+"file", nil)
-	must(t, w.Host().Symlink(trees+"nowhere", trees+"dangling"))
-	must(t, w.Host().Symlink("turn", trees+"turn"))
-	must(t, w.Host().Symlink(root+"/sandboxes/slot-1", trees+"into"))
+	worldtest.Must(t, w.Host().Symlink(trees+"nowhere", trees+"dangling"))
+	worldtest.Must(t, w.Host().Symlink("turn", trees+"turn"))
+	worldtest.Must(t, w.Host().Symlink(root+"/sandboxes/slot-1", trees+"into"))
 	for _, test := range []struct {
 		change func(*Request)
 		want   error
@@ -256,7 +256,7 @@ func TestAnyPath(t *testing.T) {
 	names := []string{"with space", "a#b", "$HOME", "q'u\"ote", "a:b", "-rf", "é世界", strings.Repeat("l", 250)}
 	w, p := machine(t, slices.Repeat([]string{"small"}, len(names))...)
 	for i, name := range names {
-		must(t, w.Host().MkdirAll(trees+name, 0o755))
+		worldtest.Must(t, w.Host().MkdirAll(trees+name, 0o755))
 		c := claim(t, p, name)
 		if c.Slot != i+1 || list(t, p)[i].ClaimedBy != trees+name {
 			t.Errorf("%s: got %+v", name, c)
@@ -274,14 +274,14 @@ func TestVolumes(t *testing.T) {
 	clean := func(c Claim, want bool) {
 		t.Helper()
 		got, err := p.NeedsCleanVolumes(t.Context(), target(c))
-		must(t, err)
+		worldtest.Must(t, err)
 		if started := list(t, p)[0].Claim.Started; got != want || started == want {
 			t.Errorf("clean volumes needed: %v, want %v; started %v", got, want, started)
 		}
 	}
 	a := claim(t, p, "a")
 	clean(a, true)
-	must(t, p.VolumesUsed(t.Context(), target(a)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
 	clean(a, false)
 	clean(claim(t, p, "a"), false)
 	release(t, p, a)
@@ -297,10 +297,10 @@ func TestListWritesNothing(t *testing.T) {
 	req := request("a")
 	req.TTL = time.Minute
 	_, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	claim(t, p, "b")
 	release(t, p, claim(t, p, "c"))
-	must(t, w.Host().RemoveAll(trees+"b"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"b"))
 	enter(t, p, 1, "", "")
 	w.Pass(time.Hour)
 	before := worldtest.Snapshot(t, w, "/home/user")
@@ -314,7 +314,7 @@ func TestListWritesNothing(t *testing.T) {
 		t.Errorf("stale are %q", stale)
 	}
 	_, _, err = p.Find(t.Context(), trees+"a")
-	must(t, err)
+	worldtest.Must(t, err)
 	wantSame(t, w, before)
 }
 
@@ -330,7 +330,7 @@ func TestPlanned(t *testing.T) {
 	req := request("b")
 	req.Wait = time.Hour
 	_, _, err := planned.Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantSame(t, w, before)
 	wantHolders(t, p, "-")
 }
@@ -338,10 +338,10 @@ func TestPlanned(t *testing.T) {
 // Where there is no pool, a claim that can't be had leaves nothing behind.
 func TestClaimWithoutAPool(t *testing.T) {
 	w := world.NewFake()
-	must(t, w.Host().MkdirAll(trees+"a", 0o755))
+	worldtest.Must(t, w.Host().MkdirAll(trees+"a", 0o755))
 	before := worldtest.Snapshot(t, w, "/home/user")
 	_, _, err := open(w).Claim(t.Context(), request("a"))
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantText(t, err, "there are no slots")
 	wantSame(t, w, before)
 }
@@ -350,9 +350,9 @@ func TestClaimWithoutAPool(t *testing.T) {
 func TestGiven(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	c := claim(t, p, "a")
-	must(t, w.Host().Remove(root+"/"+registry.File))
+	worldtest.Must(t, w.Host().Remove(root+"/"+registry.File))
 	given, err := p.Given()
-	must(t, err)
+	worldtest.Must(t, err)
 	if want := (slot.Holder{Worktree: trees + "a", Since: c.ClaimedAt}); len(given) != 1 || given[c.Slot] != want {
 		t.Errorf("got %v, want %v for slot %d", given, want, c.Slot)
 	}

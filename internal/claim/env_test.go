@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const copyInA = trees + "a/" + slot.EnvName
@@ -17,11 +18,11 @@ func TestEnvFile(t *testing.T) {
 	w, p := machine(t, "small")
 	a := claim(t, p, "a")
 	info, err := w.Host().Lstat(copyInA)
-	must(t, err)
+	worldtest.Must(t, err)
 	if got := read(t, w, copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
 		t.Errorf("the copy is %q, %v", got, info.Mode)
 	}
-	must(t, w.Host().Remove(copyInA))
+	worldtest.Must(t, w.Host().Remove(copyInA))
 	claim(t, p, "a")
 	if read(t, w, copyInA) == "" {
 		t.Error("it didn't come back")
@@ -37,9 +38,9 @@ func TestEnvFileReplaces(t *testing.T) {
 	for name, make := range map[string]func(w *world.Fake){
 		"a file":                         func(w *world.Fake) { w.Write(copyInA, []byte("OLD=1\n")) },
 		"a readable file":                func(w *world.Fake) { w.Write(copyInA, []byte("SLOT=1\n")) },
-		"a link":                         func(w *world.Fake) { must(t, w.Host().Symlink(trees+"b/precious", copyInA)) },
-		"a link to the like":             func(w *world.Fake) { must(t, w.Host().Symlink(slot.Dir(root, 1)+"/"+slot.EnvName, copyInA)) },
-		"a link to nowhere":              func(w *world.Fake) { must(t, w.Host().Symlink("/nowhere", copyInA)) },
+		"a link":                         func(w *world.Fake) { worldtest.Must(t, w.Host().Symlink(trees+"b/precious", copyInA)) },
+		"a link to the like":             func(w *world.Fake) { worldtest.Must(t, w.Host().Symlink(slot.Dir(root, 1)+"/"+slot.EnvName, copyInA)) },
+		"a link to nowhere":              func(w *world.Fake) { worldtest.Must(t, w.Host().Symlink("/nowhere", copyInA)) },
 		"what a killed process has left": func(w *world.Fake) {},
 		"what one has left of a claim that has ended": func(w *world.Fake) {
 			w.Write(trees+"a/"+envAside("0123456789abcdef0123456789abcdef"), []byte("SL"))
@@ -51,12 +52,12 @@ func TestEnvFileReplaces(t *testing.T) {
 			make(w)
 			a := claim(t, p, "a")
 			if name == "what a killed process has left" {
-				must(t, w.Host().Remove(copyInA))
+				worldtest.Must(t, w.Host().Remove(copyInA))
 				w.Write(trees+"a/"+envAside(a.Token), []byte("SL"))
 				a = claim(t, p, "a")
 			}
 			info, err := w.Host().Lstat(copyInA)
-			must(t, err)
+			worldtest.Must(t, err)
 			if got := read(t, w, copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
 				t.Errorf("it is %v %q", info.Mode, got)
 			}
@@ -76,19 +77,19 @@ func TestEnvFileThatWasChanged(t *testing.T) {
 	for name, change := range map[string]func(w *world.Fake){
 		"by hand": func(w *world.Fake) { w.Write(copyInA, []byte("SLOT=1\nMINE=1\n")) },
 		"to a link": func(w *world.Fake) {
-			must(t, w.Host().Remove(copyInA))
-			must(t, w.Host().Symlink(slot.Dir(root, 1)+"/"+slot.EnvName, copyInA))
+			worldtest.Must(t, w.Host().Remove(copyInA))
+			worldtest.Must(t, w.Host().Symlink(slot.Dir(root, 1)+"/"+slot.EnvName, copyInA))
 		},
 		"to a directory": func(w *world.Fake) {
-			must(t, w.Host().Remove(copyInA))
-			must(t, w.Host().MkdirAll(copyInA, 0o700))
+			worldtest.Must(t, w.Host().Remove(copyInA))
+			worldtest.Must(t, w.Host().MkdirAll(copyInA, 0o700))
 		},
 	} {
 		w, p := machine(t, "small")
 		a := claim(t, p, "a")
 		change(w)
 		before, err := w.Host().Lstat(copyInA)
-		must(t, err)
+		worldtest.Must(t, err)
 		release(t, p, a)
 		if after, err := w.Host().Lstat(copyInA); err != nil || after != before {
 			t.Errorf("%s: %v, %v", name, after, err)
@@ -110,32 +111,32 @@ func TestEnvFileThatWasChanged(t *testing.T) {
 // A claim of which the copy can't be left is none; one that was there before stays.
 func TestEnvFileFails(t *testing.T) {
 	w, p := machine(t, "small")
-	must(t, w.Host().MkdirAll(copyInA, 0o700))
+	worldtest.Must(t, w.Host().MkdirAll(copyInA, 0o700))
 	_, _, err := p.Claim(t.Context(), request("a"))
-	wantErr(t, err, fs.ErrExist)
+	worldtest.WantErr(t, err, fs.ErrExist)
 	wantHolders(t, p, "-")
 	wantEntered(t, p, "-")
-	must(t, w.Host().Remove(copyInA))
+	worldtest.Must(t, w.Host().Remove(copyInA))
 	w.Alter(trees+"a", func(i *world.Info) { i.Mode = fs.ModeDir | 0o500 })
 	_, _, err = p.Claim(t.Context(), request("a"))
-	wantErr(t, err, syscall.EACCES)
+	worldtest.WantErr(t, err, syscall.EACCES)
 	wantHolders(t, p, "-")
 	w.Alter(trees+"a", func(i *world.Info) { i.Mode = fs.ModeDir | 0o700 })
 	a := claim(t, p, "a")
-	must(t, w.Host().Remove(copyInA))
-	must(t, w.Host().MkdirAll(copyInA, 0o700))
+	worldtest.Must(t, w.Host().Remove(copyInA))
+	worldtest.Must(t, w.Host().MkdirAll(copyInA, 0o700))
 	_, _, err = p.Claim(t.Context(), request("a"))
-	wantErr(t, err, fs.ErrExist)
+	worldtest.WantErr(t, err, fs.ErrExist)
 	if !strings.Contains(err.Error(), "slot 1 stays claimed") {
 		t.Errorf("the error is %v", err)
 	}
 	wantHolders(t, p, "a")
 
-	must(t, w.Host().Remove(copyInA))
+	worldtest.Must(t, w.Host().Remove(copyInA))
 	claim(t, p, "a")
 	w.Alter(trees+"a", func(i *world.Info) { i.Mode = fs.ModeDir | 0o500 })
 	err = p.Release(t.Context(), target(a))
-	wantErr(t, err, syscall.EACCES)
+	worldtest.WantErr(t, err, syscall.EACCES)
 	if !strings.Contains(err.Error(), "released slot 1") {
 		t.Errorf("the error is %v", err)
 	}
@@ -144,9 +145,9 @@ func TestEnvFileFails(t *testing.T) {
 
 func TestSlotWithoutEnvFile(t *testing.T) {
 	w, p := machine(t, "small")
-	must(t, w.Host().Remove(slot.Dir(root, 1)+"/"+slot.EnvName))
+	worldtest.Must(t, w.Host().Remove(slot.Dir(root, 1)+"/"+slot.EnvName))
 	_, _, err := p.Claim(t.Context(), request("a"))
-	wantErr(t, err, ErrNotReady)
+	worldtest.WantErr(t, err, ErrNotReady)
 	wantText(t, err, "slot 1", slot.EnvName)
 	wantEntered(t, p, "-")
 }
@@ -154,7 +155,7 @@ func TestSlotWithoutEnvFile(t *testing.T) {
 // A slot that lacks its file is passed over where another one will do.
 func TestAnotherSlotThanOneWithoutEnvFile(t *testing.T) {
 	w, p := machine(t, "small", "small")
-	must(t, w.Host().Remove(slot.Dir(root, 1)+"/"+slot.EnvName))
+	worldtest.Must(t, w.Host().Remove(slot.Dir(root, 1)+"/"+slot.EnvName))
 	claim(t, p, "a")
 	wantEntered(t, p, "- a")
 }
@@ -163,13 +164,13 @@ func TestAnotherSlotThanOneWithoutEnvFile(t *testing.T) {
 func TestReleaseWithoutWorktree(t *testing.T) {
 	w, p := machine(t, "small")
 	a := claim(t, p, "a")
-	must(t, w.Host().RemoveAll(trees+"a"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"a"))
 	release(t, p, a)
 	wantEntered(t, p, "-")
 
 	// or has a file in its place
 	b := claim(t, p, "b")
-	must(t, w.Host().RemoveAll(trees+"b"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"b"))
 	w.Write(trees+"b", []byte("x"))
 	release(t, p, b)
 	wantEntered(t, p, "-")
@@ -185,7 +186,7 @@ func TestEnvFileOfTwoProcesses(t *testing.T) {
 		for _, at := range []string{"create", "rename", "remove"} {
 			w, p := machine(t, "small")
 			c := claim(t, p, "a")
-			must(t, w.Host().Remove(copyInA))
+			worldtest.Must(t, w.Host().Remove(copyInA))
 			met := 0
 			p.w = world.Faulty(w, func(op, name string) error {
 				aside := trees + "a/" + envAside(c.Token)

@@ -54,7 +54,7 @@ func operations() map[string]operation {
 		}, "- - -", "a - -"},
 		"a renewal": {func(t *testing.T, w *world.Fake, p *Pool) Claim {
 			c := claim(t, p, "a")
-			must(t, w.Host().Remove(copyInA))
+			worldtest.Must(t, w.Host().Remove(copyInA))
 			return c
 		}, claimA, "a - -", "a - -"},
 		"a release": {func(t *testing.T, _ *world.Fake, p *Pool) Claim { return claim(t, p, "a") },
@@ -124,7 +124,7 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 	})
 	err := op.do(t, open(faulty), c)
 	if count < n {
-		must(t, err)
+		worldtest.Must(t, err)
 		return false
 	}
 	defer func() {
@@ -142,9 +142,9 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 	if !strings.Contains(now, "a") && strings.Contains(op.new, "a") && read(t, w, copyInA) != "" {
 		t.Error("the worktree has the variables of a slot that it doesn't hold")
 	}
-	must(t, op.do(t, p, c))
+	worldtest.Must(t, op.do(t, p, c))
 	wantHolders(t, p, op.new)
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	wantEntered(t, p, op.new)
 	// A release that couldn't remove the copy says so.
 	told := err != nil && strings.Contains(err.Error(), "released slot 1, but")
@@ -194,7 +194,7 @@ func TestDurable(t *testing.T) {
 				}
 				return nil
 			})
-			must(t, op.do(t, open(watched), c))
+			worldtest.Must(t, op.do(t, open(watched), c))
 			for file, o := range dirty {
 				// Copies of the registry may be lost, and so may that of the variables.
 				may := strings.Contains(file, "generations") || name == claimUnsynced && file == logPath
@@ -220,12 +220,12 @@ func TestPowerFails(t *testing.T) {
 				for file := range files {
 					before[file] = read(t, w, file)
 				}
-				must(t, op.do(t, p, c))
+				worldtest.Must(t, op.do(t, p, c))
 				for file, name := range files {
 					switch {
 					case name == keep:
 					case before[file] == "":
-						must(t, w.Host().Remove(file))
+						worldtest.Must(t, w.Host().Remove(file))
 					default:
 						w.Write(file, []byte(before[file]))
 					}
@@ -233,7 +233,7 @@ func TestPowerFails(t *testing.T) {
 				if now := holders(t, p); now != op.old && now != op.new {
 					t.Errorf("the holders are %s", now)
 				}
-				must(t, op.do(t, p, c))
+				worldtest.Must(t, op.do(t, p, c))
 				wantHolders(t, p, op.new)
 				claim(t, p, "d")
 				if now := entered(t, p); strings.Count(now, "a") != strings.Count(op.new, "a") {

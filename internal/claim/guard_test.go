@@ -8,29 +8,30 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func TestGuard(t *testing.T) {
 	_, p := machine(t, "small", "small")
 	a, b := claim(t, p, "a"), claim(t, p, "b")
 	unlock, err := p.Guard(t.Context(), target(a))
-	must(t, err)
+	worldtest.Must(t, err)
 	other, err := p.Guard(t.Context(), target(b)) // another slot's is free
-	must(t, err)
+	worldtest.Must(t, err)
 	other()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = p.Guard(ctx, target(a))
-	wantErr(t, err, context.Canceled)
+	worldtest.WantErr(t, err, context.Canceled)
 	unlock()
 	again, err := p.Guard(t.Context(), target(a))
-	must(t, err)
+	worldtest.Must(t, err)
 	again()
 	// Where the claim isn't right, the lock isn't kept.
 	_, err = p.Guard(t.Context(), Target{Slot: 1, Token: b.Token})
-	wantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, err, ErrNotHolder)
 	again, err = p.tryGuard(t.Context(), target(a))
-	must(t, err)
+	worldtest.Must(t, err)
 	again()
 }
 
@@ -40,11 +41,11 @@ func TestGuardIsBusy(t *testing.T) {
 		_, p := machine(t, "small")
 		a := claim(t, p, "a")
 		unlock, err := p.Guard(t.Context(), target(a))
-		must(t, err)
+		worldtest.Must(t, err)
 		defer unlock()
 		start := time.Now()
 		_, err = p.Guard(t.Context(), target(a))
-		wantErr(t, err, ErrBusy)
+		worldtest.WantErr(t, err, ErrBusy)
 		wantText(t, err, "slot 1")
 		if waited := time.Since(start); waited != guardWait {
 			t.Errorf("waited %s", waited)
@@ -58,7 +59,7 @@ func TestGuardAfterARelease(t *testing.T) {
 		_, p := machine(t, "small")
 		a := claim(t, p, "a")
 		unlock, err := p.Guard(t.Context(), target(a))
-		must(t, err)
+		worldtest.Must(t, err)
 		done := make(chan error)
 		go func() {
 			_, err := p.Guard(t.Context(), target(a))
@@ -68,7 +69,7 @@ func TestGuardAfterARelease(t *testing.T) {
 		release(t, p, a)
 		claim(t, p, "b")
 		unlock()
-		wantErr(t, <-done, ErrNotHolder)
+		worldtest.WantErr(t, <-done, ErrNotHolder)
 	})
 }
 
@@ -84,7 +85,7 @@ func TestGuardHoldsNoOtherLock(t *testing.T) {
 		return nil
 	}))
 	unlock, err := watched.Guard(t.Context(), target(a))
-	must(t, err)
+	worldtest.Must(t, err)
 	claim(t, p, "b")
 	unlock()
 	for _, name := range locked {

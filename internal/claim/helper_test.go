@@ -28,7 +28,7 @@ func machine(t testing.TB, profiles ...string) (*world.Fake, *Pool) {
 	w := world.NewFake()
 	provision(t, w, root, profiles...)
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
-		must(t, w.Host().MkdirAll(trees+name, 0o755))
+		worldtest.Must(t, w.Host().MkdirAll(trees+name, 0o755))
 	}
 	return w, open(w)
 }
@@ -38,31 +38,17 @@ func open(w world.World) *Pool { return Open(w, registry.Open(w, root)) }
 // provision makes slots.
 func provision(t testing.TB, w world.World, root string, profiles ...string) {
 	t.Helper()
-	must(t, registry.Open(w, root).Update(t.Context(), func(r *registry.Registry) error {
+	worldtest.Must(t, registry.Open(w, root).Update(t.Context(), func(r *registry.Registry) error {
 		for i, profile := range profiles {
 			dir := slot.Dir(root, i+1)
-			must(t, w.Host().MkdirAll(dir, 0o700))
-			must(t, w.Host().CreateFile(dir+"/"+slot.EnvName, fmt.Appendf(nil, "SLOT=%d\n", i+1), 0o600))
+			worldtest.Must(t, w.Host().MkdirAll(dir, 0o700))
+			worldtest.Must(t, w.Host().CreateFile(dir+"/"+slot.EnvName, fmt.Appendf(nil, "SLOT=%d\n", i+1), 0o600))
 			if err := r.PutSlot(registry.Slot{ID: i + 1, Path: dir, Profile: profile}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t testing.TB, got, want error) {
-	t.Helper()
-	if !errors.Is(got, want) {
-		t.Fatalf("got the error %v, want %v", got, want)
-	}
 }
 
 func wantText(t testing.TB, err error, parts ...string) {
@@ -91,7 +77,7 @@ func request(tree string) Request { return Request{Worktree: trees + tree, Order
 func claim(t testing.TB, p *Pool, tree string) Claim {
 	t.Helper()
 	c, _, err := p.Claim(t.Context(), request(tree))
-	must(t, err)
+	worldtest.Must(t, err)
 	return c
 }
 
@@ -99,13 +85,13 @@ func target(c Claim) Target { return Target{Slot: c.Slot, Token: c.Token} }
 
 func release(t testing.TB, p *Pool, c Claim) {
 	t.Helper()
-	must(t, p.Release(t.Context(), target(c)))
+	worldtest.Must(t, p.Release(t.Context(), target(c)))
 }
 
 func list(t testing.TB, p *Pool) []Slot {
 	t.Helper()
 	all, err := p.List(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	return all
 }
 
@@ -138,7 +124,7 @@ func wantHolders(t testing.TB, p *Pool, want string) {
 func entered(t testing.TB, p *Pool) string {
 	t.Helper()
 	reg, err := p.store.Load(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	var parts []string
 	for _, s := range reg.Slots() {
 		part := "-"
@@ -181,10 +167,10 @@ func enter(t testing.TB, p *Pool, id int, tree, at string) {
 func change(t testing.TB, p *Pool, edit func(*registry.Slot)) {
 	t.Helper()
 	reg, err := p.store.Load(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	for _, s := range reg.Slots() {
 		edit(&s)
-		must(t, reg.PutSlot(s))
+		worldtest.Must(t, reg.PutSlot(s))
 	}
 	p.w.(*world.Fake).Write(p.store.Path(), reg.JSON())
 }

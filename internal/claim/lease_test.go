@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const year = 365 * 24 * time.Hour
@@ -17,7 +18,7 @@ func withLease(t testing.TB, p *Pool, tree string, ttl time.Duration) Claim {
 	req := request(tree)
 	req.TTL = ttl
 	c, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	return c
 }
 
@@ -120,11 +121,11 @@ func TestNoBootTime(t *testing.T) {
 	req := request("b")
 	req.TTL = time.Hour
 	_, _, err := blind.Claim(t.Context(), req)
-	wantErr(t, err, syscall.ENOSYS)
+	worldtest.WantErr(t, err, syscall.ENOSYS)
 	claim(t, blind, "b")
 	req.Worktree, req.TTL, req.Wait = trees+"c", 0, time.Hour
 	_, _, err = blind.Claim(t.Context(), req)
-	wantErr(t, err, syscall.ENOSYS)
+	worldtest.WantErr(t, err, syscall.ENOSYS)
 	wantStale(t, p, LeaseOver)
 }
 
@@ -146,14 +147,14 @@ func TestWorktreeGone(t *testing.T) {
 	w.Alter("/home/user/trees", func(i *world.Info) { i.Mode &^= 0o777 })
 	wantStale(t, p, "")
 	w.Alter("/home/user/trees", func(i *world.Info) { i.Mode |= 0o777 })
-	must(t, w.Host().RemoveAll(trees+"a"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"a"))
 	wantStale(t, p, WorktreeGone)
 	w.Write("/home/user/trees/a", nil) // where a file is now, no worktree comes back
 	wantStale(t, p, WorktreeGone)
-	must(t, w.Host().Remove(trees+"a"))
-	must(t, w.Host().Symlink(trees+"b", trees+"a"))
+	worldtest.Must(t, w.Host().Remove(trees+"a"))
+	worldtest.Must(t, w.Host().Symlink(trees+"b", trees+"a"))
 	wantStale(t, p, "")
-	must(t, w.Host().RemoveAll(trees))
+	worldtest.Must(t, w.Host().RemoveAll(trees))
 	w.Write("/home/user/trees", nil)
 	wantStale(t, p, WorktreeGone)
 }

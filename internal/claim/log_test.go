@@ -32,7 +32,7 @@ func aLog(t testing.TB, w *world.Fake, p *Pool) []byte {
 	a := claim(t, p, "a")
 	release(t, p, claim(t, p, "b"))
 	claim(t, p, "c")
-	must(t, p.VolumesUsed(t.Context(), target(a)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
 	withLease(t, p, "a", time.Hour)
 	return []byte(read(t, w, logPath))
 }
@@ -71,7 +71,7 @@ func TestDamagedLog(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	log := aLog(t, w, p)
 	full, err := known(log)
-	must(t, err)
+	worldtest.Must(t, err)
 	head := bytes.IndexByte(log, '\n')
 	for n := range len(log) {
 		got, err := known(log[:n])
@@ -134,14 +134,14 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		if _, err := p.List(t.Context()); err == nil {
 			t.Fatalf("it was read:\n%s", bad)
 		} else {
-			wantErr(t, err, ErrDamaged)
+			worldtest.WantErr(t, err, ErrDamaged)
 			wantText(t, err, logPath)
 		}
 		_, _, err := p.Claim(t.Context(), request("a"))
-		wantErr(t, err, ErrDamaged)
+		worldtest.WantErr(t, err, ErrDamaged)
 		wantSame(t, w, before)
 	}
-	must(t, w.Host().Remove(logPath))
+	worldtest.Must(t, w.Host().Remove(logPath))
 	wantHolders(t, p, "a c")
 	if c := claim(t, p, "a"); c.Slot != 1 || c.Foreign {
 		t.Errorf("got %+v", c)
@@ -159,12 +159,12 @@ func TestTornLog(t *testing.T) {
 		w, p := machine(t, "small", "small", "small")
 		log := aLog(t, w, p)
 		before, err := known(log)
-		must(t, err)
+		worldtest.Must(t, err)
 		w.Write(logPath, append(log, torn...))
 		if now, err := known([]byte(read(t, w, logPath))); err != nil || now != before {
 			t.Errorf("with %q it says %s, %v", torn, now, err)
 		}
-		must(t, p.Reconcile(t.Context()))
+		worldtest.Must(t, p.Reconcile(t.Context()))
 		claim(t, p, "d")
 		wantHolders(t, p, "a c d")
 		if now := read(t, w, logPath); strings.Count(now, "\n") != 1 || !strings.HasSuffix(now, "\n") {
@@ -186,11 +186,11 @@ func TestTornLog(t *testing.T) {
 func TestLinkForALog(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
-	must(t, w.Host().Rename(logPath, logPath+".kept"))
-	must(t, w.Host().Symlink("claims.log.kept", logPath))
+	worldtest.Must(t, w.Host().Rename(logPath, logPath+".kept"))
+	worldtest.Must(t, w.Host().Symlink("claims.log.kept", logPath))
 	_, err := p.List(t.Context())
-	wantErr(t, err, ErrDamaged)
-	wantErr(t, err, world.ErrNotRegular)
+	worldtest.WantErr(t, err, ErrDamaged)
+	worldtest.WantErr(t, err, world.ErrNotRegular)
 }
 
 // The log doesn't grow without end, and writing it anew loses nothing.
@@ -214,7 +214,7 @@ func TestLogIsWrittenAnew(t *testing.T) {
 		t.Errorf("the claim is %+v, it was %+v", c, a)
 	}
 	v, err := p.load(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	if len(v.ledger.Released) != maxReleased {
 		t.Errorf("%d releases are remembered", len(v.ledger.Released))
 	}
@@ -260,7 +260,7 @@ func TestWhatIsSynced(t *testing.T) {
 		{"nothing", func() error { return watched.Reconcile(t.Context()) }, ""},
 	} {
 		ops = nil
-		must(t, step.do())
+		worldtest.Must(t, step.do())
 		if got := strings.Join(ops, " "); got != step.want {
 			t.Errorf("%s: the log got %q, want %q", step.name, got, step.want)
 		}
@@ -285,9 +285,9 @@ func TestLineIsTakenBack(t *testing.T) {
 			return nil
 		})
 		_, _, err := open(faulty).Claim(t.Context(), request("d"))
-		wantErr(t, err, syscall.EIO)
+		worldtest.WantErr(t, err, syscall.EIO)
 		if stuck {
-			wantErr(t, err, syscall.EACCES)
+			worldtest.WantErr(t, err, syscall.EACCES)
 			wantHolders(t, p, "a d")
 			continue
 		}
@@ -321,7 +321,7 @@ func TestNoLineForAnOldRegistry(t *testing.T) {
 		}
 		return nil
 	}))
-	must(t, meddled.VolumesUsed(t.Context(), target(b)))
+	worldtest.Must(t, meddled.VolumesUsed(t.Context(), target(b)))
 	if c := list(t, p)[0].Claim; c.Token != a.Token {
 		t.Errorf("it is %+v", c)
 	}

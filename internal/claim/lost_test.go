@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // lose does something and lets the power fail then, which takes what the log got
@@ -32,7 +33,7 @@ func used(t *testing.T) (*world.Fake, *Pool) {
 		claim(t, p, tree)
 	}
 	for _, s := range list(t, p) {
-		must(t, p.VolumesUsed(t.Context(), target(*s.Claim)))
+		worldtest.Must(t, p.VolumesUsed(t.Context(), target(*s.Claim)))
 		release(t, p, *s.Claim)
 	}
 	return w, p
@@ -41,7 +42,7 @@ func used(t *testing.T) (*world.Fake, *Pool) {
 func wantClean(t *testing.T, p *Pool, c Claim, want bool) {
 	t.Helper()
 	got, err := p.NeedsCleanVolumes(t.Context(), target(c))
-	must(t, err)
+	worldtest.Must(t, err)
 	if got != want {
 		t.Errorf("clean volumes are needed: %v, want %v", got, want)
 	}
@@ -61,10 +62,10 @@ func TestLostClaimStands(t *testing.T) {
 		t.Errorf("b got slot %d", c.Slot)
 	}
 	_, _, err := p.Claim(t.Context(), request("c"))
-	wantErr(t, err, ErrNoneFree)
-	wantErr(t, p.Release(t.Context(), Target{Slot: 1, Token: c.Token, StaleOnly: true}), ErrNotStale)
+	worldtest.WantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, p.Release(t.Context(), Target{Slot: 1, Token: c.Token, StaleOnly: true}), ErrNotStale)
 	unlock, err := p.Guard(t.Context(), target(c))
-	must(t, err)
+	worldtest.Must(t, err)
 	unlock()
 	release(t, p, c)
 	if read(t, w, copyInA) != "" {
@@ -81,12 +82,12 @@ func TestLostClaimIsRenewed(t *testing.T) {
 	lose(t, w, func(p *Pool) { claim(t, p, "a") })
 	wantClean(t, p, *list(t, p)[0].Claim, true)
 	c, renewed, err := p.Claim(t.Context(), request("a"))
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 1 || !renewed || c.Foreign || c.Started {
 		t.Errorf("got %+v, renewed %v", c, renewed)
 	}
 	wantClean(t, p, c, true)
-	must(t, p.VolumesUsed(t.Context(), target(c)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c)))
 	wantClean(t, p, c, false)
 
 	// Its renewal may be lost as well.
@@ -95,7 +96,7 @@ func TestLostClaimIsRenewed(t *testing.T) {
 	lose(t, w, func(p *Pool) { claim(t, p, "a") })
 	wantHolders(t, p, "a -")
 	c = *list(t, p)[0].Claim
-	must(t, p.VolumesUsed(t.Context(), target(c)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c)))
 	wantClean(t, p, claim(t, p, "a"), false)
 }
 
@@ -115,7 +116,7 @@ func TestLostClaimAfterRelease(t *testing.T) {
 	w, p := used(t)
 	release(t, p, claim(t, p, "a"))
 	lose(t, w, func(p *Pool) { claim(t, p, "a") })
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	wantHolders(t, p, "a -")
 	wantEntered(t, p, "a -")
 	release(t, p, claim(t, p, "a"))
@@ -131,9 +132,9 @@ func TestLostClaims(t *testing.T) {
 		claim(t, p, "b")
 	})
 	wantHolders(t, p, "a b")
-	must(t, w.Host().RemoveAll(trees+"a"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"a"))
 	stale := *list(t, p)[0].Claim
-	must(t, p.Release(t.Context(), Target{Slot: 1, Token: stale.Token, StaleOnly: true}))
+	worldtest.Must(t, p.Release(t.Context(), Target{Slot: 1, Token: stale.Token, StaleOnly: true}))
 	wantHolders(t, p, "- b")
 	if c := claim(t, p, "c"); c.Slot != 1 {
 		t.Errorf("c got slot %d", c.Slot)

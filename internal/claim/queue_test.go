@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // scripted is a world in which something happens each time that somebody sleeps.
@@ -32,7 +33,7 @@ func (w *scripted) Sleep(ctx context.Context, d time.Duration) error {
 func tickets(t testing.TB, w world.World) int {
 	t.Helper()
 	entries, err := w.Host().ReadDir(root + "/" + queueDir)
-	must(t, err)
+	worldtest.Must(t, err)
 	return len(entries)
 }
 
@@ -57,7 +58,7 @@ func TestWaitGetsWhatIsReleased(t *testing.T) {
 		}
 	}
 	c, _, err := open(s).Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 1 || s.sleeps != 5 || tickets(t, w) != 0 {
 		t.Errorf("got %+v after %d sleeps, %d tickets are left", c, s.sleeps, tickets(t, w))
 	}
@@ -70,14 +71,14 @@ func TestWaitIsOver(t *testing.T) {
 	req := request("b")
 	req.Wait = time.Second
 	_, _, err := open(s).Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	if s.sleeps != 10 || tickets(t, w) != 0 {
 		t.Errorf("%d sleeps, %d tickets are left", s.sleeps, tickets(t, w))
 	}
 	// For what the pool hasn't got nobody waits.
 	req.Least = "huge"
 	_, _, err = open(s).Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	if s.sleeps != 10 {
 		t.Error("it waited for nothing")
 	}
@@ -86,7 +87,7 @@ func TestWaitIsOver(t *testing.T) {
 	s.during = func(int) { cancel() }
 	req.Least = ""
 	_, _, err = open(s).Claim(ctx, req)
-	wantErr(t, err, context.Canceled)
+	worldtest.WantErr(t, err, context.Canceled)
 	if errors.Is(err, ErrNoneFree) || tickets(t, w) != 0 {
 		t.Errorf("got %v, %d tickets are left", err, tickets(t, w))
 	}
@@ -106,7 +107,7 @@ func TestWaitForAnotherOfTheSameWorktree(t *testing.T) {
 	req := request("d")
 	req.Wait = time.Hour
 	got, renewed, err := open(s).Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if got.Slot != 2 || !renewed || s.sleeps != 3 {
 		t.Errorf("got %+v, %v after %d sleeps", got, renewed, s.sleeps)
 	}
@@ -116,7 +117,7 @@ func TestWaitForAnotherOfTheSameWorktree(t *testing.T) {
 func waits(t testing.TB, p *Pool, least string) *ticket {
 	t.Helper()
 	var got *ticket
-	must(t, p.transact(t.Context(), func(*view) (err error) {
+	worldtest.Must(t, p.transact(t.Context(), func(*view) (err error) {
 		got, err = p.join(least)
 		return err
 	}))
@@ -152,11 +153,11 @@ func TestQueueIsFair(t *testing.T) {
 			req.Least = test.least
 			c, _, err := p.Claim(t.Context(), req)
 			if test.want == 0 {
-				wantErr(t, err, ErrNoneFree)
+				worldtest.WantErr(t, err, ErrNoneFree)
 				wantText(t, err, "before this one wait")
 				return
 			}
-			must(t, err)
+			worldtest.Must(t, err)
 			if c.Slot != test.want {
 				t.Errorf("got slot %d", c.Slot)
 			}
@@ -255,14 +256,14 @@ func TestReclaim(t *testing.T) {
 	w, p := machine(t, "small", "small", "large", "large")
 	withLease(t, p, "a", time.Hour)
 	claim(t, p, "b")
-	must(t, w.Host().RemoveAll(trees+"b"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"b"))
 	withLease(t, p, "c", 3*time.Hour)
 	w.Pass(2 * time.Hour)
 	var stopped []string
 	req := request("d")
 	req.Reclaim = reclaiming(t, p, &stopped)
 	c, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if len(stopped) != 0 || c.Slot != 4 {
 		t.Errorf("slot %d was free, stopped were %q", c.Slot, stopped)
 	}
@@ -272,7 +273,7 @@ func TestReclaim(t *testing.T) {
 	}
 	req.Reclaim = reclaiming(t, p, &stopped)
 	c, _, err = p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 1 || !slices.Equal(stopped, []string{"a"}) {
 		t.Errorf("got slot %d, stopped were %q", c.Slot, stopped)
 	}
@@ -294,33 +295,33 @@ func TestReclaimComesTooLate(t *testing.T) {
 		return nil
 	}
 	_, _, err := p.Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantEntered(t, p, "a")
 	c := *list(t, p)[0].Claim
 	only := target(c)
 	only.StaleOnly = true
 	_, err = p.Guard(t.Context(), only)
-	wantErr(t, err, ErrNotStale)
-	wantErr(t, p.Release(t.Context(), only), ErrNotStale)
+	worldtest.WantErr(t, err, ErrNotStale)
+	worldtest.WantErr(t, p.Release(t.Context(), only), ErrNotStale)
 	w.Pass(2 * time.Hour)
-	must(t, p.Release(t.Context(), only))
+	worldtest.Must(t, p.Release(t.Context(), only))
 }
 
 func TestReclaimFails(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
-	must(t, w.Host().RemoveAll(trees+"a"))
+	worldtest.Must(t, w.Host().RemoveAll(trees+"a"))
 	req := request("b")
 	broken := errors.New("engine not reachable")
 	req.Reclaim = func(context.Context, Claim) error { return broken }
 	_, _, err := p.Claim(t.Context(), req)
-	wantErr(t, err, broken)
+	worldtest.WantErr(t, err, broken)
 	wantEntered(t, p, "a")
 	// Somebody else works on it: not an error, but not to be had, either.
 	unlock, err := p.Guard(t.Context(), target(*list(t, p)[0].Claim))
-	must(t, err)
+	worldtest.Must(t, err)
 	_, _, err = p.Claim(t.Context(), req)
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	unlock()
 }
 
@@ -333,7 +334,7 @@ func TestWaitReclaims(t *testing.T) {
 	req.Wait = time.Hour
 	req.Reclaim = reclaiming(t, p, &stopped)
 	c, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 1 || len(stopped) != 1 || tickets(t, w) != 0 {
 		t.Errorf("got %+v, stopped were %q", c, stopped)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // The test binary, started with these variables, is a process that claims a slot of
@@ -67,7 +68,7 @@ func child(root string) int {
 func realPool(t testing.TB, n, trees int) (p *Pool, treeDir string) {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+	worldtest.Must(t, err)
 	w := world.Real("a test")
 	profiles := make([]string, n)
 	for i := range profiles {
@@ -75,7 +76,7 @@ func realPool(t testing.TB, n, trees int) (p *Pool, treeDir string) {
 	}
 	provision(t, w, dir+"/pool", profiles...)
 	for i := range trees {
-		must(t, os.MkdirAll(fmt.Sprintf("%s/trees/%d", dir, i), 0o755))
+		worldtest.Must(t, os.MkdirAll(fmt.Sprintf("%s/trees/%d", dir, i), 0o755))
 	}
 	return Open(w, registry.Open(w, dir+"/pool")), dir + "/trees/"
 }
@@ -157,7 +158,7 @@ func TestGoroutines(t *testing.T) {
 func startClaim(t testing.TB, p *Pool, tree string, wait time.Duration) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	t.Helper()
 	exe, err := os.Executable()
-	must(t, err)
+	worldtest.Must(t, err)
 	cmd = exec.Command(exe)
 	cmd.Env = append(os.Environ(), childRoot+"="+p.store.Root(), childTree+"="+tree, fmt.Sprint(childWait, "=", wait))
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
@@ -172,7 +173,7 @@ func TestProcesses(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range claimants {
 		cmd, stdout, stderr := startClaim(t, p, fmt.Sprint(trees, i), 0)
-		must(t, cmd.Start())
+		worldtest.Must(t, cmd.Start())
 		wg.Go(func() {
 			err := cmd.Wait()
 			exit, failed := errors.AsType[*exec.ExitError](err)
@@ -196,12 +197,12 @@ func TestProcesses(t *testing.T) {
 func TestKilledWaiter(t *testing.T) {
 	p, trees := realPool(t, 1, 3)
 	holder, _, err := p.Claim(t.Context(), Request{Worktree: trees + "0", Order: order})
-	must(t, err)
+	worldtest.Must(t, err)
 	cmd, _, _ := startClaim(t, p, trees+"1", time.Hour)
 	cmd.Stdout = nil
 	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
+	worldtest.Must(t, err)
+	worldtest.Must(t, cmd.Start())
 	defer cmd.Process.Kill()
 	line := make([]byte, len("waiting\n"))
 	if _, err := out.Read(line); err != nil || string(line) != "waiting\n" {
@@ -213,16 +214,16 @@ func TestKilledWaiter(t *testing.T) {
 	if c, _, err := p.Claim(t.Context(), req); err == nil {
 		t.Fatalf("slot %d was somebody's who has waited longer", c.Slot)
 	}
-	must(t, cmd.Process.Kill())
+	worldtest.Must(t, cmd.Process.Kill())
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("it ended by itself")
 	}
 	if s, held, err := p.Find(t.Context(), trees+"1"); held {
-		must(t, err)
+		worldtest.Must(t, err)
 		release(t, p, *s.Claim)
 	}
 	_, _, err = p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if entries, err := os.ReadDir(p.store.Root() + "/" + queueDir); err != nil || len(entries) != 0 {
 		t.Errorf("tickets are left: %v, %v", entries, err)
 	}
@@ -286,7 +287,7 @@ func TestBesideOlderTools(t *testing.T) {
 	done := make(chan struct{})
 	for i := range 2 {
 		o := older{file: p.store.Path(), name: fmt.Sprint(trees, "older-", i), claims: map[string]string{}, writing: &writing}
-		must(t, os.Mkdir(o.name, 0o755))
+		worldtest.Must(t, os.Mkdir(o.name, 0o755))
 		tools.Go(func() {
 			for n := 1; ; n++ {
 				select {
@@ -307,7 +308,7 @@ func TestBesideOlderTools(t *testing.T) {
 	wg.Wait()
 	close(done)
 	tools.Wait()
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	for _, s := range list(t, p) {
 		if s.Claim != nil && !strings.Contains(s.Claim.Worktree, "older-") {
 			t.Errorf("slot %d is still held: %+v", s.ID, s.Claim)
@@ -357,9 +358,9 @@ func BenchmarkClaim(b *testing.B) {
 			p, trees := realPool(b, n, 1)
 			for b.Loop() {
 				c, _, err := p.Claim(b.Context(), Request{Worktree: trees + "0", Order: order})
-				must(b, err)
+				worldtest.Must(b, err)
 				b.StopTimer()
-				must(b, p.Release(b.Context(), target(c)))
+				worldtest.Must(b, p.Release(b.Context(), target(c)))
 				b.StartTimer()
 			}
 		})
@@ -371,6 +372,6 @@ func BenchmarkReplace(b *testing.B) {
 	w := world.Real("")
 	files := w.Root(b.TempDir())
 	for b.Loop() {
-		must(b, world.Replace(files, w, "file", make([]byte, 4000), 0o600))
+		worldtest.Must(b, world.Replace(files, w, "file", make([]byte, 4000), 0o600))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const otherTime = "2026-02-02T09:00:00.000001+00:00"
@@ -37,12 +38,12 @@ func TestErasedClaimComesBack(t *testing.T) {
 		t.Errorf("it came back as %+v", s)
 	}
 	writeBack()
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	wantEntered(t, p, "a b")
 	// Also by a transaction that refuses.
 	writeBack()
 	_, _, err := p.Claim(t.Context(), request("c"))
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	wantEntered(t, p, "a b")
 }
 
@@ -56,12 +57,12 @@ func TestReleasedClaimStaysReleased(t *testing.T) {
 	writeBack()
 	wantEntered(t, p, "a")
 	wantHolders(t, p, "-")
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	wantEntered(t, p, "-")
 	claim(t, p, "b")
 	writeBack()
 	wantHolders(t, p, "b")
-	must(t, p.Reconcile(t.Context()))
+	worldtest.Must(t, p.Reconcile(t.Context()))
 	wantEntered(t, p, "b")
 	release(t, p, *list(t, p)[0].Claim)
 	c := claim(t, p, "a") // the same worktree, and the same time
@@ -90,7 +91,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("it is %+v", c)
 	}
 	v, err := p.load(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	if len(v.ledger.Released) != maxReleased {
 		t.Errorf("%d are remembered", len(v.ledger.Released))
 	}
@@ -110,10 +111,10 @@ func TestForeignClaimIsHonoured(t *testing.T) {
 	wantHolders(t, p, "a b")
 	// The token of a foreign claim changes with its holder, too.
 	enter(t, p, 1, trees+"c", otherTime)
-	wantErr(t, p.Release(t.Context(), target(*c)), ErrNotHolder)
+	worldtest.WantErr(t, p.Release(t.Context(), target(*c)), ErrNotHolder)
 	enter(t, p, 1, trees+"a", otherTime)
 	unlock, err := p.Guard(t.Context(), target(*c))
-	must(t, err)
+	worldtest.Must(t, err)
 	unlock()
 	release(t, p, *c)
 	wantEntered(t, p, "- b")
@@ -127,7 +128,7 @@ func TestForeignClaimIsTakenOver(t *testing.T) {
 	enter(t, p, 2, trees+"a", otherTime)
 	before := read(t, w, p.store.Path())
 	c, renewed, err := p.Claim(t.Context(), request("a"))
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 2 || !renewed || c.Foreign || c.ClaimedAt != otherTime || !c.Started {
 		t.Errorf("got %+v, %v", c, renewed)
 	}
@@ -142,7 +143,7 @@ func TestForeignClaimIsTakenOver(t *testing.T) {
 
 	// Volumes of a former holder aren't its own.
 	d := claim(t, p, "d")
-	must(t, p.VolumesUsed(t.Context(), target(d)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(d)))
 	release(t, p, d)
 	enter(t, p, 1, trees+"e", otherTime)
 	if clean, err := p.NeedsCleanVolumes(t.Context(), target(claim(t, p, "e"))); !clean || err != nil {
@@ -160,7 +161,7 @@ func TestSeveralForeignClaims(t *testing.T) {
 	req := request("a")
 	req.Least = "large"
 	c, _, err := p.Claim(t.Context(), req)
-	must(t, err)
+	worldtest.Must(t, err)
 	if c.Slot != 3 {
 		t.Errorf("got slot %d", c.Slot)
 	}
@@ -188,7 +189,7 @@ func TestConflict(t *testing.T) {
 	wantHolders(t, p, "a|b -")
 	for _, tree := range []string{"a", "b"} {
 		_, _, err := p.Claim(t.Context(), request(tree))
-		wantErr(t, err, ErrConflict)
+		worldtest.WantErr(t, err, ErrConflict)
 		wantText(t, err, "slot 1 has two holders", trees+"a since "+a.ClaimedAt, trees+"b since "+otherTime)
 		if s, ok, err := p.Find(t.Context(), trees+tree); !ok || err != nil || s.Contender == nil {
 			t.Errorf("%s: found %+v, %v, %v", tree, s, ok, err)
@@ -208,7 +209,7 @@ func TestConflict(t *testing.T) {
 	c := claim(t, p, "c") // others aren't concerned
 	release(t, p, c)
 	_, _, err := p.Claim(t.Context(), Request{Worktree: trees + "c", Order: order, Least: "large"})
-	wantErr(t, err, ErrNoneFree)
+	worldtest.WantErr(t, err, ErrNoneFree)
 	if read(t, w, p.store.Path()) != before {
 		t.Error("the registry was changed")
 	}
@@ -220,7 +221,7 @@ func TestConflictEnds(t *testing.T) {
 		claim(t, p, "a")
 		enter(t, p, 1, trees+"b", otherTime)
 		c, err := p.Holder(t.Context(), 1, trees+party, false)
-		must(t, err)
+		worldtest.Must(t, err)
 		release(t, p, c)
 		want := map[string]string{"a": "b", "b": "a"}[party]
 		wantHolders(t, p, want)
@@ -241,20 +242,20 @@ func TestSlotWithoutEntry(t *testing.T) {
 	for _, removed := range []bool{false, true} {
 		w, p := machine(t, "small")
 		claim(t, p, "a")
-		must(t, p.store.Update(t.Context(), func(r *registry.Registry) error {
+		worldtest.Must(t, p.store.Update(t.Context(), func(r *registry.Registry) error {
 			r.RemoveSlot(1)
 			return nil
 		}))
 		if removed {
-			must(t, w.Host().RemoveAll(slot.Dir(root, 1)))
+			worldtest.Must(t, w.Host().RemoveAll(slot.Dir(root, 1)))
 		}
-		must(t, p.Reconcile(t.Context()))
+		worldtest.Must(t, p.Reconcile(t.Context()))
 		if all := list(t, p); len(all) != 0 {
 			t.Errorf("listed are %+v", all)
 		}
-		must(t, w.Host().RemoveAll(slot.Dir(root, 1)))
-		must(t, w.Host().MkdirAll(slot.Dir(root, 1), 0o700))
-		must(t, p.store.Update(t.Context(), func(r *registry.Registry) error {
+		worldtest.Must(t, w.Host().RemoveAll(slot.Dir(root, 1)))
+		worldtest.Must(t, w.Host().MkdirAll(slot.Dir(root, 1), 0o700))
+		worldtest.Must(t, p.store.Update(t.Context(), func(r *registry.Registry) error {
 			return r.PutSlot(registry.Slot{ID: 1, Profile: "small"})
 		}))
 		wantHolders(t, p, map[bool]string{false: "a", true: "-"}[removed])
@@ -268,13 +269,13 @@ func TestRestoredGeneration(t *testing.T) {
 	release(t, p, a)
 	claim(t, p, "b")
 	all, err := p.store.Generations(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	for _, g := range all {
 		if g.Slots != 2 {
 			continue
 		}
 		_, err := p.store.Restore(t.Context(), g.Number)
-		must(t, err)
+		worldtest.Must(t, err)
 		wantHolders(t, p, "b -")
 	}
 	if len(all) < 4 {
@@ -298,13 +299,13 @@ func TestWrittenMeanwhile(t *testing.T) {
 		})
 		c, _, err := open(meddled).Claim(t.Context(), request("a"))
 		if writes == tries {
-			wantErr(t, err, ErrConflict)
-			wantErr(t, err, registry.ErrChanged)
+			worldtest.WantErr(t, err, ErrConflict)
+			worldtest.WantErr(t, err, registry.ErrChanged)
 			wantText(t, err, "other tools wrote")
 			wantHolders(t, p, "c b -")
 			continue
 		}
-		must(t, err)
+		worldtest.Must(t, err)
 		if c.Slot != 3 {
 			t.Errorf("got slot %d", c.Slot)
 		}
@@ -348,7 +349,7 @@ func TestLedgerIsPrivate(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
 	info, err := w.Host().Lstat(root + "/" + File)
-	must(t, err)
+	worldtest.Must(t, err)
 	if info.Mode != 0o600 {
 		t.Errorf("its mode is %v", info.Mode)
 	}

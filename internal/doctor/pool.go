@@ -74,7 +74,7 @@ func (p *pool) root() bool {
 		p.add(ok(area, "%s is not there yet; %s creates the pool", root, provision))
 		return false
 	case err != nil:
-		p.add(fail(area, Damaged, fmt.Errorf("the root can't be looked at: %w", err), "see who may read it: ls -ld "+root))
+		p.add(fail(area, Damaged, fmt.Errorf("the root can't be looked at: %w", err), "see who may read it: ls -ld "+world.ShellWord(root)))
 		return false
 	case info.UserID != p.w.UserID():
 		p.add(fail(area, Damaged, fmt.Errorf("%s belongs to user %d, this is user %d", root, info.UserID, p.w.UserID()), "take it over with chown -R, or choose another root with --root"))
@@ -147,7 +147,7 @@ func (p *pool) directories() {
 	dir := filepath.Dir(slot.Dir(p.def.Root, 1))
 	infos, err := p.w.Root(dir).ReadDir(".")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.add(fail(area, Damaged, fmt.Errorf("the slots' directory can't be read: %w", err), "see who may read it: ls -ld "+dir))
+		p.add(fail(area, Damaged, fmt.Errorf("the slots' directory can't be read: %w", err), "see who may read it: ls -ld "+world.ShellWord(dir)))
 		return
 	}
 	before := len(p.findings)

@@ -20,6 +20,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const (
@@ -58,10 +59,10 @@ func newMachine(t *testing.T) *machine {
 	m.Write(filepath.Join(dir, slot.EnvName), []byte("WEB_PORT=8001\n"))
 	m.Write(filepath.Join(dir, slot.ComposeName), []byte("services:\n  web:\n    image: web\n    ports: [\"127.0.0.1:${WEB_PORT}:80\"]\n"))
 	for _, name := range []string{"a", "b"} {
-		must(t, m.Host().MkdirAll(trees+name+"/src", 0o755))
+		worldtest.Must(t, m.Host().MkdirAll(trees+name+"/src", 0o755))
 	}
 	store := registry.Open(m.Fake, root)
-	must(t, store.Update(t.Context(), func(r *registry.Registry) error {
+	worldtest.Must(t, store.Update(t.Context(), func(r *registry.Registry) error {
 		return r.PutSlot(registry.Slot{ID: 1, Path: dir, Profile: "small"})
 	}))
 	m.claims = claim.Open(m.Fake, store)
@@ -139,7 +140,7 @@ func (m *machine) docker(_ context.Context, cmd world.Command) (world.Output, er
 func (m *machine) claim(name string) claim.Claim {
 	m.t.Helper()
 	c, _, err := m.claims.Claim(m.t.Context(), claim.Request{Worktree: trees + name, Order: []string{"small"}})
-	must(m.t, err)
+	worldtest.Must(m.t, err)
 	return c
 }
 
@@ -182,20 +183,6 @@ func (m *machine) up(c claim.Claim) error {
 	return m.m.Up(m.t.Context(), c, lifecycle.UpOptions{})
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t testing.TB, got, want error) {
-	t.Helper()
-	if !errors.Is(got, want) {
-		t.Errorf("got the error %v, want %v", got, want)
-	}
-}
-
 func (m *machine) wantCommands(want ...string) {
 	m.t.Helper()
 	if !slices.Equal(m.commands, want) {
@@ -225,7 +212,7 @@ func TestUp(t *testing.T) {
 		return true
 	}
 	m.volume = true // of the holder before
-	must(t, m.up(c))
+	worldtest.Must(t, m.up(c))
 	m.wantCommands("down", "volume rm", "up")
 	if m.slot().Status != "running" || m.locked() {
 		t.Errorf("after it: the status on record is %q, locked is %v", m.slot().Status, m.locked())
@@ -233,8 +220,8 @@ func TestUp(t *testing.T) {
 
 	// the same holder's volumes stay
 	m.on["up"] = nil
-	must(t, m.m.Down(t.Context(), c, false))
-	must(t, m.up(c))
+	worldtest.Must(t, m.m.Down(t.Context(), c, false))
+	worldtest.Must(t, m.up(c))
 	m.wantCommands("down", "up")
 }
 
@@ -256,8 +243,8 @@ func TestUpRefused(t *testing.T) {
 			func(m *machine) { m.on["volume rm"] = nil }, nil,
 		},
 		"nothing to mount": {
-			func(m *machine) { must(m.t, m.Host().RemoveAll(trees+"a/src")) },
-			func(m *machine) { must(m.t, m.Host().MkdirAll(trees+"a/src", 0o755)) }, stack.ErrNoSource,
+			func(m *machine) { worldtest.Must(m.t, m.Host().RemoveAll(trees+"a/src")) },
+			func(m *machine) { worldtest.Must(m.t, m.Host().MkdirAll(trees+"a/src", 0o755)) }, stack.ErrNoSource,
 		},
 		"no engine": {func(m *machine) { m.Connect = nil }, func(m *machine) { m.Connect = m.engine }, docker.ErrUnavailable},
 	} {
@@ -280,7 +267,7 @@ func TestUpRefused(t *testing.T) {
 				}
 				return true
 			}
-			must(t, m.up(c))
+			worldtest.Must(t, m.up(c))
 		})
 	}
 }
@@ -289,7 +276,7 @@ func TestUpRefused(t *testing.T) {
 func TestRelease(t *testing.T) {
 	m := newMachine(t)
 	c := m.claim("a")
-	must(t, m.up(c))
+	worldtest.Must(t, m.up(c))
 	m.commands = nil
 	m.on["down"] = func() bool {
 		if m.holder() != "a" || !m.locked() {
@@ -312,7 +299,7 @@ func TestRelease(t *testing.T) {
 		t.Errorf("with a volume that stays it is held by %q, error %v", m.holder(), err)
 	}
 	m.on["volume rm"] = nil
-	must(t, m.m.Release(t.Context(), c))
+	worldtest.Must(t, m.m.Release(t.Context(), c))
 	if m.holder() != "" || m.volume || m.slot().Status != "stopped" {
 		t.Errorf("after it, it is held by %q, its volume is there: %v, recorded is %q", m.holder(), m.volume, m.slot().Status)
 	}
@@ -322,7 +309,7 @@ func TestRelease(t *testing.T) {
 func TestReleaseUnstarted(t *testing.T) {
 	m := newMachine(t)
 	m.Connect = nil
-	must(t, m.m.Release(t.Context(), m.claim("a")))
+	worldtest.Must(t, m.m.Release(t.Context(), m.claim("a")))
 	m.wantCommands()
 	if m.holder() != "" {
 		t.Errorf("it is still held by %q", m.holder())
@@ -335,7 +322,7 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 	m := newMachine(t)
 	c := m.claim("a")
 	m.running, m.volume = true, true
-	must(t, m.m.Release(t.Context(), c))
+	worldtest.Must(t, m.m.Release(t.Context(), c))
 	if m.running || m.volume || m.holder() != "" {
 		t.Errorf("it runs: %v, its volume is there: %v, held by %q", m.running, m.volume, m.holder())
 	}
@@ -343,7 +330,7 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 	// another's is none of it
 	c = m.claim("a")
 	m.foreign = true
-	must(t, m.m.Release(t.Context(), c))
+	worldtest.Must(t, m.m.Release(t.Context(), c))
 	if !m.foreign || m.holder() != "" {
 		t.Errorf("another's runs: %v, held by %q", m.foreign, m.holder())
 	}
@@ -356,7 +343,7 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 		stop()
 		return nil, context.Canceled
 	}
-	wantErr(t, m.m.Release(ctx, c), context.Canceled)
+	worldtest.WantErr(t, m.m.Release(ctx, c), context.Canceled)
 	if m.holder() != "a" {
 		t.Errorf("held by %q", m.holder())
 	}
@@ -367,7 +354,7 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 func TestFailedStartOnRecord(t *testing.T) {
 	m := newMachine(t)
 	c := m.claim("a")
-	must(t, m.up(c))
+	worldtest.Must(t, m.up(c))
 	m.on["up"] = func() bool { return false }
 	if err := m.up(c); err == nil || !strings.Contains(err.Error(), "out of luck") {
 		t.Errorf("got the error %v", err)
@@ -378,9 +365,9 @@ func TestFailedStartOnRecord(t *testing.T) {
 
 	// one that was refused has changed nothing
 	m.on["up"] = nil
-	must(t, m.up(c))
+	worldtest.Must(t, m.up(c))
 	m.foreign = true
-	wantErr(t, m.up(c), stack.ErrInTheWay)
+	worldtest.WantErr(t, m.up(c), stack.ErrInTheWay)
 	if !m.running || m.slot().Status != "running" {
 		t.Errorf("it runs: %v, recorded is %q", m.running, m.slot().Status)
 	}
@@ -390,8 +377,8 @@ func TestFailedStartOnRecord(t *testing.T) {
 func TestFormerHolder(t *testing.T) {
 	m := newMachine(t)
 	former := m.claim("a")
-	must(t, m.m.Release(t.Context(), former))
-	must(t, m.up(m.claim("b")))
+	worldtest.Must(t, m.m.Release(t.Context(), former))
+	worldtest.Must(t, m.up(m.claim("b")))
 	m.commands = nil
 	ctx := t.Context()
 	for name, do := range map[string]func() error{
@@ -401,7 +388,7 @@ func TestFormerHolder(t *testing.T) {
 		"release": func() error { return m.m.Release(ctx, former) },
 		"reclaim": func() error { return m.m.Reclaim(ctx, former) },
 	} {
-		t.Run(name, func(t *testing.T) { wantErr(t, do(), claim.ErrNotHolder) })
+		t.Run(name, func(t *testing.T) { worldtest.WantErr(t, do(), claim.ErrNotHolder) })
 	}
 	m.wantCommands()
 	if !m.running || m.holder() != "b" {
@@ -413,12 +400,12 @@ func TestFormerHolder(t *testing.T) {
 func TestReclaim(t *testing.T) {
 	m := newMachine(t)
 	c := m.claim("a")
-	must(t, m.up(c))
+	worldtest.Must(t, m.up(c))
 	m.commands = nil
-	wantErr(t, m.m.Reclaim(t.Context(), c), claim.ErrNotStale)
+	worldtest.WantErr(t, m.m.Reclaim(t.Context(), c), claim.ErrNotStale)
 	m.wantCommands()
-	must(t, m.Host().RemoveAll(trees+"a"))
-	must(t, m.m.Reclaim(t.Context(), c))
+	worldtest.Must(t, m.Host().RemoveAll(trees+"a"))
+	worldtest.Must(t, m.m.Reclaim(t.Context(), c))
 	if m.running || m.volume || m.holder() != "" {
 		t.Errorf("it runs: %v, its volume is there: %v, held by %q", m.running, m.volume, m.holder())
 	}
@@ -428,12 +415,12 @@ func TestReclaim(t *testing.T) {
 // asked.
 func TestSurvey(t *testing.T) {
 	m := newMachine(t)
-	must(t, m.up(m.claim("a")))
+	worldtest.Must(t, m.up(m.claim("a")))
 	m.commands = nil
 	look := func() string {
 		t.Helper()
 		all, err := m.m.Survey(t.Context())
-		must(t, err)
+		worldtest.Must(t, err)
 		s := all.Slots[0]
 		return fmt.Sprintf("%s %d/%d, problem %v, engine %v", s.State.Status, s.State.Up, s.State.Want, s.Problem != nil, all.Engine != nil)
 	}
@@ -448,7 +435,7 @@ func TestSurvey(t *testing.T) {
 	m.foreign = true
 	want("stopped 0/1, problem false, engine false")
 	m.running = true
-	must(t, m.Host().Remove(filepath.Join(slot.Dir(root, 1), slot.ComposeName)))
+	worldtest.Must(t, m.Host().Remove(filepath.Join(slot.Dir(root, 1), slot.ComposeName)))
 	want("running 1/1, problem true, engine false")
 	m.Connect = nil
 	want(" 0/0, problem false, engine true")

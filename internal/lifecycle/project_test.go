@@ -11,6 +11,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/lifecycle"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // manager is a manager of the machine's pool by another definition.
@@ -25,7 +26,7 @@ func TestProjectDirectory(t *testing.T) {
 	m := newMachine(t)
 	own := slot.Dir(root, 1)
 	m.Write(trees+"a/deploy/.env", []byte("TOKEN=t\n"))
-	must(t, m.Host().MkdirAll(trees+"b/deploy", 0o755))
+	worldtest.Must(t, m.Host().MkdirAll(trees+"b/deploy", 0o755))
 	inside := m.manager(lifecycle.Definition{Project: "slot-%d", ProjectDir: "deploy"})
 	for _, test := range []struct {
 		name, worktree string
@@ -73,7 +74,7 @@ func TestProjectDirectoryMissing(t *testing.T) {
 	m := newMachine(t)
 	manager := m.manager(lifecycle.Definition{Project: "slot-%d", ProjectDir: "deploy"})
 	taken, _, err := m.claims.Claim(t.Context(), claim.Request{Worktree: trees + "a", Least: "small", Order: []string{"small"}})
-	must(t, err)
+	worldtest.Must(t, err)
 	if err := manager.Up(t.Context(), taken, lifecycle.UpOptions{}); !errors.Is(err, stack.ErrMount) || len(m.commands) > 0 {
 		t.Errorf("got %v and ran %q, want an ErrMount and nothing run", err, m.commands)
 	}
@@ -91,7 +92,7 @@ func TestProjectOfTheSlot(t *testing.T) {
 	m.files = []string{filepath.Join(slot.Dir(root, 1), slot.ComposeName)}
 	m.running = true
 	survey, err := renamed.Survey(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	if got := survey.Slots[0].State; got.Project != "slot-1" || got.Up != 1 || len(survey.Strays) > 0 {
 		t.Errorf("got %+v and the strays %v, want slot-1's container counted", got, survey.Strays)
 	}

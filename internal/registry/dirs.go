@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // makeDirs makes the root and the directory of the lock. Nothing of that is
@@ -43,7 +44,7 @@ func (s *Store) makeDirs() (above []string, err error) {
 // elsewhere says that another root would do, where this one can't be made.
 func (s *Store) elsewhere(err error) error {
 	return hint.Wrap(err, "choose another root with --root or KINFRA_ROOT, or see who may write there and whether there is room: "+
-		"ls -ld %[1]s; df -h %[1]s", filepath.Dir(s.root))
+		"ls -ld %[1]s; df -h %[1]s", world.ShellWord(filepath.Dir(s.root)))
 }
 
 // syncAbove makes the root's own entry durable, and the entries in the directories

@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -355,13 +353,7 @@ func (s *Store) withHint(err error) error {
 // restoreCommand is the command that puts a generation back. It names the root: the
 // pool that is meant may not be the one that the command would take by itself.
 func (s *Store) restoreCommand(number int) string {
-	root := s.root
-	if strings.ContainsFunc(root, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+@%", r)
-	}) {
-		root = "'" + strings.ReplaceAll(root, "'", `'\''`) + "'"
-	}
-	return fmt.Sprintf("kinfra --root %s registry restore %d", root, number)
+	return fmt.Sprintf("kinfra --root %s registry restore %d", world.ShellWord(s.root), number)
 }
 
 // CheckRoot refuses a root that is no directory or belongs to somebody else. One that

@@ -18,6 +18,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // machine is a fake machine with a scripted Engine and Compose.
@@ -267,11 +268,11 @@ func TestDownThatLeavesSomething(t *testing.T) {
 func TestPlanned(t *testing.T) {
 	m := newMachine()
 	w := world.Planned(m)
-	wantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
+	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
-	wantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
-	wantErr(t, stack.Restart(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
-	wantErr(t, stack.Down(t.Context(), w, m.stack(), true), world.ErrPlanned)
+	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
+	worldtest.WantErr(t, stack.Restart(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
+	worldtest.WantErr(t, stack.Down(t.Context(), w, m.stack(), true), world.ErrPlanned)
 	for _, line := range m.ran {
 		if !strings.Contains(line, " ls ") {
 			t.Errorf("a dry run ran %q", line)
@@ -282,8 +283,8 @@ func TestPlanned(t *testing.T) {
 func TestNoEngine(t *testing.T) {
 	m := newMachine()
 	m.Connect = nil
-	wantErr(t, stack.Up(t.Context(), m, m.stack(), stack.Options{}), docker.ErrUnavailable)
-	wantErr(t, stack.Down(t.Context(), m, m.stack(), true), docker.ErrUnavailable)
+	worldtest.WantErr(t, stack.Up(t.Context(), m, m.stack(), stack.Options{}), docker.ErrUnavailable)
+	worldtest.WantErr(t, stack.Down(t.Context(), m, m.stack(), true), docker.ErrUnavailable)
 	if len(m.ran) > 0 {
 		t.Errorf("without an Engine it ran %q", m.ran)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestOldVolume uses a slot again with another password (fault 4): the volume of the
@@ -40,15 +41,15 @@ volumes:
 			t.Errorf("login with %s: code %d, want %d", password, code, want)
 		}
 	}
-	must(t, s.up(t.Context(), stack.Options{Clean: true}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{Clean: true}))
 	login("first", 200)
-	must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, false))
+	worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, false))
 
 	s.env["KTRDR_DB_PASSWORD"] = "second"
 	s.writeEnv(t)
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	login("first", 200) // the same holder's data outlives a stop
-	must(t, s.up(t.Context(), stack.Options{Clean: true}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{Clean: true}))
 	login("second", 200)
 	login("first", 401)
 }
@@ -84,7 +85,7 @@ func TestFailedStart(t *testing.T) {
 			t.Parallel()
 			s := newSlot(t, tempRoot(t), 60+i, []byte(tt.content), map[string]string{backend: tt.image})
 			err := s.up(t.Context(), stack.Options{Clean: true, Timeout: tt.timeout})
-			wantErr(t, err, tt.want)
+			worldtest.WantErr(t, err, tt.want)
 			for _, text := range tt.text {
 				if err == nil || !strings.Contains(err.Error(), text) {
 					t.Errorf("the error lacks %q: %v", text, err)
@@ -119,10 +120,10 @@ services:
 func TestFailedStartKeepsData(t *testing.T) {
 	t.Parallel()
 	s := newSlot(t, tempRoot(t), 54, []byte(portless), nil)
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	s.env["KTRDR_BACKEND_IMAGE"] = "kinfra-test/exit"
 	s.writeEnv(t)
-	wantErr(t, s.up(t.Context(), stack.Options{}), stack.ErrUnhealthy)
+	worldtest.WantErr(t, s.up(t.Context(), stack.Options{}), stack.ErrUnhealthy)
 	if got, want := left(t, s.Project), "volume "+s.Project+"_data"; got != want {
 		t.Errorf("left is %q, want %q", got, want)
 	}
@@ -141,7 +142,7 @@ func TestInterruptedStart(t *testing.T) {
 				}
 			}})
 			cancel()
-			wantErr(t, err, context.Canceled)
+			worldtest.WantErr(t, err, context.Canceled)
 			wantNothing(t, s.Project)
 		})
 	}
@@ -152,7 +153,7 @@ func TestInterruptedStart(t *testing.T) {
 func TestCallersEnvironment(t *testing.T) {
 	s := newSlot(t, tempRoot(t), 45, []byte(small), nil)
 	other := filepath.Join(t.TempDir(), "other.yml")
-	must(t, os.WriteFile(other, []byte("services: {other: {image: kinfra-test/service}}\n"), 0o600))
+	worldtest.Must(t, os.WriteFile(other, []byte("services: {other: {image: kinfra-test/service}}\n"), 0o600))
 	t.Setenv("COMPOSE_PROJECT_NAME", "kinfra-test-elsewhere")
 	t.Setenv("COMPOSE_FILE", other)
 	t.Setenv("COMPOSE_PROFILES", "none")
@@ -160,7 +161,7 @@ func TestCallersEnvironment(t *testing.T) {
 	t.Setenv("KTRDR_API_PORT", "8049")
 	t.Setenv("SLOT_ID", "49")
 	t.Setenv("KTRDR_BACKEND_IMAGE", "kinfra-test/exit")
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	code, a := get(t, ports(45)["API"], "/")
 	if code != 200 || a.Env["SLOT"] != "45" {
 		t.Errorf("code %d from slot %q", code, a.Env["SLOT"])
@@ -169,7 +170,7 @@ func TestCallersEnvironment(t *testing.T) {
 
 	// what the pool passes on by name does get through
 	s.Pass = []string{"KTRDR_BACKEND_IMAGE"}
-	wantErr(t, s.up(t.Context(), stack.Options{Clean: true}), stack.ErrUnhealthy)
+	worldtest.WantErr(t, s.up(t.Context(), stack.Options{Clean: true}), stack.ErrUnhealthy)
 	wantNothing(t, s.Project)
 }
 
@@ -186,18 +187,18 @@ func TestWorktreePaths(t *testing.T) {
 		service := fmt.Sprintf("s%d", i)
 		content += fmt.Sprintf("  %s: {image: kinfra-test/service}\n", service)
 		worktree := filepath.Join(root, "trees", name)
-		must(t, os.MkdirAll(filepath.Join(worktree, "src $x: #1"), 0o700))
-		must(t, os.WriteFile(filepath.Join(worktree, "src $x: #1", "code.py"), []byte("the code of "+name), 0o600))
+		worldtest.Must(t, os.MkdirAll(filepath.Join(worktree, "src $x: #1"), 0o700))
+		worldtest.Must(t, os.WriteFile(filepath.Join(worktree, "src $x: #1", "code.py"), []byte("the code of "+name), 0o600))
 		override, err := stack.Override(worktree, map[string][]stack.Mount{
 			service: {{Source: "src $x: #1", Target: "/app/src"}, {Source: ".", Target: "/all: $it", ReadOnly: true}},
 		}, nil)
-		must(t, err)
+		worldtest.Must(t, err)
 		file := filepath.Join(s.Dir, fmt.Sprintf("override-%d.yml", i))
-		must(t, os.WriteFile(file, override, 0o600))
+		worldtest.Must(t, os.WriteFile(file, override, 0o600))
 		s.Files = append(s.Files, file)
 	}
-	must(t, os.WriteFile(s.Files[0], []byte(content), 0o600))
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, os.WriteFile(s.Files[0], []byte(content), 0o600))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	w := world.Real("test")
 	for i, name := range names {
 		for _, path := range []string{"/app/src/code.py", "/all: $it/src $x: #1/code.py"} {
@@ -215,7 +216,7 @@ func TestWorktreePaths(t *testing.T) {
 func TestStateIsWhatIs(t *testing.T) {
 	t.Parallel()
 	s := newSlot(t, tempRoot(t), 47, []byte(small), nil)
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	services := map[string]int{"migrate": 1, "api": 1, "plain": 1}
 	steps := []struct {
 		command []string
@@ -246,7 +247,7 @@ func TestStateIsWhatIs(t *testing.T) {
 func TestForeignProject(t *testing.T) {
 	t.Parallel()
 	theirs := newSlot(t, tempRoot(t), 51, []byte(plain), map[string]string{"KTRDR_BACKEND_IMAGE": "kinfra-test/service"})
-	must(t, theirs.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, theirs.up(t.Context(), stack.Options{}))
 	before := left(t, theirs.Project)
 	ours := theirs
 	ours.Root = tempRoot(t)
@@ -258,12 +259,12 @@ func TestForeignProject(t *testing.T) {
 		"restart":  func() error { return stack.Restart(t.Context(), world.Real("test"), ours.Stack, stack.Options{}) },
 	} {
 		err := do()
-		wantErr(t, err, stack.ErrInTheWay)
+		worldtest.WantErr(t, err, stack.ErrInTheWay)
 		if err == nil || !strings.Contains(err.Error(), theirs.Dir) {
 			t.Errorf("%s: the error doesn't name the other's directory: %v", name, err)
 		}
 	}
-	must(t, stack.Down(t.Context(), world.Real("test"), ours.Stack, true))
+	worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), ours.Stack, true))
 	if after := left(t, theirs.Project); after != before {
 		t.Errorf("the other's project was\n%s\nand is\n%s", before, after)
 	}
@@ -278,13 +279,13 @@ func TestPortTaken(t *testing.T) {
 	s := newSlot(t, tempRoot(t), 49, []byte(small), nil)
 	port := ports(49)["API"]
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	must(t, err)
+	worldtest.Must(t, err)
 	defer listener.Close()
 
 	want := []string{fmt.Sprintf("port %d of service api is taken by", port), fmt.Sprintf("(pid %d)", os.Getpid())}
 	check := func(err error) {
 		t.Helper()
-		wantErr(t, err, stack.ErrPortTaken)
+		worldtest.WantErr(t, err, stack.ErrPortTaken)
 		for _, text := range want {
 			if err == nil || !strings.Contains(err.Error(), text) {
 				t.Errorf("the error lacks %q: %v", text, err)
@@ -321,7 +322,7 @@ func TestPortOfContainer(t *testing.T) {
 	root := tempRoot(t)
 	first := newSlot(t, root, 48, []byte(small), nil)
 	second := newSlot(t, root, 50, []byte(small), map[string]string{"KTRDR_API_PORT": fmt.Sprint(ports(48)["API"])})
-	must(t, first.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, first.up(t.Context(), stack.Options{}))
 	err := second.up(t.Context(), stack.Options{})
 	taken, ok := errors.AsType[*stack.PortTakenError](err)
 	if !ok || len(taken.Ports) != 1 || taken.Ports[0].By != "container "+first.Project+"-api-1" {
@@ -339,9 +340,9 @@ func TestDownWithoutFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSlot(t, tempRoot(t), 52, []byte(portless), nil)
-			must(t, s.up(t.Context(), stack.Options{}))
-			must(t, gone(s))
-			must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+			worldtest.Must(t, s.up(t.Context(), stack.Options{}))
+			worldtest.Must(t, gone(s))
+			worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
 			wantNothing(t, s.Project)
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func TestOverride(t *testing.T) {
@@ -20,7 +21,7 @@ func TestOverride(t *testing.T) {
 		"api":    {{Source: "src", Target: "/app/src"}, {Source: ".", Target: "/all", ReadOnly: true}},
 		"db":     {},
 	}, nil)
-	must(t, err)
+	worldtest.Must(t, err)
 	const want = `services:
   api:
     volumes:
@@ -64,30 +65,30 @@ func TestSources(t *testing.T) {
 	override := func() map[string]string {
 		t.Helper()
 		found, err := stack.FindSources(files, "/w", mounts)
-		must(t, err)
+		worldtest.Must(t, err)
 		data, err := stack.Override("/w", mounts, found)
-		must(t, err)
+		worldtest.Must(t, err)
 		var file struct {
 			Services map[string]struct{ Labels map[string]string }
 		}
-		must(t, yaml.Unmarshal(data, &file))
+		worldtest.Must(t, yaml.Unmarshal(data, &file))
 		labels := map[string]string{}
 		for name, service := range file.Services {
 			labels[name] = service.Labels["kinfra.sources"]
 		}
 		return labels
 	}
-	must(t, files.MkdirAll("/w/src", 0o755))
-	must(t, files.MkdirAll("/elsewhere", 0o755))
-	must(t, files.Symlink("/elsewhere", "/w/lib"))
+	worldtest.Must(t, files.MkdirAll("/w/src", 0o755))
+	worldtest.Must(t, files.MkdirAll("/elsewhere", 0o755))
+	worldtest.Must(t, files.Symlink("/elsewhere", "/w/lib"))
 	w.Write("/w/conf.toml", nil)
 	first := override()
 	w.Write("/w/src/code.py", []byte("x = 1\n"))
 	if again := override(); !maps.Equal(again, first) || first["api"] == "" || first["worker"] == "" {
 		t.Errorf("without a change of what is mounted the labels are %v, were %v", again, first)
 	}
-	must(t, files.RemoveAll("/w/src"))
-	must(t, files.MkdirAll("/w/src", 0o755))
+	worldtest.Must(t, files.RemoveAll("/w/src"))
+	worldtest.Must(t, files.MkdirAll("/w/src", 0o755))
 	if anew := override(); anew["api"] == first["api"] || anew["worker"] != first["worker"] {
 		t.Errorf("of a directory that was made anew the labels are %v, were %v", anew, first)
 	}
@@ -95,17 +96,17 @@ func TestSources(t *testing.T) {
 		{"/elsewhere", "service worker is to see lib of the worktree /w, where there is none"},
 		{"/w/conf.toml", "service api is to see conf.toml of the worktree /w, where there is none"},
 	} {
-		must(t, files.RemoveAll(gone.path))
+		worldtest.Must(t, files.RemoveAll(gone.path))
 		_, err := stack.FindSources(files, "/w", mounts)
-		wantErr(t, err, stack.ErrNoSource)
+		worldtest.WantErr(t, err, stack.ErrNoSource)
 		if err == nil || !strings.Contains(err.Error(), gone.text) {
 			t.Errorf("without %s: %v", gone.path, err)
 		}
 	}
-	must(t, files.RemoveAll("/w"))
+	worldtest.Must(t, files.RemoveAll("/w"))
 	w.Write("/w", nil)
 	_, err := stack.FindSources(files, "/w", mounts)
-	wantErr(t, err, stack.ErrNoSource)
+	worldtest.WantErr(t, err, stack.ErrNoSource)
 }
 
 func TestOverrideRefuses(t *testing.T) {
@@ -126,7 +127,7 @@ func TestOverrideRefuses(t *testing.T) {
 		"target twice":         {"/w", []stack.Mount{ok, {Source: "other", Target: "/app/"}}},
 	} {
 		_, err := stack.Override(tt.worktree, map[string][]stack.Mount{"api": tt.mounts}, nil)
-		wantErr(t, err, stack.ErrMount)
+		worldtest.WantErr(t, err, stack.ErrMount)
 		if err != nil && !strings.Contains(err.Error(), "service api") {
 			t.Errorf("%s: %v doesn't name the service", name, err)
 		}
@@ -152,7 +153,7 @@ func FuzzOverride(f *testing.F) {
 				Volumes []struct{ Source, Target string }
 			}
 		}
-		must(t, yaml.Unmarshal(data, &file))
+		worldtest.Must(t, yaml.Unmarshal(data, &file))
 		volumes := file.Services["api"].Volumes
 		if len(volumes) != 1 {
 			t.Fatalf("got %s", data)

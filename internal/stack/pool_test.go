@@ -3,7 +3,6 @@ package stack_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,21 +18,8 @@ import (
 	"github.com/ktrdr/kinfra/internal/envfile"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t testing.TB, got, want error) {
-	t.Helper()
-	if !errors.Is(got, want) {
-		t.Errorf("got error %v, want %v", got, want)
-	}
-}
 
 // shippedTemplate is the Compose file that is shipped.
 const shippedTemplate = "../../scripts/templates/docker-compose.yml"
@@ -67,7 +53,7 @@ func newSlot(t *testing.T, root string, n int, content []byte, env map[string]st
 	}
 	for _, name := range []string{"DATA", "MODELS", "STRATEGIES"} {
 		shared := filepath.Join(root, "shared", strings.ToLower(name))
-		must(t, os.MkdirAll(shared, 0o700))
+		worldtest.Must(t, os.MkdirAll(shared, 0o700))
 		s.env["KTRDR_"+name+"_DIR"] = shared
 	}
 	for name, value := range env {
@@ -80,11 +66,11 @@ func newSlot(t *testing.T, root string, n int, content []byte, env map[string]st
 		EnvFile: filepath.Join(dir, ".env.sandbox"),
 		Files:   []string{filepath.Join(dir, "docker-compose.yml")},
 	}
-	must(t, os.MkdirAll(dir, 0o700))
+	worldtest.Must(t, os.MkdirAll(dir, 0o700))
 	if content == nil {
 		content = []byte("services: {}\n") // what the test replaces
 	}
-	must(t, os.WriteFile(s.Files[0], content, 0o600))
+	worldtest.Must(t, os.WriteFile(s.Files[0], content, 0o600))
 	s.writeEnv(t)
 	t.Cleanup(func() {
 		if err := stack.Down(context.Background(), world.Real("test"), s.Stack, true); err != nil {
@@ -99,14 +85,14 @@ func newSlot(t *testing.T, root string, n int, content []byte, env map[string]st
 func (s *slot) writeEnv(t *testing.T) {
 	t.Helper()
 	data, err := envfile.Encode(s.env)
-	must(t, err)
-	must(t, os.WriteFile(s.EnvFile, data, 0o600))
+	worldtest.Must(t, err)
+	worldtest.Must(t, os.WriteFile(s.EnvFile, data, 0o600))
 	content, err := os.ReadFile(s.Files[0])
-	must(t, err)
+	worldtest.Must(t, err)
 	file, err := compose.Parse(content)
-	must(t, err)
+	worldtest.Must(t, err)
 	s.ports, err = file.Published(s.env)
-	must(t, err)
+	worldtest.Must(t, err)
 }
 
 func (s slot) up(ctx context.Context, o stack.Options) error {
@@ -120,7 +106,7 @@ func (s slot) up(ctx context.Context, o stack.Options) error {
 func shipped(t *testing.T) []byte {
 	t.Helper()
 	content, err := os.ReadFile(shippedTemplate)
-	must(t, err)
+	worldtest.Must(t, err)
 	return content
 }
 
@@ -128,7 +114,7 @@ func shipped(t *testing.T) []byte {
 func tempRoot(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+	worldtest.Must(t, err)
 	return root
 }
 
@@ -138,7 +124,7 @@ func left(t *testing.T, project string) string {
 	var all []string
 	for _, list := range [][]string{{"ps", "-a", "--format", "container {{.Names}}"}, {"network", "ls", "--format", "network {{.Name}}"}, {"volume", "ls", "--format", "volume {{.Name}}"}} {
 		out, err := exec.Command("docker", append(list, "--filter", "label=com.docker.compose.project="+project)...).Output()
-		must(t, err)
+		worldtest.Must(t, err)
 		all = append(all, strings.TrimSpace(string(out)))
 	}
 	return strings.TrimSpace(strings.Join(all, "\n"))
@@ -172,9 +158,9 @@ func (s slot) state(t *testing.T, services map[string]int) docker.State {
 	t.Helper()
 	w := world.Real("test")
 	engine, err := docker.Open(w)
-	must(t, err)
+	worldtest.Must(t, err)
 	containers, err := engine.Containers(t.Context())
-	must(t, err)
+	worldtest.Must(t, err)
 	states, _ := docker.Survey(w, s.Root, containers, []docker.Expected{{Project: s.Project, Services: services}})
 	return states[0]
 }
@@ -188,10 +174,10 @@ type answer struct {
 func get(t *testing.T, port int, path string) (code int, a answer) {
 	t.Helper()
 	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
-	must(t, err)
+	worldtest.Must(t, err)
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == "application/json" {
-		must(t, json.NewDecoder(response.Body).Decode(&a))
+		worldtest.Must(t, json.NewDecoder(response.Body).Decode(&a))
 	}
 	return response.StatusCode, a
 }

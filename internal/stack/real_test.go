@@ -11,6 +11,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestShippedStack brings the shipped template up in two slots at once, light and
@@ -68,14 +69,14 @@ func TestShippedStack(t *testing.T) {
 	}
 
 	// again: there is nothing to do
-	must(t, light.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, light.up(t.Context(), stack.Options{}))
 	for _, s := range []slot{light, heavy} {
-		must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+		worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
 		wantNothing(t, s.Project)
 		if state := s.state(t, services(1)); state.Status != docker.Stopped || state.Up != 0 || state.Want != 7 {
 			t.Errorf("after down: %s, %d of %d", state.Status, state.Up, state.Want)
 		}
-		must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+		worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
 	}
 }
 
@@ -85,10 +86,10 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := newSlot(t, tempRoot(t), 42, []byte(small), nil)
 	w := world.Real("test")
-	wantErr(t, stack.Restart(t.Context(), w, s.Stack, stack.Options{}), stack.ErrNotStarted)
-	must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.WantErr(t, stack.Restart(t.Context(), w, s.Stack, stack.Options{}), stack.ErrNotStarted)
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	_, before := get(t, ports(42)["API"], "/")
-	must(t, stack.Restart(t.Context(), w, s.Stack, stack.Options{}))
+	worldtest.Must(t, stack.Restart(t.Context(), w, s.Stack, stack.Options{}))
 	code, after := get(t, ports(42)["API"], "/")
 	if code != 200 || after.Host != before.Host {
 		t.Errorf("after a restart, code %d from %s, was %s", code, after.Host, before.Host)

@@ -10,6 +10,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const canary = "c4nary in a coal mine"
@@ -20,9 +21,9 @@ func withSecret(t *testing.T) (*machine, stack.Stack) {
 	m := newMachine()
 	m.Env["KEPT_HERE"] = canary
 	ref, err := secret.Parse("env://KEPT_HERE")
-	must(t, err)
+	worldtest.Must(t, err)
 	value, err := ref.Resolve(t.Context(), m)
-	must(t, err)
+	worldtest.Must(t, err)
 	s := m.stack()
 	s.Secrets = map[string]secret.Value{"PASSWORD": value}
 	return m, s
@@ -64,10 +65,10 @@ func TestOnlyTheStartGetsSecrets(t *testing.T) {
 		}
 		return []string{"a running Up 1 second (healthy)"}
 	}
-	must(t, stack.Up(t.Context(), m, s, stack.Options{}))
-	must(t, stack.Restart(t.Context(), m, s, stack.Options{}))
+	worldtest.Must(t, stack.Up(t.Context(), m, s, stack.Options{}))
+	worldtest.Must(t, stack.Restart(t.Context(), m, s, stack.Options{}))
 	m.list = func(int) []string { return nil }
-	must(t, stack.Down(t.Context(), m, s, true))
+	worldtest.Must(t, stack.Down(t.Context(), m, s, true))
 	for _, cmd := range []world.Command{s.Logs(m), s.Exec(m, "a", "up"), s.Shell(m, "up", "")} {
 		_, err := m.Attach(t.Context(), cmd)
 		if err != nil || slices.Contains(cmd.Env, "PASSWORD="+canary) || !slices.Contains(cmd.Env, "PASSWORD=***") {
@@ -126,7 +127,7 @@ func TestSecretThatWasNotRead(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the secret for PASSWORD was not read") || len(m.ran) > 0 {
 		t.Errorf("got error %v after %q", err, m.ran)
 	}
-	wantErr(t, stack.Up(t.Context(), world.Planned(m), s, stack.Options{}), world.ErrPlanned)
-	must(t, stack.Down(t.Context(), m, s, false))
+	worldtest.WantErr(t, stack.Up(t.Context(), world.Planned(m), s, stack.Options{}), world.ErrPlanned)
+	worldtest.Must(t, stack.Down(t.Context(), m, s, false))
 	wantSecretOnlyAtStart(t, m, 0)
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"unicode"
 )
 
 // advised is an error of the system with what its reader can do. Whoever knows better
@@ -28,28 +30,48 @@ func (a *advised) Unwrap() error { return a.err }
 
 // Hint says what to do next.
 func (a *advised) Hint() string {
-	dir, place := places(a.path)
 	switch {
 	case errors.Is(a.err, fs.ErrPermission):
-		return "see who may read and write there: ls -ld " + place + "; take it over with chown, or allow it with chmod"
+		return "see who may read and write there: ls -ld " + places(a.path) + "; take it over with chown, or allow it with chmod"
 	case errors.Is(a.err, syscall.EROFS):
-		return "nothing can be written to the file system of " + dir + ": choose another directory"
+		return "nothing can be written to the file system of " + directory(a.path) + ": choose another directory"
 	case errors.Is(a.err, syscall.ENOSPC), errors.Is(a.err, syscall.EDQUOT):
-		return "make room, or choose another directory; df -h " + dir + " shows what there is"
+		return "make room, or choose another directory; df -h " + ShellWord(directory(a.path)) + " shows what there is"
 	case errors.Is(a.err, syscall.ENOTDIR):
 		return "choose another path, or move away what stands where a directory is needed"
 	}
 	return ""
 }
 
-// places are the directory that an error at a path is about, and where to look, as
-// arguments of ls: at the directory and the path, of which nothing temporary remains.
-func places(path string) (dir, both string) {
-	dir, both = filepath.Dir(path), filepath.Dir(path)+" "+path
+// directory is the one that an error at a path is about. Of one in something temporary
+// it is the directory around that, of which something remains.
+func directory(path string) string {
+	dir := filepath.Dir(path)
 	for up := path; up != "/" && up != "."; up = filepath.Dir(up) {
 		if isTempName(filepath.Base(up)) {
-			dir, both = filepath.Dir(up), filepath.Dir(up)
+			dir = filepath.Dir(up)
 		}
 	}
-	return dir, both
+	return dir
+}
+
+// places are where to look, as arguments of ls: the directory, and what is in it unless
+// that is temporary.
+func places(path string) string {
+	dir := directory(path)
+	if dir != filepath.Dir(path) || isTempName(filepath.Base(path)) {
+		return ShellWord(dir)
+	}
+	return ShellWord(dir) + " " + ShellWord(path)
+}
+
+// ShellWord is a text as a shell takes it for one word: quoted where it must be.
+func ShellWord(text string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@%", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

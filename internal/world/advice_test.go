@@ -55,3 +55,17 @@ func TestAdvice(t *testing.T) {
 		}
 	}
 }
+
+// What is to be typed is one word to a shell, whatever is in a path.
+func TestAdviceIsQuoted(t *testing.T) {
+	w := world.Faulty(world.NewFake(), func(string, string) error { return syscall.EACCES })
+	err := w.Root("/a b").CreateFile("it's", nil, 0o600)
+	if got, want := hintOf(err), `see who may read and write there: ls -ld '/a b' '/a b/it'\''s'; take it over with chown, or allow it with chmod`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for word, want := range map[string]string{"": "''", "/a/é-1_+@%.b": "/a/é-1_+@%.b", "$x": "'$x'", "a\nb": "'a\nb'"} {
+		if got := world.ShellWord(word); got != want {
+			t.Errorf("%q: got %s, want %s", word, got, want)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestAttach sees that the process has the streams, the group and the exit code
@@ -50,7 +51,7 @@ func TestAttachFails(t *testing.T) {
 	cmd := shell(tempDir(t), "exit 0")
 	cmd.Args[0] = "there-is-no-such-program"
 	_, err := w.Attach(t.Context(), cmd)
-	wantErr(t, err, exec.ErrNotFound)
+	worldtest.WantErr(t, err, exec.ErrNotFound)
 	_, err = w.Attach(t.Context(), world.Command{Args: []string{"sh"}, Dir: "relative"})
 	if err == nil {
 		t.Error("a relative working directory is no error")
@@ -67,7 +68,7 @@ func TestAttachEnds(t *testing.T) {
 		cancel()
 	}()
 	code, err := world.Real("test").Attach(ctx, shell(dir, "echo > ready; exec sleep 60"))
-	wantErr(t, err, context.Canceled)
+	worldtest.WantErr(t, err, context.Canceled)
 	if want := 128 + int(syscall.SIGTERM); code != want {
 		t.Errorf("ended with code %d, want %d", code, want)
 	}
@@ -79,7 +80,7 @@ func TestAttachPlanned(t *testing.T) {
 	fake.Handle = func(context.Context, world.Command) (world.Output, error) { return world.Output{Code: 3}, nil }
 	w := world.Planned(fake)
 	_, err := w.Attach(t.Context(), cmd)
-	wantErr(t, err, world.ErrPlanned)
+	worldtest.WantErr(t, err, world.ErrPlanned)
 	cmd.ReadOnly, cmd.Timeout = true, 0
 	code, err := w.Attach(t.Context(), cmd)
 	if code != 3 || err != nil || len(fake.Commands()) != 1 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // changes are those of an old file, of one that isn't there yet, of one that is added
@@ -28,7 +29,7 @@ func changeable(t *testing.T) *world.Fake {
 	f.Write("/tmp/one/file", []byte("old one"))
 	f.Write("/tmp/log/file", []byte("old log"))
 	f.Write("/tmp/three/file", []byte("old three"))
-	must(t, f.Host().Mkdir("/tmp/two", 0o700))
+	worldtest.Must(t, f.Host().Mkdir("/tmp/two", 0o700))
 	return f
 }
 
@@ -76,7 +77,7 @@ func TestChangeAll(t *testing.T) {
 		checked++
 		return nil
 	}
-	must(t, world.ChangeAll(w.Root("/tmp"), w, check, changes()...))
+	worldtest.Must(t, world.ChangeAll(w.Root("/tmp"), w, check, changes()...))
 	want := []string{"create", "create", "create", "sync", "sync", "sync", "check",
 		"rename one/file", "rename two/file", "append", "append", "sync", "check", "rename three/file", "sync", "sync", "sync"}
 	if !slices.Equal(ops, want) {
@@ -99,7 +100,7 @@ func TestChangeAllIsRefused(t *testing.T) {
 			}
 			return nil
 		}
-		wantErr(t, world.ChangeAll(f.Root("/tmp"), f, check, changes()...), no)
+		worldtest.WantErr(t, world.ChangeAll(f.Root("/tmp"), f, check, changes()...), no)
 		if got := contents(f); got != allOld {
 			t.Errorf("there is %s", got)
 		}
@@ -120,12 +121,12 @@ func TestAppendUnsynced(t *testing.T) {
 		return nil
 	})
 	c := world.Change{Name: "log/file", Data: []byte("!"), Mode: 0o600, Old: []byte("old log"), Append: true}
-	wantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, c), syscall.EIO)
+	worldtest.WantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, c), syscall.EIO)
 	if got := contents(f); got != allOld {
 		t.Errorf("there is %s", got)
 	}
 	c.Unsynced = true
-	must(t, world.ChangeAll(w.Root("/tmp"), w, nil, c))
+	worldtest.Must(t, world.ChangeAll(w.Root("/tmp"), w, nil, c))
 	if got := contents(f); !strings.Contains(got, "old log!") {
 		t.Errorf("there is %s", got)
 	}
@@ -149,7 +150,7 @@ func TestChangeAllFails(t *testing.T) {
 			}
 			return nil
 		})
-		wantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, changes()...), syscall.EIO)
+		worldtest.WantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, changes()...), syscall.EIO)
 		want := allOld
 		if n >= operations-3 {
 			want = allNew
@@ -159,7 +160,7 @@ func TestChangeAllFails(t *testing.T) {
 		}
 		for _, dir := range []string{"one", "two", "log", "three"} {
 			entries, err := f.Root("/tmp").ReadDir(dir)
-			must(t, err)
+			worldtest.Must(t, err)
 			for _, e := range entries {
 				if e.Name != "file" {
 					t.Errorf("when operation %d fails, %s/%s is left over", n+1, dir, e.Name)
@@ -182,8 +183,8 @@ func TestChangeAllCantGoBack(t *testing.T) {
 		return nil
 	})
 	err := world.ChangeAll(w.Root("/tmp"), w, nil, changes()...)
-	wantErr(t, err, syscall.EIO)
-	wantErr(t, err, syscall.EACCES)
+	worldtest.WantErr(t, err, syscall.EIO)
+	worldtest.WantErr(t, err, syscall.EACCES)
 	if got := contents(f); got != "old one, new two, old log, old three" {
 		t.Errorf("there is %s", got)
 	}

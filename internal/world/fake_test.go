@@ -12,28 +12,29 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func TestFakeClock(t *testing.T) {
 	f := world.NewFake()
 	start := f.Now()
-	must(t, f.Sleep(t.Context(), time.Hour))
-	must(t, f.Sleep(t.Context(), -time.Hour))
+	worldtest.Must(t, f.Sleep(t.Context(), time.Hour))
+	worldtest.Must(t, f.Sleep(t.Context(), -time.Hour))
 	f.Advance(-time.Minute)
 	if got := f.Now().Sub(start); got != 59*time.Minute {
 		t.Errorf("the clock moved by %s", got)
 	}
-	must(t, f.Host().CreateFile("/tmp/file", nil, 0o600))
+	worldtest.Must(t, f.Host().CreateFile("/tmp/file", nil, 0o600))
 	info, err := f.Host().Lstat("/tmp/file")
-	must(t, err)
+	worldtest.Must(t, err)
 	dir, err := f.Host().Lstat("/tmp")
-	must(t, err)
+	worldtest.Must(t, err)
 	if !info.ModTime.Equal(f.Now()) || !dir.ModTime.Equal(f.Now()) {
 		t.Errorf("file of %s in a directory of %s, want %s", info.ModTime, dir.ModTime, f.Now())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantErr(t, f.Sleep(ctx, time.Hour), context.Canceled)
+	worldtest.WantErr(t, f.Sleep(ctx, time.Hour), context.Canceled)
 }
 
 func TestFakeRandomIsTheSameInEveryRun(t *testing.T) {
@@ -51,7 +52,7 @@ func TestFakeRun(t *testing.T) {
 	f := world.NewFake()
 	cmd := world.Command{Args: []string{"git", "status"}, Dir: "/tmp", Timeout: time.Second}
 	_, err := f.Run(t.Context(), cmd)
-	wantErr(t, err, exec.ErrNotFound)
+	worldtest.WantErr(t, err, exec.ErrNotFound)
 	f.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
 		return world.Output{Code: len(cmd.Args)}, nil
 	}
@@ -75,7 +76,7 @@ func TestFakeSurroundings(t *testing.T) {
 		t.Error("the wrong address listens")
 	}
 	dir, err := f.WorkDir()
-	must(t, err)
+	worldtest.Must(t, err)
 	wantNames(t, f.Host(), dir)
 	if exe, err := f.Executable(); exe != f.Exe || err != nil {
 		t.Errorf("the program is %q, %v", exe, err)
@@ -133,7 +134,7 @@ func TestFakeWrite(t *testing.T) {
 	wantInfo(t, f.Root("/new"), "dir/file", 0o640, 4)
 	f.Alter("/new/dir/file", func(i *world.Info) { i.Mode |= fs.ModeNamedPipe })
 	_, err := f.Host().ReadFile("/new/dir/file", 9)
-	wantErr(t, err, world.ErrNotRegular)
+	worldtest.WantErr(t, err, world.ErrNotRegular)
 }
 
 // TestFaulty has every operation fail, and sees that it wasn't done.
@@ -164,7 +165,7 @@ func TestFaulty(t *testing.T) {
 	for op, do := range operations {
 		for _, f := range []world.Files{w.Root("/tmp"), below{w.Host(), "/tmp"}} {
 			err := do(f)
-			wantErr(t, err, syscall.ENOSPC)
+			worldtest.WantErr(t, err, syscall.ENOSPC)
 			var path *fs.PathError
 			if !errors.As(err, &path) || path.Op != op || path.Path != "/tmp/file" || asked != op+" /tmp/file" {
 				t.Errorf("%s: asked for %q, got %v", op, asked, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // FuzzRootNames does everything that can be done below a root under names of any
@@ -38,11 +39,11 @@ func FuzzRootNames(f *testing.F) {
 // setOut makes a root with ways out of it.
 func setOut(t *testing.T, dir string) {
 	t.Helper()
-	must(t, os.MkdirAll(dir+"/root/sub", 0o700))
-	must(t, os.WriteFile(dir+"/secret", []byte("secret"), 0o600))
-	must(t, os.Symlink("..", dir+"/root/up"))
-	must(t, os.Symlink(dir, dir+"/root/home"))
-	must(t, os.Symlink("../up", dir+"/root/sub/high"))
+	worldtest.Must(t, os.MkdirAll(dir+"/root/sub", 0o700))
+	worldtest.Must(t, os.WriteFile(dir+"/secret", []byte("secret"), 0o600))
+	worldtest.Must(t, os.Symlink("..", dir+"/root/up"))
+	worldtest.Must(t, os.Symlink(dir, dir+"/root/home"))
+	worldtest.Must(t, os.Symlink("../up", dir+"/root/sub/high"))
 }
 
 // outside is all in dir but what is in the root, unless that counts, too.

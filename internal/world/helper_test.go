@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // helperVariable names what this program does, other than testing, where a test
@@ -41,7 +42,7 @@ var helpers = map[string]func(path string, more ...string) error{
 func helper(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	program, err := os.Executable()
-	must(t, err)
+	worldtest.Must(t, err)
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), helperVariable+"="+name)
 	cmd.Stderr = os.Stderr

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // moment is how long a test waits for a lock that it can't get.
@@ -24,7 +25,7 @@ func TestLock(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, host := s.world.Root(s.dir), s.world.Host()
 		unlock, err := root.Lock(t.Context(), "lock")
-		must(t, err)
+		worldtest.Must(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), moment)
 		defer cancel()
 		_, err = host.Lock(ctx, s.dir+"/lock")
@@ -32,20 +33,20 @@ func TestLock(t *testing.T) {
 		if !errors.As(err, &locked) || locked.Path != s.dir+"/lock" {
 			t.Errorf("got %v, want a *LockedError of %s/lock", err, s.dir)
 		}
-		wantErr(t, err, context.DeadlineExceeded)
+		worldtest.WantErr(t, err, context.DeadlineExceeded)
 
 		other, err := root.Lock(t.Context(), "other")
-		must(t, err)
+		worldtest.Must(t, err)
 		defer other()
 		unlock()
 		again, err := host.Lock(t.Context(), s.dir+"/lock")
-		must(t, err)
+		worldtest.Must(t, err)
 		unlock() // a second time, which must not end the other's lock
 		_, err = root.Lock(ctx, "lock")
-		wantErr(t, err, context.DeadlineExceeded)
+		worldtest.WantErr(t, err, context.DeadlineExceeded)
 		again()
 		_, err = root.Lock(ctx, "lock")
-		wantErr(t, err, context.DeadlineExceeded) // the lock is free, the context isn't
+		worldtest.WantErr(t, err, context.DeadlineExceeded) // the lock is free, the context isn't
 
 		if s.world.Planned() {
 			wantNames(t, root, ".")
@@ -82,15 +83,15 @@ func TestLockExcludesGoroutines(t *testing.T) {
 
 func TestLockExcludesProcesses(t *testing.T) {
 	path := filepath.Join(tempDir(t), "count")
-	must(t, os.WriteFile(path, []byte("0"), 0o600))
+	worldtest.Must(t, os.WriteFile(path, []byte("0"), 0o600))
 	var counters []*exec.Cmd
 	for range 4 {
 		counter := helper(t, "count", path, "25")
-		must(t, counter.Start())
+		worldtest.Must(t, counter.Start())
 		counters = append(counters, counter)
 	}
 	for _, counter := range counters {
-		must(t, counter.Wait())
+		worldtest.Must(t, counter.Wait())
 	}
 	wantRead(t, world.Real("test").Host(), path, "100")
 }
@@ -100,13 +101,13 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	path := filepath.Join(tempDir(t), "lock")
 	holder := helper(t, "hold", path)
 	_, err := holder.StdinPipe() // stays open
-	must(t, err)
+	worldtest.Must(t, err)
 	stdout, err := holder.StdoutPipe()
-	must(t, err)
-	must(t, holder.Start())
+	worldtest.Must(t, err)
+	worldtest.Must(t, holder.Start())
 	defer holder.Process.Kill()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	must(t, err)
+	worldtest.Must(t, err)
 	if line != "locked\n" {
 		t.Fatalf("the holder says %q", line)
 	}
@@ -119,12 +120,12 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	if !errors.As(err, &locked) || locked.Holder != "pid 4711:  [31mholder" {
 		t.Errorf("got %q, want the holder's name in printable characters", err)
 	}
-	must(t, holder.Process.Kill())
+	worldtest.Must(t, holder.Process.Kill())
 	if err := holder.Wait(); err == nil {
 		t.Error("the holder ended by itself")
 	}
 	unlock, err := host.Lock(t.Context(), path)
-	must(t, err)
+	worldtest.Must(t, err)
 	unlock()
 	wantRead(t, host, path, "")
 }
@@ -134,10 +135,10 @@ func TestLockHolderOfAnyContent(t *testing.T) {
 	path := filepath.Join(tempDir(t), "lock")
 	host := world.Real(strings.Repeat("long ", 1000)).Host()
 	unlock, err := host.Lock(t.Context(), path)
-	must(t, err)
+	worldtest.Must(t, err)
 	defer unlock()
 	for _, content := range []string{"", "\x00\xff\xfe", strings.Repeat("é", 1<<16)} {
-		must(t, os.WriteFile(path, []byte(content), 0o600))
+		worldtest.Must(t, os.WriteFile(path, []byte(content), 0o600))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := host.Lock(ctx, path)

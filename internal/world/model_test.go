@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // sandbox is where the random operations of one world happen: far enough below
@@ -197,7 +198,7 @@ func (a *actor) tree(t *testing.T) string {
 	var visit func(name string)
 	visit = func(name string) {
 		infos, err := a.root.ReadDir(name)
-		must(t, err)
+		worldtest.Must(t, err)
 		for _, info := range infos {
 			path := filepath.Join(name, info.Name)
 			content := ""
@@ -211,7 +212,7 @@ func (a *actor) tree(t *testing.T) string {
 				data, err = a.root.ReadFile(path, 1000)
 				content = string(data)
 			}
-			must(t, err)
+			worldtest.Must(t, err)
 			lines = append(lines, fmt.Sprintf("%s: %s %q", path, describe(info), strings.ReplaceAll(content, a.dir, "DIR")))
 		}
 	}
@@ -225,7 +226,7 @@ func (a *actor) tree(t *testing.T) string {
 func snapshot(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	worldtest.Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

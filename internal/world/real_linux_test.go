@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestReadFileOfUnknownSize reads a regular file that claims to be empty.
@@ -15,5 +16,5 @@ func TestReadFileOfUnknownSize(t *testing.T) {
 		t.Errorf("got %q, %v", data, err)
 	}
 	_, err = host.ReadFile("/proc/self/status", 10)
-	wantErr(t, err, world.ErrTooLarge)
+	worldtest.WantErr(t, err, world.ErrTooLarge)
 }

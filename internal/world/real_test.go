@@ -12,32 +12,33 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestReadWhatIsNoFile reads what would hang, or never end.
 func TestReadWhatIsNoFile(t *testing.T) {
 	// The name of a socket must be short, so it is given relative to the directory.
 	dir := tempDir(t)
-	must(t, syscall.Mkfifo(dir+"/pipe", 0o600))
+	worldtest.Must(t, syscall.Mkfifo(dir+"/pipe", 0o600))
 	t.Chdir(dir)
 	socket, err := net.Listen("unix", "socket")
-	must(t, err)
+	worldtest.Must(t, err)
 	defer socket.Close()
 	for _, w := range []world.World{world.Real("test"), world.Planned(world.Real("test"))} {
 		for _, name := range []string{"pipe", "socket"} {
 			for _, f := range []world.Files{w.Root(dir), below{w.Host(), dir}} {
 				_, err := f.ReadFile(name, 9)
-				wantErr(t, err, world.ErrNotRegular)
+				worldtest.WantErr(t, err, world.ErrNotRegular)
 				_, err = f.Lock(t.Context(), name)
-				wantErr(t, err, world.ErrNotRegular)
+				worldtest.WantErr(t, err, world.ErrNotRegular)
 				_, err = f.ReadDir(name)
-				wantErr(t, err, syscall.ENOTDIR)
+				worldtest.WantErr(t, err, syscall.ENOTDIR)
 			}
 			_, err := w.Root(dir + "/" + name).Lstat(".")
-			wantErr(t, err, syscall.ENOTDIR)
+			worldtest.WantErr(t, err, syscall.ENOTDIR)
 		}
 		_, err := w.Host().ReadFile("/dev/zero", 9)
-		wantErr(t, err, world.ErrNotRegular)
+		worldtest.WantErr(t, err, world.ErrNotRegular)
 	}
 }
 
@@ -47,31 +48,31 @@ func TestReadLimits(t *testing.T) {
 	host := world.Real("test").Host()
 	for size, limit := range map[int64]int64{0: 0, 1: 1, 511: 512, 512: 512, 5000: 1 << 62} {
 		path := filepath.Join(dir, "file")
-		must(t, os.WriteFile(path, []byte(strings.Repeat("x", int(size))), 0o600))
+		worldtest.Must(t, os.WriteFile(path, []byte(strings.Repeat("x", int(size))), 0o600))
 		data, err := host.ReadFile(path, limit)
 		if err != nil || int64(len(data)) != size {
 			t.Errorf("%d bytes, limit %d: got %d bytes, %v", size, limit, len(data), err)
 		}
 		_, err = host.ReadFile(path, size-1)
-		wantErr(t, err, world.ErrTooLarge)
+		worldtest.WantErr(t, err, world.ErrTooLarge)
 	}
 	huge := filepath.Join(dir, "huge")
-	must(t, os.WriteFile(huge, nil, 0o600))
-	must(t, os.Truncate(huge, 1<<40))
+	worldtest.Must(t, os.WriteFile(huge, nil, 0o600))
+	worldtest.Must(t, os.Truncate(huge, 1<<40))
 	_, err := host.ReadFile(huge, 1<<20)
-	wantErr(t, err, world.ErrTooLarge)
+	worldtest.WantErr(t, err, world.ErrTooLarge)
 }
 
 // TestModesAreExact creates under a umask that takes everything away.
 func TestModesAreExact(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	root := world.Real("test").Root(tempDir(t))
-	must(t, root.CreateFile("file", nil, 0o666))
-	must(t, root.Mkdir("dir", 0o755))
-	must(t, root.MkdirAll("a/b", 0o775))
+	worldtest.Must(t, root.CreateFile("file", nil, 0o666))
+	worldtest.Must(t, root.Mkdir("dir", 0o755))
+	worldtest.Must(t, root.MkdirAll("a/b", 0o775))
 	for name, want := range map[string]os.FileMode{"file": 0o666, "dir": 0o755, "a": 0o775, "a/b": 0o775} {
 		info, err := root.Lstat(name)
-		must(t, err)
+		worldtest.Must(t, err)
 		if info.Mode.Perm() != want {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode.Perm(), want)
 		}
@@ -80,13 +81,13 @@ func TestModesAreExact(t *testing.T) {
 
 func TestListening(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	worldtest.Must(t, err)
 	address := listener.Addr().String()
 	w := world.Real("test")
 	if !w.Listening(t.Context(), address) {
 		t.Errorf("nothing listens on %s", address)
 	}
-	must(t, listener.Close())
+	worldtest.Must(t, listener.Close())
 	if w.Listening(t.Context(), address) || w.Listening(t.Context(), "nonsense") {
 		t.Errorf("something listens on %s", address)
 	}
@@ -117,11 +118,11 @@ func TestSurroundings(t *testing.T) {
 		t.Error("wrong user, or planned")
 	}
 	before := w.Now()
-	must(t, w.Sleep(t.Context(), time.Nanosecond))
+	worldtest.Must(t, w.Sleep(t.Context(), time.Nanosecond))
 	if w.Now().Before(before) {
 		t.Error("the clock runs backwards")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantErr(t, w.Sleep(ctx, time.Hour), context.Canceled)
+	worldtest.WantErr(t, w.Sleep(ctx, time.Hour), context.Canceled)
 }

@@ -8,23 +8,24 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func TestReplace(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root := s.world.Root(s.dir)
-		must(t, root.Mkdir("dir", 0o700))
-		must(t, root.Symlink("elsewhere", "dir/link"))
+		worldtest.Must(t, root.Mkdir("dir", 0o700))
+		worldtest.Must(t, root.Symlink("elsewhere", "dir/link"))
 		for _, name := range []string{"dir/new", "dir/new", "top", "dir/link"} {
-			must(t, world.Replace(root, s.world, name, []byte(name), 0o640))
+			worldtest.Must(t, world.Replace(root, s.world, name, []byte(name), 0o640))
 			wantRead(t, root, name, name)
 			wantInfo(t, root, name, 0o640, int64(len(name)))
 		}
 		wantNames(t, root, "dir", "link", "new")
-		wantErr(t, world.Replace(root, s.world, "dir", nil, 0o600), fs.ErrExist)
-		wantErr(t, world.Replace(root, s.world, "missing/x", nil, 0o600), fs.ErrNotExist)
+		worldtest.WantErr(t, world.Replace(root, s.world, "dir", nil, 0o600), fs.ErrExist)
+		worldtest.WantErr(t, world.Replace(root, s.world, "missing/x", nil, 0o600), fs.ErrNotExist)
 		wantNames(t, root, ".", "dir", "top")
-		must(t, world.Replace(s.world.Host(), s.world, s.dir+"/top", []byte("host"), 0o600))
+		worldtest.Must(t, world.Replace(s.world.Host(), s.world, s.dir+"/top", []byte("host"), 0o600))
 		wantRead(t, root, "top", "host")
 	})
 }
@@ -36,7 +37,7 @@ func TestReplaceOrder(t *testing.T) {
 		ops = append(ops, op)
 		return nil
 	})
-	must(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600))
+	worldtest.Must(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600))
 	if want := []string{"create", "sync", "rename", "sync"}; !slices.Equal(ops, want) {
 		t.Errorf("the operations are %v, want %v", ops, want)
 	}
@@ -56,7 +57,7 @@ func TestReplaceFails(t *testing.T) {
 				}
 				return nil
 			})
-			wantErr(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600), syscall.EIO)
+			worldtest.WantErr(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600), syscall.EIO)
 			sound := fake.Root("/tmp")
 			if n == operations-1 {
 				wantRead(t, sound, "file", "new") // in place, though perhaps not for ever
@@ -64,7 +65,7 @@ func TestReplaceFails(t *testing.T) {
 				wantRead(t, sound, "file", "old")
 			}
 			if forGood {
-				must(t, world.RemoveLeftovers(sound, "."))
+				worldtest.Must(t, world.RemoveLeftovers(sound, "."))
 			}
 			wantNames(t, sound, ".", "file")
 		}
@@ -75,12 +76,12 @@ func TestReplaceFails(t *testing.T) {
 func TestRemoveLeftoversOf(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root := s.world.Root(s.dir)
-		must(t, world.RemoveLeftoversOf(root, "missing/x"))
-		must(t, root.Mkdir("dir", 0o700))
+		worldtest.Must(t, world.RemoveLeftoversOf(root, "missing/x"))
+		worldtest.Must(t, root.Mkdir("dir", 0o700))
 		for _, name := range []string{".x.tmp-0123456789abcdef", ".x.yml.tmp-0123456789abcdef", ".y.tmp-0123456789abcdef", ".x.tmp-0", "x"} {
-			must(t, root.CreateFile("dir/"+name, nil, 0o600))
+			worldtest.Must(t, root.CreateFile("dir/"+name, nil, 0o600))
 		}
-		must(t, world.RemoveLeftoversOf(root, "dir/x"))
+		worldtest.Must(t, world.RemoveLeftoversOf(root, "dir/x"))
 		wantNames(t, root, "dir", ".x.tmp-0", ".x.yml.tmp-0123456789abcdef", ".y.tmp-0123456789abcdef", "x")
 	})
 }
@@ -88,24 +89,24 @@ func TestRemoveLeftoversOf(t *testing.T) {
 func TestRemoveLeftovers(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root := s.world.Root(s.dir)
-		must(t, world.RemoveLeftovers(root, "missing"))
+		worldtest.Must(t, world.RemoveLeftovers(root, "missing"))
 		temp := world.TempName(s.world, "dir/slot")
 		if again := world.TempName(s.world, "dir/slot"); temp == again || !strings.HasPrefix(temp, "dir/.slot.tmp-") {
 			t.Errorf("temporary names %q and %q", temp, again)
 		}
-		must(t, root.MkdirAll(temp+"/sub", 0o700))
-		must(t, root.CreateFile(temp+"/sub/file", nil, 0o600))
-		must(t, root.CreateFile(world.TempName(s.world, "dir/.env"), nil, 0o600))
+		worldtest.Must(t, root.MkdirAll(temp+"/sub", 0o700))
+		worldtest.Must(t, root.CreateFile(temp+"/sub/file", nil, 0o600))
+		worldtest.Must(t, root.CreateFile(world.TempName(s.world, "dir/.env"), nil, 0o600))
 		keep := []string{
 			".slot.tmp-0123456789abcde", ".slot.tmp-0123456789ABCDEF", ".slot.tmp-0123456789abcdefg",
 			".tmp-0123456789abcdef", "slot.tmp-0123456789abcdef", ".slot.tmp-0123456789abcdex",
 		}
 		slices.Sort(keep)
 		for _, name := range keep {
-			must(t, root.CreateFile("dir/"+name, nil, 0o600))
+			worldtest.Must(t, root.CreateFile("dir/"+name, nil, 0o600))
 		}
-		must(t, world.RemoveLeftovers(root, "dir"))
+		worldtest.Must(t, world.RemoveLeftovers(root, "dir"))
 		wantNames(t, root, "dir", keep...)
-		wantErr(t, world.RemoveLeftovers(root, "dir/"+keep[0]), syscall.ENOTDIR)
+		worldtest.WantErr(t, world.RemoveLeftovers(root, "dir/"+keep[0]), syscall.ENOTDIR)
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // shell is a command that runs a script in a directory, and has all the time it
@@ -55,18 +56,18 @@ func TestRunOutcome(t *testing.T) {
 func TestRunPlace(t *testing.T) {
 	dir := tempDir(t)
 	env, err := exec.LookPath("env")
-	must(t, err)
+	worldtest.Must(t, err)
 	t.Setenv("WORLD_TEST_LEAK", "yes")
 	for _, vars := range [][]string{{"A=1", "B=x y"}, nil} {
 		cmd := world.Command{Args: []string{env}, Dir: dir, Env: vars, Timeout: time.Minute}
 		out, err := world.Real("test").Run(t.Context(), cmd)
-		must(t, err)
+		worldtest.Must(t, err)
 		if got := strings.Fields(strings.ReplaceAll(string(out.Stdout), "x y", "x_y")); len(got) != len(vars) {
 			t.Errorf("environment %q became %q", vars, got)
 		}
 	}
 	out, err := world.Real("test").Run(t.Context(), shell(dir, "pwd -P"))
-	must(t, err)
+	worldtest.Must(t, err)
 	if string(out.Stdout) != dir+"\n" {
 		t.Errorf("ran in %q, want %q", out.Stdout, dir)
 	}
@@ -75,10 +76,10 @@ func TestRunPlace(t *testing.T) {
 // TestRunLookup looks for programs where they are and where they aren't.
 func TestRunLookup(t *testing.T) {
 	dir := tempDir(t)
-	must(t, os.Mkdir(dir+"/bin", 0o700))
-	must(t, os.WriteFile(dir+"/tool", []byte("#!/bin/sh\necho here\n"), 0o700))
-	must(t, os.WriteFile(dir+"/bin/text", []byte("#!/bin/sh\n"), 0o600))
-	must(t, os.Mkdir(dir+"/bin/tool", 0o700))
+	worldtest.Must(t, os.Mkdir(dir+"/bin", 0o700))
+	worldtest.Must(t, os.WriteFile(dir+"/tool", []byte("#!/bin/sh\necho here\n"), 0o700))
+	worldtest.Must(t, os.WriteFile(dir+"/bin/text", []byte("#!/bin/sh\n"), 0o600))
+	worldtest.Must(t, os.Mkdir(dir+"/bin/tool", 0o700))
 	t.Setenv("PATH", dir) // this process's, which doesn't count
 	t.Chdir(dir)          // nor does this
 	tests := []struct {
@@ -103,7 +104,7 @@ func TestRunLookup(t *testing.T) {
 			t.Errorf("%s with %s: got %q, %v", tt.program, tt.path, out.Stdout, err)
 		}
 		for _, want := range tt.want {
-			wantErr(t, err, want)
+			worldtest.WantErr(t, err, want)
 		}
 		if err != nil && !strings.Contains(err.Error(), tt.program) {
 			t.Errorf("%q doesn't name the program %s", err, tt.program)
@@ -133,14 +134,14 @@ func TestRunRefuses(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := s.world.Run(ctx, good)
-		wantErr(t, err, context.Canceled)
+		worldtest.WantErr(t, err, context.Canceled)
 	})
 }
 
 func TestRunWithoutDirectory(t *testing.T) {
 	dir := tempDir(t) + "/missing"
 	_, err := world.Real("test").Run(t.Context(), shell(dir, "exit 0"))
-	wantErr(t, err, fs.ErrNotExist)
+	worldtest.WantErr(t, err, fs.ErrNotExist)
 	if errors.Is(err, exec.ErrNotFound) || !strings.Contains(fmt.Sprint(err), dir) {
 		t.Errorf("%q blames the program", err)
 	}
@@ -150,7 +151,7 @@ func TestRunTimeout(t *testing.T) {
 	cmd := shell(tempDir(t), "sleep 60")
 	cmd.Timeout = time.Millisecond
 	_, err := world.Real("test").Run(t.Context(), cmd)
-	wantErr(t, err, world.ErrTimeout)
+	worldtest.WantErr(t, err, world.ErrTimeout)
 }
 
 func TestRunLimit(t *testing.T) {
@@ -163,7 +164,7 @@ func TestRunLimit(t *testing.T) {
 	for _, script := range []string{"echo 12345678", "echo 12345678 >&2", "while :; do echo 1; done"} {
 		cmd.Args[2] = script
 		out, err := world.Real("test").Run(t.Context(), cmd)
-		wantErr(t, err, world.ErrTooLarge)
+		worldtest.WantErr(t, err, world.ErrTooLarge)
 		if len(out.Stdout) > 8 || len(out.Stderr) > 8 {
 			t.Errorf("%s: kept %d and %d bytes", script, len(out.Stdout), len(out.Stderr))
 		}
@@ -191,7 +192,7 @@ func TestRunEndsTheGroup(t *testing.T) {
 				cancel()
 			}()
 			out, err := world.Real("test").Run(ctx, shell(dir, "exec 3> alive; "+tt.script))
-			wantErr(t, err, context.Canceled)
+			worldtest.WantErr(t, err, context.Canceled)
 			if string(out.Stdout) != tt.want {
 				t.Errorf("printed %q, want %q", out.Stdout, tt.want)
 			}
@@ -203,7 +204,7 @@ func TestRunEndsTheGroup(t *testing.T) {
 // fifo makes a named pipe. The channel is closed when it was opened for writing
 // and closed by all who had.
 func fifo(t *testing.T, path string) <-chan struct{} {
-	must(t, syscall.Mkfifo(path, 0o600))
+	worldtest.Must(t, syscall.Mkfifo(path, 0o600))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -222,7 +223,7 @@ func fifo(t *testing.T, path string) <-chan struct{} {
 // its output in its hand.
 func TestRunLeavesTheBackgroundAlone(t *testing.T) {
 	out, err := world.Real("test").Run(t.Context(), shell(tempDir(t), "sleep 60 & echo $!; exit 5"))
-	must(t, err)
+	worldtest.Must(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(out.Stdout)))
 	if out.Code != 5 || err != nil {
 		t.Fatalf("code %d, output %q", out.Code, out.Stdout)
@@ -238,7 +239,7 @@ func TestRunPlanned(t *testing.T) {
 	w := world.Planned(world.Real("test"))
 	cmd := shell(dir, "echo x > file; echo done")
 	_, err := w.Run(t.Context(), cmd)
-	wantErr(t, err, world.ErrPlanned)
+	worldtest.WantErr(t, err, world.ErrPlanned)
 	if _, err := os.Lstat(filepath.Join(dir, "file")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("a dry run ran a command that changes something")
 	}
@@ -250,17 +251,17 @@ func TestRunPlanned(t *testing.T) {
 	}
 	cmd.Dir = dir + "/new"
 	_, err = w.Run(t.Context(), cmd)
-	wantErr(t, err, fs.ErrNotExist)
-	must(t, w.Host().Mkdir(cmd.Dir, 0o700))
+	worldtest.WantErr(t, err, fs.ErrNotExist)
+	worldtest.Must(t, w.Host().Mkdir(cmd.Dir, 0o700))
 	_, err = w.Run(t.Context(), cmd)
-	wantErr(t, err, world.ErrPlanned)
+	worldtest.WantErr(t, err, world.ErrPlanned)
 }
 
 // TestFullFileLeavesNothing runs against a limit of the system in the middle of
 // writing a file.
 func TestFullFileLeavesNothing(t *testing.T) {
 	path := filepath.Join(tempDir(t), "file")
-	must(t, helper(t, "fulldisk", path).Run())
+	worldtest.Must(t, helper(t, "fulldisk", path).Run())
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("half a file is left: %v", err)
 	}

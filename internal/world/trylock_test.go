@@ -6,30 +6,31 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func TestTryLock(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, host := s.world.Root(s.dir), s.world.Host()
 		unlock, err := root.Lock(t.Context(), "lock")
-		must(t, err)
+		worldtest.Must(t, err)
 		_, err = host.TryLock(s.dir + "/lock")
-		wantErr(t, err, world.ErrHeld)
+		worldtest.WantErr(t, err, world.ErrHeld)
 		var locked *world.LockedError
 		if !errors.As(err, &locked) || locked.Path != s.dir+"/lock" {
 			t.Errorf("got %v, want a *LockedError of %s/lock", err, s.dir)
 		}
 		unlock()
 		unlock, err = root.TryLock("lock")
-		must(t, err)
+		worldtest.Must(t, err)
 		_, err = root.TryLock("lock")
-		wantErr(t, err, world.ErrHeld)
+		worldtest.WantErr(t, err, world.ErrHeld)
 		unlock()
 		_, err = root.TryLock("missing/lock")
-		wantErr(t, err, fs.ErrNotExist)
-		must(t, root.Mkdir("dir", 0o700))
+		worldtest.WantErr(t, err, fs.ErrNotExist)
+		worldtest.Must(t, root.Mkdir("dir", 0o700))
 		_, err = root.TryLock("dir")
-		wantErr(t, err, world.ErrNotRegular)
+		worldtest.WantErr(t, err, world.ErrNotRegular)
 	})
 }
 
@@ -38,12 +39,12 @@ func TestTryLock(t *testing.T) {
 func TestTryLockOfARemovedFile(t *testing.T) {
 	root := world.Real("test").Root(tempDir(t))
 	unlock, err := root.TryLock("lock")
-	must(t, err)
-	must(t, root.Remove("lock"))
+	worldtest.Must(t, err)
+	worldtest.Must(t, root.Remove("lock"))
 	again, err := root.TryLock("lock")
-	must(t, err)
+	worldtest.Must(t, err)
 	unlock()
 	_, err = root.TryLock("lock")
-	wantErr(t, err, world.ErrHeld)
+	worldtest.WantErr(t, err, world.ErrHeld)
 	again()
 }

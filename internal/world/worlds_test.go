@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // A stage is a world with an empty directory in it.
@@ -50,20 +51,6 @@ func inAll(t *testing.T, run func(t *testing.T, s stage)) {
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t testing.TB, got, want error) {
-	t.Helper()
-	if !errors.Is(got, want) {
-		t.Errorf("got error %v, want %v", got, want)
-	}
-}
-
 // wantRead checks what a file holds.
 func wantRead(t testing.TB, f world.Files, name, want string) {
 	t.Helper()
@@ -77,7 +64,7 @@ func wantRead(t testing.TB, f world.Files, name, want string) {
 func wantNames(t testing.TB, f world.Files, dir string, want ...string) {
 	t.Helper()
 	infos, err := f.ReadDir(dir)
-	must(t, err)
+	worldtest.Must(t, err)
 	var got []string
 	for _, info := range infos {
 		got = append(got, info.Name)
@@ -158,11 +145,11 @@ func TestErrorsOfFiles(t *testing.T) {
 	}
 	inAll(t, func(t *testing.T, s stage) {
 		root := s.world.Root(s.dir)
-		must(t, root.CreateFile("file", []byte("text"), 0o600))
-		must(t, root.Mkdir("empty", 0o700))
-		must(t, root.MkdirAll("full/sub", 0o700))
-		must(t, root.Symlink("missing", "nowhere"))
-		must(t, root.Symlink("loop", "loop"))
+		worldtest.Must(t, root.CreateFile("file", []byte("text"), 0o600))
+		worldtest.Must(t, root.Mkdir("empty", 0o700))
+		worldtest.Must(t, root.MkdirAll("full/sub", 0o700))
+		worldtest.Must(t, root.Symlink("missing", "nowhere"))
+		worldtest.Must(t, root.Symlink("loop", "loop"))
 		for _, tt := range tests {
 			// The top of Host is another one than the Root's.
 			hosts := map[string]world.Files{"root": root}
@@ -188,11 +175,11 @@ func TestErrorsOfFiles(t *testing.T) {
 func TestTopOfHost(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		host := s.world.Host()
-		wantErr(t, host.Mkdir("/", 0o700), fs.ErrExist)
-		wantErr(t, host.Remove("/"), syscall.EINVAL)
-		wantErr(t, host.RemoveAll("/."), syscall.EINVAL)
-		wantErr(t, host.Rename("/", s.dir+"/x"), syscall.EINVAL)
-		must(t, host.MkdirAll("/", 0o700))
+		worldtest.WantErr(t, host.Mkdir("/", 0o700), fs.ErrExist)
+		worldtest.WantErr(t, host.Remove("/"), syscall.EINVAL)
+		worldtest.WantErr(t, host.RemoveAll("/."), syscall.EINVAL)
+		worldtest.WantErr(t, host.Rename("/", s.dir+"/x"), syscall.EINVAL)
+		worldtest.Must(t, host.MkdirAll("/", 0o700))
 		for _, relative := range []string{"", ".", "x", "../x"} {
 			if _, err := host.Lstat(relative); err == nil {
 				t.Errorf("the relative path %q was taken", relative)
@@ -206,14 +193,14 @@ func TestChangesAreSeen(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, host := s.world.Root(s.dir+"/new/root"), below{s.world.Host(), s.dir + "/new/root"}
 		_, err := root.Lstat(".")
-		wantErr(t, err, fs.ErrNotExist)
-		wantErr(t, root.Mkdir("a", 0o700), fs.ErrNotExist)
-		must(t, root.RemoveAll("a"))
-		must(t, root.MkdirAll("a/b", 0o751))
-		must(t, root.MkdirAll("a/b", 0o700))
-		must(t, root.CreateFile("a/b/file", []byte("one"), 0o666))
-		must(t, root.Symlink("b/file", "a/link"))
-		must(t, host.Symlink("a", "dir"))
+		worldtest.WantErr(t, err, fs.ErrNotExist)
+		worldtest.WantErr(t, root.Mkdir("a", 0o700), fs.ErrNotExist)
+		worldtest.Must(t, root.RemoveAll("a"))
+		worldtest.Must(t, root.MkdirAll("a/b", 0o751))
+		worldtest.Must(t, root.MkdirAll("a/b", 0o700))
+		worldtest.Must(t, root.CreateFile("a/b/file", []byte("one"), 0o666))
+		worldtest.Must(t, root.Symlink("b/file", "a/link"))
+		worldtest.Must(t, host.Symlink("a", "dir"))
 
 		wantRead(t, root, "dir/link", "one")
 		wantRead(t, host, "dir/./link", "one")
@@ -225,23 +212,23 @@ func TestChangesAreSeen(t *testing.T) {
 		wantInfo(t, root, "a/b", fs.ModeDir|0o751, 0)
 		wantInfo(t, host, ".", fs.ModeDir|0o751, 0)
 
-		must(t, root.Rename("a/b", "c"))
+		worldtest.Must(t, root.Rename("a/b", "c"))
 		wantRead(t, host, "c/file", "one")
 		_, err = host.ReadFile("a/link", 9)
-		wantErr(t, err, fs.ErrNotExist)
-		must(t, host.CreateFile("other", []byte("two"), 0o600))
-		must(t, root.Rename("other", "c/file"))
+		worldtest.WantErr(t, err, fs.ErrNotExist)
+		worldtest.Must(t, host.CreateFile("other", []byte("two"), 0o600))
+		worldtest.Must(t, root.Rename("other", "c/file"))
 		wantRead(t, root, "c/file", "two")
-		must(t, root.Rename("c/file", "c/file"))
-		must(t, root.Sync("c/file"))
-		must(t, root.Sync("."))
+		worldtest.Must(t, root.Rename("c/file", "c/file"))
+		worldtest.Must(t, root.Sync("c/file"))
+		worldtest.Must(t, root.Sync("."))
 
-		must(t, host.Remove("a/link"))
-		must(t, host.Remove("a"))
-		must(t, root.RemoveAll("c"))
-		must(t, root.RemoveAll("dir/x"))
+		worldtest.Must(t, host.Remove("a/link"))
+		worldtest.Must(t, host.Remove("a"))
+		worldtest.Must(t, root.RemoveAll("c"))
+		worldtest.Must(t, root.RemoveAll("dir/x"))
 		wantNames(t, root, ".", "dir")
-		must(t, root.MkdirAll("c", 0o700))
+		worldtest.Must(t, root.MkdirAll("c", 0o700))
 		wantNames(t, root, "c")
 	})
 }
@@ -249,7 +236,7 @@ func TestChangesAreSeen(t *testing.T) {
 func wantInfo(t *testing.T, f world.Files, name string, mode fs.FileMode, size int64) {
 	t.Helper()
 	info, err := f.Lstat(name)
-	must(t, err)
+	worldtest.Must(t, err)
 	if info.Mode != mode || info.Size != size {
 		t.Errorf("%s: mode %v, size %d, want %v, %d", name, info.Mode, info.Size, mode, size)
 	}
@@ -263,31 +250,31 @@ func wantInfo(t *testing.T, f world.Files, name string, mode fs.FileMode, size i
 func TestRootIsClosed(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		host := below{s.world.Host(), s.dir}
-		must(t, host.MkdirAll("root/sub", 0o700))
-		must(t, host.CreateFile("secret", []byte("secret"), 0o600))
-		must(t, host.Symlink("..", "root/up"))
-		must(t, host.Symlink("sub/../../secret", "root/sneaky"))
-		must(t, host.Symlink(s.dir+"/secret", "root/absolute"))
-		must(t, host.Symlink(s.dir+"/root/sub", "root/home"))
-		must(t, host.Symlink("../sub/..", "root/sub/harmless"))
+		worldtest.Must(t, host.MkdirAll("root/sub", 0o700))
+		worldtest.Must(t, host.CreateFile("secret", []byte("secret"), 0o600))
+		worldtest.Must(t, host.Symlink("..", "root/up"))
+		worldtest.Must(t, host.Symlink("sub/../../secret", "root/sneaky"))
+		worldtest.Must(t, host.Symlink(s.dir+"/secret", "root/absolute"))
+		worldtest.Must(t, host.Symlink(s.dir+"/root/sub", "root/home"))
+		worldtest.Must(t, host.Symlink("../sub/..", "root/sub/harmless"))
 		root := s.world.Root(s.dir + "/root")
 		for _, name := range []string{"../secret", "up/secret", "sneaky", "absolute", "home/x", s.dir + "/secret", "sub/../../secret"} {
 			_, err := root.ReadFile(name, 9)
-			wantErr(t, err, world.ErrEscape)
+			worldtest.WantErr(t, err, world.ErrEscape)
 		}
 		for _, name := range []string{"../x", "up/x", "home/x", "/x", "sub/harmless/up/x"} {
-			wantErr(t, root.CreateFile(name, nil, 0o600), world.ErrEscape)
-			wantErr(t, root.MkdirAll(name, 0o700), world.ErrEscape)
-			wantErr(t, root.Symlink("x", name), world.ErrEscape)
-			wantErr(t, root.Rename("sub", name), world.ErrEscape)
-			wantErr(t, root.Rename(name, "y"), world.ErrEscape)
-			wantErr(t, root.RemoveAll(name), world.ErrEscape)
-			wantErr(t, root.Sync(name), world.ErrEscape)
+			worldtest.WantErr(t, root.CreateFile(name, nil, 0o600), world.ErrEscape)
+			worldtest.WantErr(t, root.MkdirAll(name, 0o700), world.ErrEscape)
+			worldtest.WantErr(t, root.Symlink("x", name), world.ErrEscape)
+			worldtest.WantErr(t, root.Rename("sub", name), world.ErrEscape)
+			worldtest.WantErr(t, root.Rename(name, "y"), world.ErrEscape)
+			worldtest.WantErr(t, root.RemoveAll(name), world.ErrEscape)
+			worldtest.WantErr(t, root.Sync(name), world.ErrEscape)
 			_, err := root.Lock(t.Context(), name)
-			wantErr(t, err, world.ErrEscape)
+			worldtest.WantErr(t, err, world.ErrEscape)
 		}
 		wantNames(t, root, "sub/harmless", "absolute", "home", "sneaky", "sub", "up")
-		must(t, root.Remove("up")) // the link itself is inside
+		worldtest.Must(t, root.Remove("up")) // the link itself is inside
 		wantNames(t, host, ".", "root", "secret")
 		wantRead(t, host, "secret", "secret")
 	})
@@ -298,12 +285,12 @@ func TestRootIsClosed(t *testing.T) {
 func TestRenameToAlias(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, host := s.world.Root(s.dir), below{s.world.Host(), s.dir}
-		must(t, root.Mkdir("dir", 0o700))
-		must(t, root.Symlink(".", "here"))
-		wantErr(t, host.Rename("dir", "dir"), fs.ErrExist)
-		wantErr(t, root.Rename("dir", "dir"), fs.ErrExist)
-		must(t, host.Rename("dir", "here/dir"))
-		wantErr(t, root.Rename("dir", "here/dir"), fs.ErrExist)
+		worldtest.Must(t, root.Mkdir("dir", 0o700))
+		worldtest.Must(t, root.Symlink(".", "here"))
+		worldtest.WantErr(t, host.Rename("dir", "dir"), fs.ErrExist)
+		worldtest.WantErr(t, root.Rename("dir", "dir"), fs.ErrExist)
+		worldtest.Must(t, host.Rename("dir", "here/dir"))
+		worldtest.WantErr(t, root.Rename("dir", "here/dir"), fs.ErrExist)
 		wantNames(t, root, ".", "dir", "here")
 	})
 }
@@ -312,14 +299,14 @@ func TestRenameToAlias(t *testing.T) {
 func TestChainOfLinks(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, host := s.world.Root(s.dir), s.world.Host()
-		must(t, root.CreateFile("0", []byte("end"), 0o600))
+		worldtest.Must(t, root.CreateFile("0", []byte("end"), 0o600))
 		for i := range 9 {
-			must(t, root.Symlink(strconv.Itoa(i), strconv.Itoa(i+1)))
+			worldtest.Must(t, root.Symlink(strconv.Itoa(i), strconv.Itoa(i+1)))
 		}
 		wantRead(t, root, "8", "end")
 		wantRead(t, host, s.dir+"/9", "end")
 		_, err := root.ReadFile("9", 9)
-		wantErr(t, err, syscall.ELOOP)
+		worldtest.WantErr(t, err, syscall.ELOOP)
 	})
 }
 
@@ -327,10 +314,10 @@ func TestChainOfLinks(t *testing.T) {
 func TestReadIsACopy(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
 		root, data := s.world.Root(s.dir), []byte("text")
-		must(t, root.CreateFile("file", data, 0o600))
+		worldtest.Must(t, root.CreateFile("file", data, 0o600))
 		data[0] = 'X'
 		read, err := root.ReadFile("file", 4)
-		must(t, err)
+		worldtest.Must(t, err)
 		wantRead(t, root, "file", "text")
 		read[0] = 'X'
 		wantRead(t, root, "file", "text")
