@@ -28,8 +28,7 @@ type Options struct {
 	// PoolsDir is where the list of this machine's pools is kept; empty for nowhere.
 	PoolsDir string
 
-	// Project is the directory of the project whose scripts are used; empty if none is.
-	Project string
+	Project Project
 
 	// Source says where pool.star is from: its file, and the directory of the project
 	// that brings it along; each empty if there is none. It may be nil.

@@ -48,7 +48,8 @@ type machine struct {
 func newMachine(t testing.TB) *machine {
 	t.Helper()
 	m := &machine{TB: t, fake: world.NewFake(), files: fstest.MapFS{}, programs: map[string]world.Output{}}
-	m.options = Options{Version: "1.2.3", PoolsDir: "/state/pools", Project: "/src/shop", Globals: []string{"--scripts", "/scripts"}}
+	m.options = Options{Version: "1.2.3", PoolsDir: "/state/pools", Globals: []string{"--scripts", "/scripts"}}
+	m.options.Project = Project{Dir: "/src/shop", Read: func(name string) ([]byte, error) { return m.fake.Root("/src/shop").ReadFile(name, layer.MaxFile) }}
 	m.fake.Handle = m.play
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{

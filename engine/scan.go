@@ -140,6 +140,25 @@ func declared(file layer.File, words map[string]Command) (commands []Command, pr
 // Declared is the commands that a file declares, found without running it.
 func Declared(file layer.File) []string { return scan(file.Data).commands }
 
+// Literals is the texts that a file gives for a parameter of some name, in any call, as
+// string literals: name = "text". It is found without running the file, so what is
+// computed isn't among them.
+func Literals(file layer.File, param string) []string {
+	var all []string
+	if !bytes.Contains(file.Data, []byte(param)) {
+		return nil
+	}
+	s := scanner{src: string(file.Data)}
+	for tok := s.next(); tok.kind != endToken; tok = s.next() {
+		if tok.kind == wordToken && tok.text == param {
+			if text, literal, _ := s.argument(); literal {
+				all = append(all, text)
+			}
+		}
+	}
+	return all
+}
+
 // scanned is what a file declares.
 type scanned struct {
 	doc      string
@@ -225,15 +244,23 @@ func (s *scanner) command() (value string, literal bool) {
 				return "", false
 			}
 		case depth == 1 && tok.kind == wordToken && tok.text == "command":
-			if tok = s.next(); tok.text != "=" {
-				continue
+			if value, literal, given := s.argument(); given {
+				return value, literal
 			}
-			text := s.next()
-			end := s.next()
-			return text.value(), text.kind == stringToken && (end.text == "," || end.text == ")")
 		}
 	}
 	return "", false
+}
+
+// argument reads what follows a name. If it is an equals sign, an argument is given; its
+// value is known if it is a string literal and nothing else.
+func (s *scanner) argument() (value string, literal, given bool) {
+	if equals := s.next(); equals.text != "=" {
+		return "", false, false
+	}
+	text := s.next()
+	end := s.next()
+	return text.value(), text.kind == stringToken && (end.text == "," || end.text == ")"), true
 }
 
 func (s *scanner) next() token {

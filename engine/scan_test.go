@@ -276,3 +276,30 @@ func TestFindAgreesWithCommands(t *testing.T) {
 		}
 	}
 }
+
+func TestLiterals(t *testing.T) {
+	for src, want := range map[string][]string{
+		`f(file = "a.yml")`:                             {"a.yml"},
+		`f(x, file="a.yml", y = 1)`:                     {"a.yml"},
+		"f(\n    file = 'a.yml',  # a comment\n)":       {"a.yml"},
+		`f(file = r"a.yml", g = h(file = """b.yml"""))`: {"a.yml", "b.yml"},
+		`f(file = "\x61.yml")`:                          {"a.yml"},
+		`f(file = "a" + ".yml")`:                        nil,
+		`f(file = "a.yml" if x else "b.yml")`:           nil,
+		`f(file = "a%s" % x)`:                           nil,
+		`f(file = name)`:                                nil,
+		`f(file = b"a.yml")`:                            nil,
+		`f(file == "a.yml")`:                            nil,
+		`f(a_file = "a.yml", files = "b.yml")`:          nil,
+		`f({"file": "a.yml"})`:                          nil,
+		`# f(file = "a.yml")`:                           nil,
+		`x = 'f(file = "a.yml")'`:                       nil,
+		`f(file = "a.yml`:                               nil,
+		`f(file`:                                        nil,
+		``:                                              nil,
+	} {
+		if got := Literals(layer.File{Data: []byte(src)}, "file"); !slices.Equal(got, want) {
+			t.Errorf("%s: found %q, want %q", src, got, want)
+		}
+	}
+}

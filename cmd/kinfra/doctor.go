@@ -89,6 +89,11 @@ func (a *app) examineScripts() []doctor.Finding {
 	for _, err := range a.broken() {
 		all = append(all, doctor.Failed(area, doctor.Other, err, "mend it; kinfra check finds the faults of all scripts"))
 	}
+	if err := a.checkNamed(); err != nil {
+		f := doctor.Failed(area, doctor.Other, err, "kinfra trust shows the files that the scripts name")
+		f.Verdict = doctor.Warn // the slots that there are can be used
+		all = append(all, f)
+	}
 	var names []string
 	for _, l := range a.layers.Layers {
 		name := l.Name

@@ -45,8 +45,9 @@ It says what has to be changed in the compose file before two copies of the proj
 can run side by side (ports and container names that are fixed), as a patch; --write
 applies that. By itself, the changed file still means what it did.
 
-What it has written is trusted, so that provisioning can follow at once. With
---dry-run all is shown, and nothing written.`,
+What it has written is trusted, and so is the compose file, as it is and as the patch
+changes it, so that provisioning can follow at once. With --dry-run all is shown, and
+nothing written.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error { return a.init(c.Context(), f) },
 	}
@@ -193,6 +194,7 @@ type initWriter struct {
 	dir                       string
 	plan                      *project.Plan
 	written, applied, trusted bool
+	untrusted                 error // why the compose file isn't trusted, while the scripts are
 }
 
 // poolFile is the file that is written, by its path from the project's directory.
@@ -282,8 +284,41 @@ func (w *initWriter) trustWritten() error {
 	if err != nil || written == nil {
 		return err
 	}
+	if err := trust.Allow(written); err != nil {
+		return err
+	}
 	w.trusted = true
-	return trust.Allow(written)
+	return w.trustNamed(trust, written)
+}
+
+// trustNamed trusts the compose file, as it was read and as the patch changes it, if the
+// user has asked for a pool of just that: by the pool.star that was written now, or by an
+// earlier approval. Where the pool.star was there before, it may be a branch that has changed
+// the compose file.
+func (w *initWriter) trustNamed(trust *layer.Trust, written *layer.Project) error {
+	named, err := namedBy(w.world, written)
+	if err != nil {
+		return err
+	}
+	file := path.Clean(w.plan.File)
+	if !named.Has(file) {
+		return nil
+	}
+	read := named.Put(file, w.plan.Text)
+	if !w.written || len(named.Names()) > 1 {
+		err := trust.CheckNamed(read)
+		if _, untrusted := errors.AsType[*layer.UntrustedError](err); untrusted {
+			w.untrusted = err
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := trust.AllowNamed(read); err != nil {
+		return err
+	}
+	return trust.AllowNamed(named.Put(file, w.plan.Changed))
 }
 
 func (w *initWriter) patch() string {
@@ -304,7 +339,7 @@ func (w *initWriter) result() initResult {
 		Slots: p.Slots, MainPort: p.MainPort, Ports: []initPort{},
 		Changes: listOf(p.Changes), ByHand: listOf(p.ByHand), Notes: listOf(p.Notes),
 		Patch: w.patch(), Script: string(p.Script),
-		Written: w.written, Applied: w.applied, Trusted: w.trusted, DryRun: w.globals.dryRun,
+		Written: w.written, Applied: w.applied, Trusted: w.trusted && w.untrusted == nil, DryRun: w.globals.dryRun,
 	}
 	for _, port := range p.Ports {
 		r.Ports = append(r.Ports, initPort{port.Name, port.Service, port.Variable, port.Default, port.Target, port.Base, port.Step})
@@ -355,14 +390,17 @@ func (w *initWriter) show() {
 		return
 	}
 	say("%s %s", either(w.written, "Wrote", "Left as it is:"), filepath.Join(w.dir, poolFile))
-	if !w.trusted {
+	switch {
+	case !w.trusted:
 		say("There are other scripts beside it: kinfra trust shows and allows them")
+	case w.untrusted != nil:
+		say("The compose file is not trusted: kinfra trust shows and allows it")
 	}
 	switch {
 	case w.changes() && !w.applied:
 		say("kinfra init --write changes %s; then kinfra sandbox provision makes the slots", p.File)
 	case len(p.ByHand) > 0:
-		say("Once that is changed, kinfra sandbox provision makes the slots")
+		say("Once that is changed, kinfra trust allows the file as it is then, and kinfra sandbox provision makes the slots")
 	default:
 		say("kinfra sandbox provision makes the slots")
 	}

@@ -125,19 +125,6 @@ func openTrust(w world.World) (*layer.Trust, error) {
 // no home.
 func stateDir(w world.World) string { return xdg(w, "XDG_STATE_HOME", ".local/state") }
 
-// projectOf is the directory of the project whose scripts are used, "" if none is.
-func (a *app) projectOf() string {
-	if a.layers == nil { // what needs them says why
-		return ""
-	}
-	for _, l := range a.layers.Layers {
-		if l.Name == layer.ProjectName {
-			return filepath.Dir(l.Dir)
-		}
-	}
-	return ""
-}
-
 // poolSource is where pool.star is from: its file, and the directory of the project
 // that brings it along; each empty if there is none.
 func (a *app) poolSource() (file, project string) {

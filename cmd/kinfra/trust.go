@@ -21,8 +21,9 @@ func (a *app) trustCommand() *cobra.Command {
 		Long: `Show the scripts of a project and allow them.
 
 The scripts in a project's .kinfra/ decide what kinfra's commands do there, so they
-are used only once you have allowed them. What is remembered is their content:
-another worktree with the same files needs no second word, changed files do.
+are used only once you have allowed them. So is the compose file that they name with
+template_file: while it has changed, no slot is made from it. What is remembered is the
+content: another worktree with the same files needs no second approval, changed files do.
 On a terminal kinfra asks first; --yes answers.`,
 		Args: between(0, 1, "at most one directory"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -52,30 +53,52 @@ func (a *app) trust(dir string) error {
 	if err != nil {
 		return err
 	}
-	if a.globals.output == engine.Text {
-		a.showProject(project)
+	named, err := namedBy(a.world, project)
+	if err != nil {
+		return err
 	}
-	if !a.confirmed("Allow these scripts?") {
+	if a.globals.output == engine.Text {
+		a.showProject(project, named)
+	}
+	question := "Allow these scripts?"
+	if names := named.Present(); len(names) > 0 {
+		question = fmt.Sprintf("Allow these scripts, and slots made from %s?", strings.Join(names, ", "))
+	}
+	if !a.confirmed(question) {
 		return &engine.Error{Code: engine.Failed, Message: "not allowed: nothing has changed"}
 	}
 	if err := trust.Allow(project); err != nil {
 		return err
 	}
-	return a.print("trust", map[string]any{"dir": project.Dir, "files": project.Files(), "digest": project.Digest}, nil, func() {
-		verb := "Trusted"
-		if a.globals.dryRun {
-			verb = "Would trust"
+	if err := trust.AllowNamed(named); err != nil {
+		return err
+	}
+	result := map[string]any{"dir": project.Dir, "files": project.Files(), "named": named.Names(), "digest": project.Digest}
+	return a.print("trust", result, nil, func() {
+		also := ""
+		if names := named.Present(); len(names) > 0 {
+			also = " and " + strings.Join(names, ", ")
 		}
-		fmt.Fprintf(a.stdout, "%s %s (%d file(s))\n", verb, project.Dir, len(project.Files()))
+		fmt.Fprintf(a.stdout, "%s %s (%d file(s))%s\n", either(a.globals.dryRun, "Would trust", "Trusted"), project.Dir, len(project.Files()), also)
 	})
 }
 
 // showProject prints all files, without what could hide a part of them on a terminal.
 // Their names can't, or they would not be names in a layer.
-func (a *app) showProject(project *layer.Project) {
+func (a *app) showProject(project *layer.Project, named *layer.Named) {
+	show := func(name string, text []byte) {
+		fmt.Fprintf(a.stdout, "--- %s\n%s\n", name, strings.TrimSuffix(diag.Printable(string(text)), "\n"))
+	}
 	for _, name := range project.Files() {
-		text := strings.TrimSuffix(diag.Printable(string(project.Read(name))), "\n")
-		fmt.Fprintf(a.stdout, "--- %s\n%s\n", project.Layer().Path(name), text)
+		show(project.Layer().Path(name), project.Read(name))
+	}
+	for _, name := range named.Names() {
+		data, err := named.Read(name)
+		if err != nil {
+			fmt.Fprintf(a.stdout, "--- %s (named by the scripts, but there is none)\n", named.Shown(name))
+			continue
+		}
+		show(named.Shown(name)+" (named by the scripts)", data)
 	}
 }
 

@@ -83,7 +83,7 @@ func (l *Layer) Path(name string) string {
 
 // Read gives a file of the layer.
 func (l *Layer) Read(name string) (File, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return File{}, err
 	}
 	data, err := l.source.read(name)
@@ -168,7 +168,7 @@ func (s *Stack) Resolve(label string, from File) (File, error) {
 	case strings.HasPrefix(label, "@"):
 		return File{}, fmt.Errorf("%q: the only repository is %q", label, prefix)
 	case strings.HasPrefix(label, "./"):
-		if err := checkName(label[2:]); err != nil {
+		if err := CheckName(label[2:]); err != nil {
 			return File{}, err
 		}
 		return from.Layer.Read(path.Join(path.Dir(from.Name), label[2:]))
@@ -179,7 +179,9 @@ func (s *Stack) Resolve(label string, from File) (File, error) {
 // ErrName is returned for a label or name that can't be one of a file in a layer.
 var ErrName = errors.New(`not a name within a layer: want one such as "lib/x.star", "./x.star" or "@kinfra//x.star", without ".." and not absolute`)
 
-func checkName(name string) error {
+// CheckName returns ErrName for what can't be the name of a file in a layer: it is relative,
+// with slashes, leads nowhere outside, and shows each of its characters.
+func CheckName(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
 		return fmt.Errorf("%q is %w", name, ErrName)
 	}

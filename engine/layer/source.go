@@ -118,9 +118,11 @@ func (s snapshot) list(dir string) ([]entry, error) {
 	return all, nil
 }
 
+// The most that a project's scripts may be, and the files that they name.
+const mostFiles, mostBytes = 1000, 16 << 20
+
 // takeSnapshot reads all files of a layer.
 func takeSnapshot(l *Layer) (snapshot, error) {
-	const mostFiles, mostBytes = 1000, 16 << 20
 	names, err := l.List()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -19,6 +20,10 @@ const ProjectName = "project"
 // Project is the scripts that a directory tree brings along: whoever may write
 // to it, such as a pulled branch, decides what they do. So they are read once, and
 // used only if the user has allowed that very content.
+//
+// Its scripts may name files outside of their directory. Those are read and trusted
+// together with the scripts, but apart from them (see [Project.With]): while one of them has
+// changed, the scripts are still used, only that file isn't.
 type Project struct {
 	Dir    string // the directory of the scripts, absolute
 	Digest string // of the names and contents of all its files
@@ -69,13 +74,19 @@ func FindProject(w world.World, dir, name string) (*Project, error) {
 }
 
 func readProject(w world.World, dir string) (*Project, error) {
-	l := Directory(w, ProjectName, dir)
+	return ProjectOf(Directory(w, ProjectName, dir))
+}
+
+// ProjectOf is the project whose scripts a layer has: as they are now, or as they were
+// when a run was recorded.
+func ProjectOf(l *Layer) (*Project, error) {
 	files, err := takeSnapshot(l)
 	if err != nil {
 		return nil, fmt.Errorf("reading the project's scripts: %w", err)
 	}
-	l.source = files
-	return &Project{Dir: dir, Digest: files.digest(), files: files, layer: l}, nil
+	frozen := *l
+	frozen.source = files
+	return &Project{Dir: l.Dir, Digest: files.digest(), files: files, layer: &frozen}, nil
 }
 
 // digest is a hash over all names and contents, each with its length, so that no
@@ -103,25 +114,29 @@ func OpenTrust(w world.World, dir string) *Trust {
 	return &Trust{w, dir, w.Root(dir)}
 }
 
-// Allowed tells whether the user has allowed a project's content.
-func (t *Trust) Allowed(p *Project) (bool, error) {
-	info, err := t.files.Lstat(p.Digest)
+// Allowed tells whether the user has allowed a project's scripts.
+func (t *Trust) Allowed(p *Project) (bool, error) { return t.has(p.Digest) }
+
+func (t *Trust) has(digest string) (bool, error) {
+	info, err := t.files.Lstat(digest)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("looking up what is trusted: %w", err)
 	case !info.Mode.IsRegular() || info.UserID != t.w.UserID():
-		return false, fmt.Errorf("the record of trust %s is not a file of yours: remove it", filepath.Join(t.dir, p.Digest))
+		return false, fmt.Errorf("the record of trust %s is not a file of yours: remove it", filepath.Join(t.dir, digest))
 	}
 	return true, nil
 }
 
-// Allow remembers a project's content as allowed.
-func (t *Trust) Allow(p *Project) error {
+// Allow remembers a project's scripts as allowed.
+func (t *Trust) Allow(p *Project) error { return t.remember(p, p.Digest) }
+
+func (t *Trust) remember(p *Project, digest string) error {
 	err := t.files.MkdirAll(".", 0o700)
 	if err == nil {
-		err = world.Replace(t.files, t.w, p.Digest, []byte(p.Dir+"\n"), 0o600)
+		err = world.Replace(t.files, t.w, digest, []byte(p.Dir+"\n"+coversNamed), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("remembering that %s is trusted: %w", p.Dir, err)
@@ -129,12 +144,27 @@ func (t *Trust) Allow(p *Project) error {
 	return nil
 }
 
-// UntrustedError says that a project's scripts can't be used, since the user hasn't
-// allowed them.
-type UntrustedError struct{ Dir string }
+// UntrustedError says that a project's scripts, or files that they name, can't be used,
+// since the user hasn't allowed them.
+type UntrustedError struct {
+	Dir     string   // of the scripts
+	Files   []string // that they name, absolute; none if it is the scripts
+	Earlier bool     // the scripts were allowed when trust didn't cover such files
+}
 
 func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("the scripts in %s are not trusted, or have changed since", e.Dir)
+	if len(e.Files) == 0 {
+		return fmt.Sprintf("the scripts in %s are not trusted, or have changed since", e.Dir)
+	}
+	are, have := "is", "has"
+	if len(e.Files) > 1 {
+		are, have = "are", "have"
+	}
+	named := fmt.Sprintf("%s, which the scripts in %s name, %s not trusted", strings.Join(e.Files, ", "), e.Dir, are)
+	if e.Earlier {
+		return named + ": an earlier version of kinfra asked about the scripts alone"
+	}
+	return fmt.Sprintf("%s, or %s changed since", named, have)
 }
 
 // Hint says how to allow them.
