@@ -54,7 +54,8 @@ func newMachine(t testing.TB) *machine {
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{
 		World: m.fake, Checks: Checks(), Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
-		Output: engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
+		Confirm: func(context.Context, string) error { return nil },
+		Output:  engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
 	return m
 }

@@ -46,6 +46,7 @@ func (d *domain) slotModule() table.Module {
 				Params: []table.Param{
 					{Name: "only", Type: table.Ints(), Named: true, Optional: true, Help: "only these slots; all of the registry if empty"},
 					{Name: "force", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also those that somebody holds, after what runs under their claims was stopped"},
+					{Name: "first", Type: table.Function(1), Named: true, Optional: true, Help: "called with the list of what will be removed, unless it is empty, before anything changes; what it fails with keeps all from being removed"},
 				},
 				Result:  "a list of " + result + "; `action` is removed",
 				Errors:  "A slot that isn't there, or that somebody holds, or whose stack can't be stopped: then none is removed.",
@@ -106,6 +107,12 @@ func (d *domain) remove(c *table.Call) (starlark.Value, error) {
 		options := slot.RemoveOptions{Report: report, Held: d.holders(c.Thread)}
 		if c.Bool("force") {
 			options.Release = func(ctx context.Context, r slot.Result) error { return d.giveUp(ctx, c, r.ID) }
+		}
+		if first := c.Callable("first"); first != nil {
+			options.First = func(going []slot.Result) error {
+				_, err := starlark.Call(c.Thread, first, starlark.Tuple{engine.List(going, resultValue)}, nil)
+				return err
+			}
 		}
 		results, err := slot.Remove(ctx, w, store, c.Ints("only"), options)
 		if err == nil {

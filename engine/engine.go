@@ -10,6 +10,7 @@
 package engine
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -54,6 +55,10 @@ type Config struct {
 	// Record begins the record of a run, with the files that it has loaded, when its
 	// first step begins; nil for runs that leave none. It gives the run's ID.
 	Record func(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error)
+
+	// Confirm asks the user to go on with what a message says, and returns nil if that is
+	// wanted; its error ends the run. nil: nobody can be asked.
+	Confirm func(ctx context.Context, message string) error
 
 	// BeforeExits is called before a function is given to on_exit, which is to be called
 	// however the run ends; may be nil.

@@ -155,7 +155,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Limits: engine.DefaultLimits(), Timeout: a.globals.timeout,
 		Output: a.output(ctx), Log: a.globals.log(a.stderr),
 		Identity: func() event.Run { return a.identity }, Record: a.record,
-		BeforeExits: a.interruption.expect,
+		Confirm: a.confirm, BeforeExits: a.interruption.expect,
 	}
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)

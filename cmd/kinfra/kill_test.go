@@ -88,9 +88,9 @@ func TestKilledRefresh(t *testing.T) {
 
 func TestKilledDeprovision(t *testing.T) {
 	provision := func(t *testing.T, m machine) { m.run(t, "sandbox", "provision") }
-	killSome(t, []string{"sandbox", "deprovision"}, provision, func(t *testing.T, m machine) {
+	killSome(t, []string{"sandbox", "deprovision", "--yes"}, provision, func(t *testing.T, m machine) {
 		m.run(t, "sandbox", "slots")
-		m.run(t, "sandbox", "deprovision")
+		m.run(t, "sandbox", "deprovision", "--yes")
 		left, err := os.ReadDir(filepath.Join(m.pool(), "sandboxes"))
 		if err != nil || len(left) > 0 {
 			t.Errorf("left are %v (%v)", left, err)

@@ -83,7 +83,7 @@ func TestDryRunIssuesNoWrites(t *testing.T) {
 	empty, pool, damaged := newMachine(t), newMachine(t), newMachine(t)
 	for _, m := range []machine{pool, damaged} {
 		m.run(t, "sandbox", "provision")
-		m.run(t, "sandbox", "deprovision", "--slot", "6")
+		m.run(t, "sandbox", "deprovision", "--yes", "--slot", "6")
 	}
 	for _, name := range []string{"slot-1/.env.sandbox", "slot-2/.env", "slot-3"} {
 		if err := os.RemoveAll(filepath.Join(damaged.pool(), "sandboxes", name)); err != nil {
@@ -106,7 +106,7 @@ func TestDryRunIssuesNoWrites(t *testing.T) {
 		{"create", empty, []string{"sandbox", "provision"}},
 		{"repair", damaged, []string{"sandbox", "provision"}},
 		{"refresh", pool, []string{"sandbox", "provision", "--refresh", "--scripts", scripts, "--slot", "1,2,3,4,5"}},
-		{"deprovision", pool, []string{"sandbox", "deprovision"}},
+		{"deprovision", pool, []string{"sandbox", "deprovision", "--yes"}},
 		{"restore", pool, []string{"registry", "restore", "1"}},
 		{"list", pool, []string{"sandbox", "slots"}},
 		{"validate", empty, []string{"e2e"}},

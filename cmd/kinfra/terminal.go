@@ -108,9 +108,15 @@ func suspend() {
 }
 
 // share lets all that writes to the terminal beside l come out above what is drawn, and
-// child processes have the terminal to themselves.
+// questions and child processes have the terminal to themselves.
 func (a *app) share(c *engine.Config, l *present.Live) {
 	c.World = &lender{c.World, l}
+	confirm := c.Confirm
+	c.Confirm = func(ctx context.Context, message string) error {
+		l.Pause()
+		defer l.Continue()
+		return confirm(ctx, message)
+	}
 	c.Log = a.globals.log(l.Beside(a.stderr))
 }
 

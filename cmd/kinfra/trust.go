@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"fmt"
-	"os"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/ktrdr/kinfra/engine"
@@ -26,17 +24,17 @@ template_file: while it has changed, no slot is made from it. What is remembered
 content: another worktree with the same files needs no second approval, changed files do.
 On a terminal kinfra asks first; --yes answers.`,
 		Args: between(0, 1, "at most one directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			return a.trust(dir)
+			return a.trust(c.Context(), dir)
 		},
 	}
 }
 
-func (a *app) trust(dir string) error {
+func (a *app) trust(ctx context.Context, dir string) error {
 	if err := isDirectory(a.real, a.path(dir)); err != nil {
 		return &engine.Error{Code: engine.Usage, Message: fmt.Sprintf("trust %s: %v", dir, err), Err: err,
 			Next: "name a directory of a project, whose scripts are in its " + projectDir + "/"}
@@ -64,7 +62,11 @@ func (a *app) trust(dir string) error {
 	if names := named.Present(); len(names) > 0 {
 		question = fmt.Sprintf("Allow these scripts, and slots made from %s?", strings.Join(names, ", "))
 	}
-	if !a.confirmed(question) {
+	answer, err := a.ask(ctx, question)
+	if err != nil {
+		return err
+	}
+	if answer == no { // where nobody could answer, the command itself is the answer
 		return &engine.Error{Code: engine.Failed, Message: "not allowed: nothing has changed"}
 	}
 	if err := trust.Allow(project); err != nil {
@@ -100,16 +102,4 @@ func (a *app) showProject(project *layer.Project, named *layer.Named) {
 		}
 		show(named.Shown(name)+" (named by the scripts)", data)
 	}
-}
-
-// confirmed asks on a terminal; elsewhere nobody could answer, and the command itself
-// is the answer.
-func (a *app) confirmed(question string) bool {
-	if a.globals.yes || a.globals.dryRun || a.tests != nil || !isatty.IsTerminal(os.Stdin.Fd()) {
-		return true
-	}
-	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
 }

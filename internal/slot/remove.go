@@ -21,6 +21,10 @@ type RemoveOptions struct {
 	// where it is nil, such slots are refused.
 	Release func(context.Context, Result) error
 
+	// First is called with what will be removed, ascending, unless that is nothing: once it
+	// is known that it can be, and before anything changes. Its error keeps all. May be nil.
+	First func([]Result) error
+
 	// Held is as in [Options]. A slot that the registry has lost, but somebody holds, is
 	// refused, whether claims are to be released or not: what runs in it can't be told.
 	Held func() (map[int]Holder, error)
@@ -52,14 +56,21 @@ func Remove(ctx context.Context, w world.World, store *registry.Store, ids []int
 	if there, err := r.looker().dirThere(poolDir); err != nil || !there && len(results) == 0 {
 		return nil, err
 	}
+	if opts.First != nil && len(results) > 0 {
+		if err := opts.First(results); err != nil {
+			return nil, err
+		}
+	}
 	held, err := r.release(ctx, results)
 	if err != nil {
 		return nil, err
 	}
 	err = store.Transact(ctx, func(t *registry.Transaction) error {
-		if results, err = r.choose(t.Registry, ids, false); err != nil {
+		now, err := r.choose(t.Registry, ids, false)
+		if err != nil {
 			return err
 		}
+		results = slices.DeleteFunc(now, func(r Result) bool { return !contains(results, r.ID) }) // not what was made meanwhile
 		return r.remove(t, results)
 	})
 	if err != nil {
@@ -74,6 +85,10 @@ func Remove(ctx context.Context, w world.World, store *registry.Store, ids []int
 		}
 	}
 	return results, nil
+}
+
+func contains(results []Result, id int) bool {
+	return slices.ContainsFunc(results, func(r Result) bool { return r.ID == id })
 }
 
 type remover struct {
