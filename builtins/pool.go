@@ -72,7 +72,7 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
 		},
-		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text), `shared` and `secrets` (names of variables), and the methods `specs` and `at`",
+		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text), `mounts`, `pass_env`, `shared` and `secrets` (names of variables), and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out or to what is kinfra's own, the root of the whole file system, a secret whose name is also in pass_env or decides what Compose works on.",
 		Run:    d.newPool,
 		Example: `pool = slot.pool(
@@ -315,7 +315,7 @@ func (p *Pool) Type() string          { return "pool" }
 func (p *Pool) Truth() starlark.Bool  { return true }
 func (p *Pool) Hash() (uint32, error) { return starlark.String(p.name).Hash() }
 func (p *Pool) AttrNames() []string {
-	return []string{"at", "main_port", "name", "ports", "profiles", "project", "project_directory", "root", "secrets", "shared", "slots", "specs", "template"}
+	return []string{"at", "main_port", "mounts", "name", "pass_env", "ports", "profiles", "project", "project_directory", "root", "secrets", "shared", "slots", "specs", "template"}
 }
 
 // Attr gives what the table of slot.pool documents.
@@ -334,6 +334,10 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 	case "template":
 		text, err := p.template.read()
 		return starlark.String(text), err
+	case "mounts":
+		return mountsValue(p.mounts), nil
+	case "pass_env":
+		return engine.List(p.passEnv, stringValue), nil
 	case "ports":
 		return engine.List(p.portNames, stringValue), nil
 	case "secrets":
@@ -352,6 +356,19 @@ func (p *Pool) Attr(name string) (starlark.Value, error) {
 		return at.Method(p), nil
 	}
 	return nil, nil
+}
+
+// mountsValue is mounts as slot.pool takes them.
+func mountsValue(mounts map[string][]stack.Mount) starlark.Value {
+	all := starlark.NewDict(len(mounts))
+	for _, service := range slices.Sorted(maps.Keys(mounts)) {
+		paths := starlark.NewDict(len(mounts[service]))
+		for _, m := range mounts[service] {
+			_ = paths.SetKey(starlark.String(m.Source), starlark.String(m.Target)) // a string is hashable
+		}
+		_ = all.SetKey(starlark.String(service), paths)
+	}
+	return all
 }
 
 func stringValue(s string) starlark.Value { return starlark.String(s) }

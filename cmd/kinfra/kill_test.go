@@ -115,6 +115,8 @@ pool = slot.pool(
     project = base.project,
     environment = environment,
     template = base.template,
+    mounts = base.mounts,
+    pass_env = base.pass_env,
 )
 `
 	return scriptsWith(t, "pool.star", pool)

@@ -61,7 +61,7 @@ func stories(t *testing.T, withEngine bool) []string {
 // shippedElsewhere is the shipped pool with other project names and ports.
 const shippedElsewhere = `"""The shipped pool under project names and ports of its own."""
 
-load("@kinfra//pool.star", "MOUNTS", "PORTS", "PROFILES", "SHARED", "SLOTS", "environment", shipped = "pool")
+load("@kinfra//pool.star", "PORTS", "PROFILES", "SLOTS", "environment", shipped = "pool")
 
 pool = slot.pool(
     name = shipped.name,
@@ -73,9 +73,9 @@ pool = slot.pool(
     project = "%s-%%d",
     environment = environment,
     template = shipped.template,
-    mounts = MOUNTS,
-    shared = SHARED,
-    pass_env = ["KTRDR_BACKEND_IMAGE", "KTRDR_BIND_ADDRESS"],
+    mounts = shipped.mounts,
+    pass_env = shipped.pass_env,
+    shared = shipped.shared,
 )
 `
 
