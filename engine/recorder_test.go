@@ -70,9 +70,9 @@ func (r *recorder) effects() table.Module {
 		{Name: "effect.put", Params: []table.Param{name, text}, Run: func(c *table.Call) (starlark.Value, error) {
 			files, path := file(c)
 			err := errors.Join(files.RemoveAll(path), files.CreateFile(path, []byte(c.String("text")), 0o600))
-			if err == nil && !World(c.Thread).Planned() {
+			if n := stateOf(c.Thread).node; n != nil && err == nil && !World(c.Thread).Planned() {
 				r.mu.Lock()
-				r.calls[stateOf(c.Thread).node.key]++
+				r.calls[n.key]++
 				r.mu.Unlock()
 			}
 			return starlark.String(c.String("name")), err
@@ -80,6 +80,16 @@ func (r *recorder) effects() table.Module {
 		{Name: "effect.remove", Params: []table.Param{name}, Run: func(c *table.Call) (starlark.Value, error) {
 			files, path := file(c)
 			return starlark.None, files.RemoveAll(path)
+		}},
+		// kills the process, the first time that it is called with a name
+		{Name: "effect.die", Params: []table.Param{name}, Run: func(c *table.Call) (starlark.Value, error) {
+			mark := path.Join(stateDir, "../died-"+c.String("name"))
+			if _, err := r.fake.Host().Lstat(mark); err == nil || World(c.Thread).Planned() {
+				return starlark.None, nil
+			}
+			r.fake.Write(mark, nil)
+			r.life.die()
+			return nil, errDead
 		}},
 		{Name: "effect.has", Params: []table.Param{name}, Run: func(c *table.Call) (starlark.Value, error) {
 			files, path := file(c)
@@ -155,8 +165,33 @@ func (r *recorder) resumes(undo bool) error {
 	if err != nil {
 		return err
 	}
-	r.config.Resume = &Resume{Events: record.Events, Journal: j, Undo: undo}
+	if r.config.Resume, err = NewResume(record, j, undo); err != nil {
+		return errors.Join(err, j.Close())
+	}
 	return r.exec()
+}
+
+// undosBegun tells whether undo functions of the run were called, as far as it is on record.
+func (r *recorder) undosBegun() bool {
+	r.Helper()
+	return slices.ContainsFunc(r.recorded().Events, func(e event.Event) bool { return e.Type == event.Undoing })
+}
+
+// wantsNoResume fails unless the run, of which something was undone, can't go on, and
+// nothing changes by the try. hint is what to do instead.
+func (r *recorder) wantsNoResume(hint string) {
+	r.Helper()
+	before, state := r.journal(), r.state()
+	err := r.resumes(false)
+	r.wants(err, "the run "+r.id+" can't be resumed: steps of it were undone")
+	r.wantsCode(err, Conflict)
+	var refused *Error
+	if !errors.As(err, &refused) || !strings.Contains(refused.Next, hint) {
+		r.Errorf("the error is %#v, want a hint with %q", err, hint)
+	}
+	if r.journal() != before || r.state() != state {
+		r.Errorf("the journal is\n%sand was\n%s\nleft is %q, and was %q", r.journal(), before, r.state(), state)
+	}
 }
 
 // comesBack is the end of the process that was, if it hasn't ended, and time after it.
@@ -212,6 +247,12 @@ func (l *life) reset(end death) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end, l.lines, l.dead = end, 0, false
+}
+
+func (l *life) die() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
 }
 
 var errDead = errors.New("the process is dead")
@@ -276,4 +317,14 @@ func (a *mortalAppender) Sync() error {
 	defer l.mu.Unlock()
 	l.synced = l.size
 	return a.Appender.Sync()
+}
+
+// left is the steps that are on record as left to undo.
+func (r *recorder) left() string {
+	r.Helper()
+	var undos event.Undos
+	for _, e := range r.recorded().Events {
+		undos.Add(&e)
+	}
+	return strings.Join(undos.Left(), ", ")
 }

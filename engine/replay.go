@@ -12,17 +12,9 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
-	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
 )
-
-// Resume is a recorded run that goes on.
-type Resume struct {
-	Events  []event.Event    // of its earlier processes
-	Journal *journal.Journal // where those of this one are added
-	Undo    bool             // the run is not to go on, but to be taken back
-}
 
 // past is what the record of a run says of its earlier processes. Their steps are met
 // again as the script runs from the top: those that were done give back their results.
@@ -32,6 +24,8 @@ type past struct {
 	events      int  // the number of the last one
 	interrupted bool // the last process did not come to its end
 
+	undos event.Undos
+
 	mu     sync.Mutex // guards met of all steps
 	nodes  map[string]*pastNode
 	order  map[string][]*pastNode // the steps of each branch, as they first began
@@ -40,24 +34,20 @@ type past struct {
 
 // pastNode is a step or check as the record has it.
 type pastNode struct {
-	key      string
-	kind     event.Kind
-	index    int          // in the order of its branch
-	status   event.Status // Running: it was interrupted
-	seq      int          // of its end
-	seconds  float64
-	result   []byte
-	problem  string
-	undoable bool
-	stale    bool // it was done, but something of it was taken back, or may have been
-	met      bool
+	key     string
+	kind    event.Kind
+	index   int          // in the order of its branch
+	status  event.Status // Running: it was interrupted
+	seq     int          // of its end
+	seconds float64
+	result  []byte
+	problem string
+	stale   bool // it was done, but something of it was taken back, or may have been
+	met     bool // the script has come to it again
 }
 
 // done tells whether a step was done and nothing of it taken back.
 func (n *pastNode) done() bool { return n.status == event.Passed && !n.stale }
-
-// leftToUndo tells whether a step is to be taken back. That may have been begun.
-func (n *pastNode) leftToUndo() bool { return n.status == event.Passed && n.undoable }
 
 func newPast(resume *Resume) *past {
 	p := &past{undo: resume.Undo, recorded: resume.Events, nodes: map[string]*pastNode{}, order: map[string][]*pastNode{}, clocks: map[string][]time.Time{}}
@@ -69,6 +59,7 @@ func newPast(resume *Resume) *past {
 
 func (p *past) add(e *event.Event) {
 	p.events = max(p.events, e.Seq)
+	p.undos.Add(e)
 	switch e.Type {
 	case event.RunBegan, event.Resumed:
 		p.interrupted = true
@@ -88,8 +79,11 @@ func (p *past) add(e *event.Event) {
 		n.status, n.stale = event.Running, false
 	case event.Ended:
 		if n := p.nodes[e.Key]; n != nil {
-			n.status, n.seq, n.seconds, n.result, n.undoable = e.Status, e.Seq, e.Seconds, e.Result, e.Undoable
+			n.status, n.seq, n.seconds, n.result = e.Status, e.Seq, e.Seconds, e.Result
 			n.problem = messages(e.Problems)
+			if e.Status != event.Passed && p.undos.IsLeft(e.Key) {
+				n.status = event.Running // an undo could not bring it to its end: it is as it was before
+			}
 		}
 	case event.Undoing:
 		p.spoil(e.Key)
@@ -143,9 +137,11 @@ func (p *past) meet(branch, key string, collecting bool) (*pastNode, error) {
 	if err := p.inTurn(branch, key, own, collecting); err != nil {
 		return nil, err
 	}
-	switch {
-	case own != nil && own.done(), own != nil && collecting:
+	if own != nil {
 		own.met = true
+	}
+	switch {
+	case own != nil && (own.done() || collecting):
 		return own, nil
 	case collecting:
 		return nil, errRecordEnds
@@ -183,7 +179,7 @@ func (p *past) skip(key string) {
 // undoableBelow tells whether there is something to take back inside a step, or may be.
 func (p *past) undoableBelow(key string) bool {
 	for _, n := range p.nodes {
-		if (n.leftToUndo() || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
+		if (p.undos.IsLeft(n.key) || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
 			return true
 		}
 	}

@@ -44,6 +44,8 @@ type node struct {
 	name   string
 	key    string
 	status event.Status
+
+	undoable bool // it has an undo function
 }
 
 // mainState is the state of a run's own thread.

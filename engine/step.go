@@ -71,15 +71,16 @@ func runStep(c *table.Call) (starlark.Value, error) {
 
 // execute runs a step and puts it on record.
 func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
+	call := c.Callable("undo")
+	n.undoable = call != nil
 	start, err := s.began(n)
 	if err != nil {
 		return nil, err
 	}
 	result, err := s.inside(n, func() (starlark.Value, error) { return tries(c, s, n) })
 	end := s.ending(n, err)
-	call := c.Callable("undo")
 	if n.status == event.Passed {
-		end.Undoable = call != nil
+		end.Undoable = n.undoable
 		end.Result = s.run.resultOf(result)
 	}
 	recordErr := s.run.durable(end, s.run.emitEnd(end, start))
@@ -217,7 +218,7 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 
 // began puts on record that a node begins, and says when that was.
 func (s *state) began(n *node) (time.Time, error) {
-	s.event = event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch}
+	s.event = event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch, Undoable: n.undoable}
 	if err := s.run.emit(&s.event); err != nil {
 		return time.Time{}, fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
 	}

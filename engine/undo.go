@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // undoRecorded takes back the steps of the record that the replay has met, newest
@@ -38,6 +39,8 @@ func (r *Run) undoRecorded(err error) error {
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}
 	case len(unmet) > 0:
 		return r.past.unreachable(unmet, err)
+	case len(undos) == 0:
+		r.emit(&event.Event{Type: event.Said, Text: "Nothing is left to undo\n"})
 	}
 	return nil
 }
@@ -45,7 +48,7 @@ func (r *Run) undoRecorded(err error) error {
 // unreachable is the error of a script that does not come again to steps that are to be
 // taken back, since it ended with err before.
 func (p *past) unreachable(keys []string, err error) error {
-	left := &Error{Code: Conflict, Message: fmt.Sprintf("%d step(s) were done and can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
+	left := &Error{Code: Conflict, Message: fmt.Sprintf("%d step(s) can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
 	if err == nil || errors.Is(err, errRecordEnds) {
 		return left
 	}
@@ -57,11 +60,10 @@ func (p *past) unmet() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var keys []string
-	for _, n := range p.nodes {
-		if n.leftToUndo() && !n.met {
-			keys = append(keys, n.key)
+	for _, key := range p.undos.Left() {
+		if !p.nodes[key].met {
+			keys = append(keys, key)
 		}
 	}
-	slices.Sort(keys)
 	return keys
 }

@@ -78,8 +78,9 @@ func (a *app) resumeCommand() *cobra.Command {
 		Long: `Go on with a run that was interrupted, or failed.
 
 The run's own scripts are run again from the top, with its own flags and in its own
-directory. Steps that were done give back their results; the others run. kinfra runs list
-shows the runs; the beginning of a name is enough.`,
+directory. Steps that were done give back their results; the others run. A run of which
+something was undone can't go on: start the workflow again. kinfra runs list shows the
+runs; the beginning of a name is enough.`,
 		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
 	})
@@ -93,7 +94,8 @@ func (a *app) undoCommand() *cobra.Command {
 
 The steps that were done and have an undo function are taken back, newest first. One that
 can't be is reported, and the others are taken back all the same; the command can then be
-called again. kinfra runs list shows the runs; the beginning of a name is enough.`,
+called again, until nothing is left. kinfra runs list shows the runs; the beginning of a
+name is enough.`,
 		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], true) },
 	})
@@ -128,8 +130,7 @@ func (a *app) openResumption(store *journal.Store, id string, undo bool) (*resum
 	if err != nil {
 		return nil, err
 	}
-	past := &resumption{Resume: engine.Resume{Events: record.Events, Journal: j, Undo: undo}, id: id, run: record.Run()}
-	err = refuseEnded(record, undo)
+	resume, err := engine.NewResume(record, j, undo)
 	var copied layer.Copy
 	if err == nil {
 		copied, err = readScripts(store, id)
@@ -138,24 +139,12 @@ func (a *app) openResumption(store *journal.Store, id string, undo bool) (*resum
 		j.Close()
 		return nil, err
 	}
+	past := &resumption{Resume: *resume, id: id, run: record.Run()}
 	past.layers, past.file = copied.Stack(a.real)
 	if record.Dropped {
 		fmt.Fprintf(a.stderr, "The record of %s ended in the middle of a line, which was left out\n", id)
 	}
 	return past, nil
-}
-
-// refuseEnded is why a run can't go on or be taken back.
-func refuseEnded(r *journal.Record, undo bool) error {
-	switch status := r.Status(); {
-	case status == event.Undone:
-		return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the run %s was taken back", r.ID),
-			Next: "kinfra runs show " + r.ID + " shows what it did"}
-	case status == event.Passed && !undo:
-		return &engine.Error{Code: engine.Conflict, Message: fmt.Sprintf("the run %s has ended well: there is nothing to resume", r.ID),
-			Next: "kinfra undo " + r.ID + " takes back what it did"}
-	}
-	return nil
 }
 
 func readScripts(store *journal.Store, id string) (layer.Copy, error) {
@@ -212,5 +201,12 @@ func (a *app) hintAtRecord(err error) {
 	if a.run != nil && a.run.Report().Passed() { // it is something else that failed
 		return
 	}
-	fmt.Fprintf(a.stderr, "The run is recorded: kinfra resume %s goes on with it, kinfra runs show %[1]s shows it\n", a.recorded)
+	next := ""
+	switch rep := a.run.Report(); {
+	case rep.MayResume():
+		next = fmt.Sprintf("kinfra resume %s goes on with it, ", a.recorded)
+	case rep.MayUndo():
+		next = fmt.Sprintf("kinfra undo %s undoes what is left, ", a.recorded)
+	}
+	fmt.Fprintf(a.stderr, "The run is recorded: %skinfra runs show %s shows it\n", next, a.recorded)
 }

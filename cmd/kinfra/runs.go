@@ -148,9 +148,13 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 		fmt.Fprintln(out, "The journal ends in the middle of a line, which is left out")
 	}
 	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
-	switch e.Status {
-	case event.Interrupted, event.Failed:
+	switch {
+	case rep.MayResume():
 		fmt.Fprintf(out, "kinfra resume %s goes on with it, kinfra undo %[1]s takes back what it did\n", e.ID)
+	case rep.MayUndo():
+		fmt.Fprintf(out, "Its undo functions were called, so it can't be resumed; kinfra undo %s undoes what is left\n", e.ID)
+	case e.Status == event.Failed, e.Status == event.Interrupted:
+		fmt.Fprintln(out, "Its undo functions were called, so it can't be resumed: start the workflow again")
 	}
 }
 

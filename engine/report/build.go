@@ -13,6 +13,7 @@ import (
 type Builder struct {
 	run   Run
 	nodes map[string]*Node
+	undos event.Undos
 }
 
 // Of is the report that events make.
@@ -27,11 +28,13 @@ func Of(events []event.Event) *Run {
 // Run is the report of the events added so far. It changes with those added later.
 func (b *Builder) Run() *Run {
 	ordered(&b.run.Nodes)
+	b.run.UndosBegun, b.run.Left = b.undos.Begun(), b.undos.Left()
 	return &b.run
 }
 
 // Add takes note of an event.
 func (b *Builder) Add(e *event.Event) {
+	b.undos.Add(e)
 	switch e.Type {
 	case event.RunBegan:
 		b.run = Run{

@@ -126,13 +126,8 @@ func (p *page) top(trouble []*pageNode) {
 	})
 	p.counts()
 	p.facts()
-	if p.run.ID != "" && (p.run.Status == event.Failed || p.run.Status == event.Interrupted) {
-		p.in("p", attrs{"class", "next"}, func() {
-			p.say("code", nil, "kinfra resume "+p.run.ID)
-			p.text(" goes on with it, ")
-			p.say("code", nil, "kinfra undo "+p.run.ID)
-			p.text(" takes back what it did.")
-		})
+	if p.run.ID != "" && p.run.needsCare() {
+		p.in("p", attrs{"class", "next"}, p.next)
 	}
 	if p.total == 0 {
 		return
@@ -144,6 +139,23 @@ func (p *page) top(trouble []*pageNode) {
 		p.say("a", attrs{"href", "#timeline"}, "Timeline")
 		p.say("a", attrs{"href", "#steps"}, "Steps and checks")
 	})
+}
+
+// next says what can be done with a recorded run that didn't end well.
+func (p *page) next() {
+	switch {
+	case p.run.MayResume():
+		p.say("code", nil, "kinfra resume "+p.run.ID)
+		p.text(" goes on with it, ")
+		p.say("code", nil, "kinfra undo "+p.run.ID)
+		p.text(" takes back what it did.")
+	case p.run.MayUndo():
+		p.text("Its undo functions were called, so it can't be resumed; ")
+		p.say("code", nil, "kinfra undo "+p.run.ID)
+		p.text(" undoes what is left.")
+	default:
+		p.text("Its undo functions were called, so it can't be resumed: start the workflow again.")
+	}
 }
 
 // counts says how many steps and checks ended in which way, the worst first.

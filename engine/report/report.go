@@ -21,10 +21,21 @@ type Run struct {
 	Status  event.Status
 	Problem []diag.Diagnostic // why it ended, if not by its checks
 	Nodes   []*Node
+
+	UndosBegun bool     // undo functions were called: the run can't be resumed
+	Left       []string // the keys of the steps that are left to undo
 }
 
 // Passed tells whether the run did what it should.
 func (r *Run) Passed() bool { return r.Status == event.Passed }
+
+// MayResume tells whether a run that didn't end well can be resumed, once it has a record.
+func (r *Run) MayResume() bool { return r.needsCare() && !r.UndosBegun }
+
+// MayUndo tells whether something of a run that didn't end well may be left to undo.
+func (r *Run) MayUndo() bool { return r.needsCare() && (!r.UndosBegun || len(r.Left) > 0) }
+
+func (r *Run) needsCare() bool { return r.Status == event.Failed || r.Status == event.Interrupted }
 
 // Node is a step or a check.
 type Node struct {
