@@ -53,8 +53,9 @@ type Config struct {
 	Identity func() event.Run
 
 	// Record begins the record of a run, with the files that it has loaded, when its
-	// first step begins; nil for runs that leave none. It gives the run's ID.
-	Record func(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error)
+	// first step begins; nil for runs that leave none. The event that first gives for the
+	// ID of the run is the first of the journal.
+	Record func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error)
 
 	// Confirm asks the user to go on with what a message says, and returns nil if that is
 	// wanted; its error ends the run. nil: nobody can be asked.

@@ -20,21 +20,17 @@ func (s *state) record(t *starlark.Thread) error {
 	if r.journal.Load() != nil { // another thread was faster
 		return nil
 	}
-	j, id, err := r.config.Record(t, r.loader.loaded())
+	j, err := r.config.Record(t, r.loader.loaded(), r.first)
 	if err != nil {
 		return fmt.Errorf("beginning the record of the run: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.journal.Store(j)
-	run := r.identity()
-	run.ID = id
-	for i := range r.kept {
-		if r.kept[i].Type == event.RunBegan {
-			r.kept[i].Run = run
-		}
+	run := r.kept[0].Run
+	for i := range r.kept[1:] {
 		if err == nil {
-			err = j.Add(&r.kept[i])
+			err = j.Add(&r.kept[1+i])
 		}
 	}
 	r.kept = nil
@@ -46,6 +42,16 @@ func (s *state) record(t *starlark.Thread) error {
 	}
 	r.emitLocked(&event.Event{Type: event.Recorded, Run: run})
 	return nil
+}
+
+// first is the event with which the record begins, now that it has a name.
+func (r *Run) first(id string) *event.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept[0].Run = r.identity()
+	r.kept[0].Run.ID = id
+	first := r.kept[0]
+	return &first
 }
 
 // isRecorded tells whether an event belongs into the record: what only shows how a run
@@ -89,5 +95,10 @@ func (s *state) now() (time.Time, error) {
 	if r.past != nil && i < len(r.past.clocks[s.branch]) {
 		return r.past.clocks[s.branch][i], nil
 	}
-	return now, r.emitLocked(&event.Event{Type: event.Clock, Branch: s.branch, Read: &now})
+	e := event.Event{Type: event.Clock, Branch: s.branch, Read: &now}
+	if !r.begun {
+		r.early = append(r.early, e)
+		return now, nil
+	}
+	return now, r.emitLocked(&e)
 }

@@ -72,6 +72,9 @@ return "T"`
 				}
 				f.at, f.good = 0, false
 				r.comesBack()
+				if _, damaged, err := r.store.List(); err != nil || len(damaged) > 0 {
+					t.Errorf("%s: damaged are %v (%v)", what, damaged, err)
+				}
 				if record := r.recorded(); record != nil && record.Status() != event.Passed {
 					undone := r.undosBegun()
 					r.wants(r.resumes(undone), "")
@@ -316,6 +319,29 @@ print(first, inside, last)`
 		if line == r.life.lines-1 && r.stdout.String() != want {
 			t.Errorf("printed is %q, want %q", &r.stdout, want)
 		}
+	}
+}
+
+// So is what a file has read of it while it was loaded.
+func TestClockIsReadWhileLoading(t *testing.T) {
+	r := newRecorder(t, `
+now = time.now()
+def run(_args):
+    step("s", lambda: effect.put("s", str(now)))
+    step("t", lambda: effect.has("../mended") or fail("not yet"))
+    return str(now)
+workflow(command = "test", run = run)
+`)
+	r.printsJSON()
+	r.wants(r.starts(), "not yet")
+	r.comesBack()
+	if first := r.recorded().Events[0]; first.Type != event.RunBegan || first.Seq != 1 {
+		t.Errorf("the first event is %+v", first)
+	}
+	r.mend()
+	r.wants(r.resumes(false), "")
+	if got, want := r.outcome(), "s=T"; got != want {
+		t.Errorf("left is %q, want %q", got, want)
 	}
 }
 

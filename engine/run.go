@@ -39,7 +39,9 @@ type Run struct {
 	mu         sync.Mutex // guards all below
 	report     report.Builder
 	events     int            // so far
-	kept       []event.Event  // for the record, until there is one
+	begun      bool           // the first event was emitted
+	early      []event.Event  // what must come after it, while the scripts load
+	kept       []event.Event  // for the record, until there is one; the first is that of the run
 	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
 	done       map[string]doneStep // of those inside others
@@ -203,16 +205,20 @@ func (r *Run) Finish(err error) error {
 func (r *Run) begin(command string) {
 	r.command = command
 	began := event.Event{Type: event.RunBegan, Run: r.identity()}
-	if r.past == nil {
-		r.emit(&began)
-		return
-	}
 	r.mu.Lock()
-	for i := range r.past.recorded {
-		r.report.Add(&r.past.recorded[i])
+	defer r.mu.Unlock()
+	if r.past != nil {
+		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo}
+		for i := range r.past.recorded {
+			r.report.Add(&r.past.recorded[i])
+		}
 	}
-	r.mu.Unlock()
-	r.emit(&event.Event{Type: event.Resumed, Run: r.identity(), Undo: r.past.undo})
+	r.emitLocked(&began)
+	r.begun = true
+	for i := range r.early {
+		r.emitLocked(&r.early[i])
+	}
+	r.early = nil
 }
 
 // identity is what the first event says of the run.

@@ -10,6 +10,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/report"
@@ -305,13 +306,17 @@ func BenchmarkRecordedStep(b *testing.B) {
 	m := newMachine(&testing.T{}, body("pass"))
 	m.config.World = world.Real("the benchmark")
 	store := journal.Open(m.config.World, b.TempDir(), 50)
-	m.config.Record = func(*starlark.Thread, []layer.File) (*journal.Journal, string, error) { return store.Create(nil) }
+	m.config.Record = func(_ *starlark.Thread, _ []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
+		j, _, err := store.Create(nil, first)
+		return j, err
+	}
 	benchmarkSteps(b, m)
 }
 
 func benchmarkSteps(b *testing.B, m *machine) {
 	r := NewRun(context.Background(), &m.config)
 	defer r.Close()
+	r.begin("benchmark")
 	run := starlark.NewBuiltin("run", func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
 		return starlark.None, nil
 	})

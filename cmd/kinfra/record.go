@@ -33,20 +33,20 @@ func (a *app) identify(line []string) {
 	a.identity = event.Run{ID: a.recorded, Args: append(args, line...), Dir: dir}
 }
 
-// record begins the record of a run.
-func (a *app) record(t *starlark.Thread, loaded []layer.File) (*journal.Journal, string, error) {
+// record begins the record of a run, with the event that first gives.
+func (a *app) record(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 	a.interruption.expect()
 	store, err := a.runs(t)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	scripts, err := json.Marshal(a.layers.Copy(loaded))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	j, id, err := store.Create(scripts)
+	j, id, err := store.Create(scripts, first)
 	a.recorded = id
-	return j, id, err
+	return j, err
 }
 
 // runs is the records of the pool's runs.

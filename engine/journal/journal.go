@@ -6,7 +6,8 @@
 //
 // What an event says is durable once Sync has returned: a run acknowledges a step only
 // then. So a process that is killed, or a machine that loses its power, leaves at worst
-// a last line that is not whole, which nothing was built on.
+// a last line that is not whole, which nothing was built on. The first line is there before
+// the directory has its name.
 package journal
 
 import (
@@ -113,11 +114,12 @@ var (
 	// ErrUnknown is returned for a run that has no record.
 	ErrUnknown = errors.New("there is no record of such a run")
 
+	// errMissing and errEmpty are returned for a record whose journal is gone.
+	errMissing = errors.New("it is missing")
+	errEmpty   = errors.New("it is empty")
+
 	// errForeign is returned for a record that somebody else has written.
 	errForeign = errors.New("it belongs to another user")
-
-	// errNotBegun is returned for a run that has a directory, but not the first event.
-	errNotBegun = fmt.Errorf("%w: its process ended before the first step, and nothing was done", ErrUnknown)
 
 	// ErrBusy is returned for a run that a process is at.
 	ErrBusy = errors.New("a process is at it")

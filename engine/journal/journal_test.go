@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -31,11 +32,19 @@ func began() *event.Event {
 	return &event.Event{Seq: 1, Type: event.RunBegan, Run: &event.Run{Version: event.Version, Command: "test"}}
 }
 
-// newRun is a store with the record of one run in it, of which nobody is at.
+// first is the event with which a record begins.
+func first(id string) *event.Event {
+	e := began()
+	e.Run.ID = id
+	return e
+}
+
+// newRun is a store with the record of one run in it, of which nobody is at. The events
+// come after the first.
 func newRun(t *testing.T, w world.World, events ...*event.Event) (s *journal.Store, id string) {
 	t.Helper()
 	s = journal.Open(w, dir, 50)
-	j, id, err := s.Create([]byte(`{"a":1}`))
+	j, id, err := s.Create([]byte(`{"a":1}`), first)
 	must(t, err)
 	for _, e := range events {
 		must(t, j.Add(e))
@@ -46,10 +55,10 @@ func newRun(t *testing.T, w world.World, events ...*event.Event) (s *journal.Sto
 
 func TestRecord(t *testing.T) {
 	exit := 0
-	s, id := newRun(t, world.NewFake(), began(), &event.Event{Seq: 2, Type: event.RunEnded, Status: event.Passed, Exit: &exit})
+	s, id := newRun(t, world.NewFake(), &event.Event{Seq: 2, Type: event.RunEnded, Status: event.Passed, Exit: &exit})
 	r, err := s.Read(id)
 	must(t, err)
-	if r.Status() != event.Passed || len(r.Events) != 2 || r.Dropped || r.Running || r.Run().Command != "test" {
+	if r.Status() != event.Passed || len(r.Events) != 2 || r.Dropped || r.Running || r.Run().Command != "test" || r.Run().ID != id {
 		t.Errorf("read is %+v", r)
 	}
 	scripts, err := s.Scripts(id)
@@ -70,8 +79,8 @@ func TestRecord(t *testing.T) {
 
 func TestFindOfSeveral(t *testing.T) {
 	w := world.NewFake()
-	_, a := newRun(t, w, began())
-	s, b := newRun(t, w, began())
+	_, a := newRun(t, w)
+	s, b := newRun(t, w)
 	_, err := s.Find(a[:8])
 	if want := fmt.Sprintf("%q begins the names of 2 runs: %s, %s", a[:8], min(a, b), max(a, b)); err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %s", err, want)
@@ -84,10 +93,13 @@ func TestListIsByTime(t *testing.T) {
 	var s *journal.Store
 	var want []string
 	for i := range 5 {
-		e := began()
-		e.Time = w.Now().Add(time.Duration(i) * time.Millisecond)
-		var id string
-		s, id = newRun(t, w, e)
+		s = journal.Open(w, dir, 50)
+		j, id, err := s.Create(nil, func(id string) *event.Event {
+			e := first(id)
+			e.Time = w.Now().Add(time.Duration(i) * time.Millisecond)
+			return e
+		})
+		must(t, errors.Join(err, j.Close()))
 		want = append(want, id)
 	}
 	all, _, err := s.List()
@@ -101,10 +113,100 @@ func TestListIsByTime(t *testing.T) {
 	}
 }
 
+// Whichever operation fails, or is the last of a process: there is a record that can be
+// read, or none, and never one that says nothing.
+func TestCreateThatEndsAnywhere(t *testing.T) {
+	for at := 1; ; at++ {
+		for _, dead := range []bool{false, true} {
+			fake, asked := world.NewFake(), 0
+			w := world.Faulty(fake, func(string, string) error {
+				if asked++; asked == at || dead && asked > at {
+					return errors.New("no more")
+				}
+				return nil
+			})
+			j, _, err := journal.Open(w, dir, 50).Create([]byte("{}"), first)
+			if err == nil {
+				must(t, j.Close())
+			}
+			if asked < at {
+				if at < 12 {
+					t.Fatalf("there were only %d operations", asked)
+				}
+				return
+			}
+			s := journal.Open(fake, dir, 50)
+			all, damaged, listErr := s.List()
+			if listErr != nil || len(damaged) > 0 || err == nil && len(all) != 1 {
+				t.Errorf("operation %d, dead: %t: on record are %d runs, damaged are %v (%v, %v)", at, dead, len(all), damaged, listErr, err)
+			}
+		}
+	}
+}
+
+// A record without its journal, or with an empty one, is damaged, whoever asks.
+func TestRecordWithoutAJournal(t *testing.T) {
+	for what, spoil := range map[string]func(w *world.Fake, name string) error{
+		"it is missing": func(w *world.Fake, name string) error { return w.Host().Remove(name) },
+		"it is empty":   func(w *world.Fake, name string) error { w.Write(name, nil); return nil },
+	} {
+		w := world.NewFake()
+		s, id := newRun(t, w)
+		must(t, spoil(w, path.Join(dir, id, "journal.jsonl")))
+		_, readErr := s.Read(id)
+		_, _, resumeErr := s.Resume(id)
+		all, damaged, err := s.List()
+		if err != nil || len(all) > 0 || len(damaged) != 1 {
+			t.Fatalf("%s: listed are %d records, damaged are %v (%v)", what, len(all), damaged, err)
+		}
+		for _, err := range []error{readErr, resumeErr, damaged[0]} {
+			var d *journal.DamagedError
+			if !errors.As(err, &d) || !strings.Contains(err.Error(), "journal.jsonl is damaged: "+what) {
+				t.Errorf("the error is %v, want %q", err, what)
+			}
+		}
+		if _, err := w.Host().Lstat(path.Join(dir, id, "scripts.json")); err != nil {
+			t.Error(err)
+		}
+	}
+	s := journal.Open(world.NewFake(), dir, 50)
+	if _, err := s.Read("nothing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of no record, the error is %v", err)
+	}
+}
+
+// A process that is killed while it removes an old record leaves the whole of it, or none.
+func TestRemovalThatEndsAnywhere(t *testing.T) {
+	for at := 1; ; at++ {
+		w := world.NewFake()
+		_, old := newRun(t, w)
+		asked := 0
+		dying := world.Faulty(w, func(string, string) error {
+			if asked++; asked >= at {
+				return errors.New("dead")
+			}
+			return nil
+		})
+		_, _, err := journal.Open(dying, dir, 0).Create(nil, first)
+		s := journal.Open(w, dir, 50)
+		if _, damaged, listErr := s.List(); listErr != nil || len(damaged) > 0 {
+			t.Fatalf("operation %d: damaged are %v (%v)", at, damaged, listErr)
+		}
+		if _, err := s.Read(old); err == nil {
+			if _, err := s.Scripts(old); err != nil {
+				t.Errorf("operation %d: %v", at, err)
+			}
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
 // A record that is resumed while old ones are looked through is not removed.
 func TestPruneSparesTheResumed(t *testing.T) {
 	w := world.NewFake()
-	s, id := newRun(t, w, began())
+	s, id := newRun(t, w)
 	var resumed *journal.Journal
 	looking := world.Faulty(w, func(op, name string) (err error) {
 		if op == "read" && name == path.Join(dir, id, "journal.jsonl") && resumed == nil {
@@ -112,14 +214,14 @@ func TestPruneSparesTheResumed(t *testing.T) {
 		}
 		return err
 	})
-	j, _, err := journal.Open(looking, dir, 0).Create(nil)
+	j, _, err := journal.Open(looking, dir, 0).Create(nil, first)
 	must(t, err)
 	must(t, j.Close())
 	if r, err := s.Read(id); err != nil || !r.Running {
 		t.Errorf("read is %+v (%v)", r, err)
 	}
 	must(t, resumed.Close())
-	j, _, err = journal.Open(w, dir, 0).Create(nil)
+	j, _, err = journal.Open(w, dir, 0).Create(nil, first)
 	must(t, err)
 	must(t, j.Close())
 	if _, err := s.Read(id); err == nil {
@@ -130,7 +232,7 @@ func TestPruneSparesTheResumed(t *testing.T) {
 // Each file of a record is for its owner's eyes only.
 func TestModes(t *testing.T) {
 	w := world.NewFake()
-	_, id := newRun(t, w, began())
+	_, id := newRun(t, w)
 	for name, want := range map[string]uint32{"": 0o700, "journal.jsonl": 0o600, "scripts.json": 0o600} {
 		info, err := w.Host().Lstat(path.Join(dir, id, name))
 		if err != nil || uint32(info.Mode.Perm()) != want {
@@ -175,13 +277,14 @@ func (a *countedAppender) Sync() error {
 // Who waits for the disk at the same time shares one write to it.
 func TestSyncsAreShared(t *testing.T) {
 	w := &counted{Fake: world.NewFake(), hold: make(chan struct{}, 1)}
-	j, _, err := journal.Open(w, dir, 50).Create(nil)
+	j, _, err := journal.Open(w, dir, 50).Create(nil, first)
 	must(t, err)
-	must(t, j.Add(began()))
-	first := make(chan error)
-	go func() { first <- j.Sync() }()
+	must(t, j.Sync()) // what there is, is durable
+	must(t, j.Add(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step}))
+	one := make(chan error)
+	go func() { one <- j.Sync() }()
 	w.hold <- struct{}{} // the first one may go on
-	must(t, <-first)
+	must(t, <-one)
 	const n = 50
 	for range n {
 		must(t, j.Add(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step}))
@@ -213,9 +316,8 @@ func TestNothingFollowsAFailure(t *testing.T) {
 		return nil
 	})
 	s := journal.Open(w, dir, 50)
-	j, id, err := s.Create(nil)
+	j, id, err := s.Create(nil, first)
 	must(t, err)
-	must(t, j.Add(began()))
 	failing = true
 	if err := j.Add(began()); err == nil {
 		t.Error("an event was added to a full disk")
@@ -246,8 +348,9 @@ func TestParsing(t *testing.T) {
 		{name: "a last line without an end", text: first + strings.TrimSpace(line(began())), events: 1, dropped: true},
 		{name: "zeros at the end", text: first + "\x00\x00\x00\x00", events: 1, dropped: true},
 		{name: "a last line that is garbage", text: first + "garbage\n", events: 1, dropped: true},
-		{name: "nothing", err: "there is no record of such a run"},
-		{name: "a part of the first", text: first[:20], err: "there is no record of such a run"},
+		{name: "nothing", err: "journal.jsonl is damaged: it is empty"},
+		{name: "a part of the first", text: first[:20], err: "is damaged at line 1: "},
+		{name: "the first without its end", text: strings.TrimSpace(first), err: "is damaged at line 1: the line has no end"},
 		{name: "garbage first", text: "x\n" + first, err: "is damaged at line 1: "},
 		{name: "garbage between", text: first + "x\n" + first, err: "is damaged at line 2: "},
 		{name: "an empty line", text: first + "\n" + first, err: "is damaged at line 2: "},
@@ -306,7 +409,7 @@ func FuzzJournal(f *testing.F) {
 		r, err := s.Read(id)
 		if err != nil {
 			var damaged *journal.DamagedError
-			if !errors.As(err, &damaged) && !errors.Is(err, journal.ErrUnknown) {
+			if !errors.As(err, &damaged) {
 				t.Fatalf("the error is %v", err)
 			}
 			return

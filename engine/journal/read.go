@@ -10,11 +10,11 @@ import (
 )
 
 // parse reads the lines of a journal. The last line may be a part of one, or what a loss
-// of power made of it: that is left out, and whole is the length of the rest. Where
-// nothing is left, the process has ended before its first step: that is errNotBegun.
+// of power made of it: that is left out, and whole is the length of the rest. The first
+// line is always whole.
 func parse(path string, data []byte) (events []event.Event, whole int, err error) {
-	if !bytes.ContainsRune(data, '\n') {
-		return nil, 0, errNotBegun
+	if len(data) == 0 {
+		return nil, 0, &DamagedError{Path: path, Err: errEmpty}
 	}
 	for number := 1; whole < len(data); number++ {
 		line, _, ended := bytes.Cut(data[whole:], []byte("\n"))

@@ -51,7 +51,7 @@ func (s *Store) List() ([]*Record, []error, error) {
 	for _, id := range ids {
 		r, err := s.Read(id)
 		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotBegun): // removed meanwhile, or about to begin
+		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
 		case err != nil:
 			damaged = append(damaged, err)
 		default:
@@ -117,10 +117,24 @@ func (s *Store) Read(id string) (*Record, error) {
 
 // tryLock takes the lock of a record that is there.
 func (s *Store) tryLock(id string) (unlock func(), err error) {
-	if _, err := s.files.Lstat(path.Join(id, journalFile)); err != nil {
+	if err := s.look(id); err != nil {
 		return nil, err // taking the lock would make its file
 	}
 	return s.files.TryLock(path.Join(id, lockFile))
+}
+
+// look fails where there is no record, or one that has lost its journal. Records come and
+// go as a whole, so one without is damaged.
+func (s *Store) look(id string) error {
+	name := path.Join(id, journalFile)
+	_, err := s.files.Lstat(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := s.files.Lstat(id); err != nil {
+		return err
+	}
+	return &DamagedError{Path: s.Dir(name), Err: errMissing}
 }
 
 // Resume gives the record of a run and the journal where its events are added from now
@@ -129,7 +143,7 @@ func (s *Store) tryLock(id string) (unlock func(), err error) {
 func (s *Store) Resume(id string) (*Record, *Journal, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resumeTime)
 	defer cancel()
-	if _, err := s.files.Lstat(path.Join(id, journalFile)); err != nil {
+	if err := s.look(id); err != nil {
 		return nil, nil, err // taking the lock would make its file
 	}
 	unlock, err := s.files.Lock(ctx, path.Join(id, lockFile))

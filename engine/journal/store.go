@@ -49,8 +49,9 @@ func Open(w world.World, dir string, keep int) *Store {
 // Dir is where the record of a run is.
 func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
 
-// Create begins the record of a run, with its scripts. The caller adds the first event.
-func (s *Store) Create(scripts []byte) (*Journal, string, error) {
+// Create begins the record of a run, with its scripts and the event that first gives for
+// the run's ID. Both are durable when it returns.
+func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Journal, string, error) {
 	if err := s.files.MkdirAll(".", dirMode); err != nil {
 		return nil, "", err
 	}
@@ -66,18 +67,23 @@ func (s *Store) Create(scripts []byte) (*Journal, string, error) {
 		return nil, "", fmt.Errorf("removing old records of runs: %w", err)
 	}
 	id := s.newID()
-	j, err := s.build(id, scripts)
+	line, err := event.AppendLine(nil, first(id))
+	if err != nil {
+		return nil, "", fmt.Errorf("recording an event: %w", err)
+	}
+	j, err := s.build(id, scripts, line)
 	if err != nil {
 		return nil, "", err
 	}
 	return j, id, nil
 }
 
-// build makes the directory of a record aside and renames it into place.
-func (s *Store) build(id string, scripts []byte) (*Journal, error) {
+// build makes the directory of a record aside and renames it into place. Its journal has
+// the first line by then, so that one without is damaged, wherever a process is killed.
+func (s *Store) build(id string, scripts, line []byte) (*Journal, error) {
 	aside := world.TempName(s.world, id)
 	err := s.files.Mkdir(aside, dirMode)
-	for name, data := range map[string][]byte{scriptsFile: scripts, journalFile: nil} {
+	for name, data := range map[string][]byte{scriptsFile: scripts, journalFile: line} {
 		if err == nil {
 			err = s.files.CreateFile(path.Join(aside, name), data, fileMode)
 		}
@@ -86,7 +92,7 @@ func (s *Store) build(id string, scripts []byte) (*Journal, error) {
 	if err == nil {
 		j, err = s.open(aside)
 	}
-	for _, name := range []string{path.Join(aside, scriptsFile), aside} {
+	for _, name := range []string{path.Join(aside, scriptsFile), path.Join(aside, journalFile), aside} {
 		if err == nil {
 			err = s.files.Sync(name)
 		}
@@ -147,7 +153,7 @@ func (s *Store) prune() error {
 			continue
 		}
 		ended := err == nil && r.Status() != event.Interrupted
-		if left[ended]++; left[ended] > s.keep || errors.Is(err, errNotBegun) {
+		if left[ended]++; left[ended] > s.keep {
 			if err := s.remove(id); err != nil {
 				return err
 			}
@@ -156,19 +162,29 @@ func (s *Store) prune() error {
 	return nil
 }
 
-// remove removes a record, unless a process has begun to resume it.
+// remove removes a record, unless a process has begun to resume it. It is renamed first:
+// one of which a killed process has removed a part would pass for damaged.
 func (s *Store) remove(id string) error {
 	unlock, err := s.tryLock(id)
 	switch {
 	case errors.Is(err, world.ErrHeld):
 		return nil
-	case errors.Is(err, fs.ErrNotExist): // it has no journal that could be resumed
+	case isDamaged(err): // it has no journal that could be resumed
 	case err != nil:
 		return err
 	default:
 		defer unlock()
 	}
-	return s.files.RemoveAll(id)
+	aside := world.TempName(s.world, id)
+	if err := s.files.Rename(id, aside); err != nil {
+		return err
+	}
+	return s.files.RemoveAll(aside)
+}
+
+func isDamaged(err error) bool {
+	var damaged *DamagedError
+	return errors.As(err, &damaged)
 }
 
 // ids is the names of all records, oldest first.
