@@ -114,7 +114,7 @@ var (
 	// ErrUnknown is returned for a run that has no record.
 	ErrUnknown = errors.New("there is no record of such a run")
 
-	// errMissing and errEmpty are returned for a record whose journal is gone.
+	// errMissing and errEmpty are returned for a record of which a file, or what was in it, is gone.
 	errMissing = errors.New("it is missing")
 	errEmpty   = errors.New("it is empty")
 

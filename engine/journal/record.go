@@ -202,9 +202,13 @@ func (s *Store) readOwn(name string, most int64) ([]byte, error) {
 	return s.files.ReadFile(name, most)
 }
 
-// Scripts is what Create was given for a run.
+// Scripts is what Create was given for a run. It must be there: a record begins as a whole.
 func (s *Store) Scripts(id string) ([]byte, error) {
-	data, err := s.readOwn(path.Join(id, scriptsFile), mostScripts)
+	name := path.Join(id, scriptsFile)
+	data, err := s.readOwn(name, mostScripts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &DamagedError{Path: s.Dir(name), Err: errMissing}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the scripts of the run %s: %w", id, err)
 	}
