@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +20,14 @@ const module = "github.com/ktrdr/kinfra/"
 // goFiles parses all Go files of the repository but those of tests.
 func goFiles(t *testing.T) map[string]*ast.File {
 	t.Helper()
+	files := allGoFiles(t)
+	maps.DeleteFunc(files, func(path string, _ *ast.File) bool { return strings.HasSuffix(path, "_test.go") })
+	return files
+}
+
+// allGoFiles parses all Go files of the repository.
+func allGoFiles(t *testing.T) map[string]*ast.File {
+	t.Helper()
 	files := map[string]*ast.File{}
 	set := token.NewFileSet()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -28,7 +37,7 @@ func goFiles(t *testing.T) map[string]*ast.File {
 		if d.IsDir() && (d.Name() == ".git" || d.Name() == ".ci" || d.Name() == "testdata") {
 			return filepath.SkipDir
 		}
-		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+		if filepath.Ext(path) != ".go" {
 			return nil
 		}
 		files[filepath.ToSlash(path)], err = parser.ParseFile(set, path, nil, 0)
@@ -101,4 +110,71 @@ func TestNoDomainFactsInGo(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// TestGateIsNotEmbedded: what stands in for a role of a world writes out each of its
+// methods. Embedding the interface would let a new method through without a decision.
+func TestGateIsNotEmbedded(t *testing.T) {
+	files := allGoFiles(t)
+	roles := map[string]bool{}
+	for path, file := range files {
+		if filepath.ToSlash(filepath.Dir(path)) == "internal/world" {
+			ast.Inspect(file, func(n ast.Node) bool {
+				if spec, ok := n.(*ast.TypeSpec); ok {
+					if _, ok := spec.Type.(*ast.InterfaceType); ok {
+						roles[spec.Name.Name] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	for _, known := range []string{"Disk", "Files", "Appender", "Processes", "Services", "Clock", "Environment"} {
+		if !roles[known] {
+			t.Errorf("package world has no interface %s: the test does not see it", known)
+		}
+	}
+	for path, file := range files {
+		name := worldName(file)
+		inside := strings.HasPrefix(path, "internal/world/") && file.Name.Name == "world"
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.StructType); ok {
+				for _, field := range spec.Fields.List {
+					if role := roleOf(field.Type, name, inside); len(field.Names) == 0 && roles[role] && ast.IsExported(role) {
+						t.Errorf("%s embeds world.%s: give it a name, and write out its methods", path, role)
+					}
+				}
+			}
+			return true
+		})
+	}
+}
+
+// worldName is by which name a file imports package world; empty if it doesn't.
+func worldName(file *ast.File) string {
+	for _, spec := range file.Imports {
+		if imported, _ := strconv.Unquote(spec.Path.Value); imported == module+"internal/world" {
+			if spec.Name != nil {
+				return spec.Name.Name
+			}
+			return "world"
+		}
+	}
+	return ""
+}
+
+// roleOf is the name of a type of package world, which is imported by a name or the
+// file's own.
+func roleOf(expr ast.Expr, imported string, inside bool) string {
+	switch e := expr.(type) {
+	case *ast.SelectorExpr:
+		if x, ok := e.X.(*ast.Ident); ok && imported != "" && x.Name == imported {
+			return e.Sel.Name
+		}
+	case *ast.Ident:
+		if inside {
+			return e.Name
+		}
+	}
+	return ""
 }

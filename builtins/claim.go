@@ -168,7 +168,7 @@ func claimWorktree(c *table.Call) (starlark.Value, error) {
 		}
 		return starlark.String(path), nil
 	}
-	work, err := w.WorkDir()
+	work, err := w.Env.WorkDir()
 	if err != nil {
 		return nil, fmt.Errorf("claim.worktree: %w", err)
 	}

@@ -23,7 +23,7 @@ func envModule() table.Module {
 				},
 				Result: "a string, or the default",
 				Run: func(c *table.Call) (starlark.Value, error) {
-					if value, ok := engine.World(c.Thread).Getenv(c.String("name")); ok {
+					if value, ok := engine.World(c.Thread).Env.Getenv(c.String("name")); ok {
 						return starlark.String(value), nil
 					}
 					return c.Value("default"), nil

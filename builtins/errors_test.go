@@ -64,7 +64,7 @@ func errorOf(t *testing.T, script txtar.File) string {
 	if bytes.Contains(script.Data, []byte("\npool = ")) {
 		m.script("pool.star", string(script.Data))
 		run, err := m.command("provision.star")
-		if got := listTree(m.fake, "/home/user"); len(got) > 0 {
+		if got := listTree(m.fake.World(), "/home/user"); len(got) > 0 {
 			t.Errorf("it has written %q", got)
 		}
 		return m.explain(run, err)

@@ -183,7 +183,7 @@ func unlessLoading(run func(*table.Call) (starlark.Value, error)) func(*table.Ca
 }
 
 func (f *fake) kinfra(c *table.Call) (starlark.Value, error) {
-	ran := f.machine.command(engine.Context(c.Thread), f.machine.World, c.Strings("args"))
+	ran := f.machine.command(engine.Context(c.Thread), f.machine.Fake.World(), c.Strings("args"))
 	if err := engine.Context(c.Thread).Err(); err != nil {
 		return nil, err
 	}
@@ -198,39 +198,39 @@ func (f *fake) kinfra(c *table.Call) (starlark.Value, error) {
 func (f *fake) path(c *table.Call) string {
 	path := c.String("path")
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(f.machine.World.Dir, path)
+		path = filepath.Join(f.machine.Fake.Dir, path)
 	}
 	return filepath.Clean(path)
 }
 
 func (f *fake) file(c *table.Call) (starlark.Value, error) {
-	path, files := f.path(c), f.machine.World.Host()
+	path, files := f.path(c), f.machine.Fake.Host()
 	if err := files.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, named(c, err)
 	}
-	return nil, named(c, world.Replace(files, f.machine.World, path, []byte(c.String("content")), 0o644))
+	return nil, named(c, world.Replace(files, f.machine.Fake.World(), path, []byte(c.String("content")), 0o644))
 }
 
 func (f *fake) changeDir(c *table.Call) (starlark.Value, error) {
 	path := f.path(c)
-	if err := f.machine.World.Host().MkdirAll(path, 0o755); err != nil {
+	if err := f.machine.Fake.Host().MkdirAll(path, 0o755); err != nil {
 		return nil, named(c, err)
 	}
-	f.machine.World.Dir = path
+	f.machine.Fake.Dir = path
 	return nil, nil
 }
 
 func (f *fake) env(c *table.Call) (starlark.Value, error) {
 	if c.Has("value") {
-		f.machine.World.Env[c.String("name")] = c.String("value")
+		f.machine.Fake.Env[c.String("name")] = c.String("value")
 	} else {
-		delete(f.machine.World.Env, c.String("name"))
+		delete(f.machine.Fake.Env, c.String("name"))
 	}
 	return nil, nil
 }
 
 func (f *fake) passTime(c *table.Call) (starlark.Value, error) {
-	f.machine.World.Pass(c.Duration("duration"))
+	f.machine.Fake.Pass(c.Duration("duration"))
 	return nil, nil
 }
 
@@ -239,7 +239,7 @@ func (f *fake) setClock(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf(`fake.set_clock: %q: want a time such as "2026-02-03T04:05:06Z"`, c.String("time"))
 	}
-	f.machine.World.Advance(t.Sub(f.machine.World.Now()))
+	f.machine.Fake.Advance(t.Sub(f.machine.Fake.Now()))
 	return nil, nil
 }
 
@@ -256,7 +256,7 @@ func (f *fake) process(c *table.Call) (starlark.Value, error) {
 }
 
 func (f *fake) processes(*table.Call) (starlark.Value, error) {
-	return engine.List(f.machine.World.Commands(), func(cmd world.Command) starlark.Value {
+	return engine.List(f.machine.Fake.Commands(), func(cmd world.Command) starlark.Value {
 		return engine.Struct("args", engine.List(cmd.Args, stringValue), "dir", cmd.Dir, "env", environDict(cmd.Env), "stdin", utf8Text(cmd.Stdin))
 	}), nil
 }
@@ -271,7 +271,7 @@ func environDict(environ []string) *starlark.Dict {
 }
 
 func (f *fake) listen(c *table.Call) (starlark.Value, error) {
-	f.machine.World.Listen(fmt.Sprintf("127.0.0.1:%d", c.Int("number")), c.Bool("taken"))
+	f.machine.Fake.Listen(fmt.Sprintf("127.0.0.1:%d", c.Int("number")), c.Bool("taken"))
 	return nil, nil
 }
 
@@ -328,7 +328,7 @@ func (f *fake) claim(c *table.Call) (starlark.Value, error) {
 		}
 		s.ClaimedBy, s.ClaimedAt = c.String("worktree"), ""
 		if s.ClaimedBy != "" {
-			s.ClaimedAt = f.machine.World.Now().Format("2006-01-02T15:04:05.000000-07:00")
+			s.ClaimedAt = f.machine.Fake.Now().Format("2006-01-02T15:04:05.000000-07:00")
 		}
 		return r.PutSlot(s)
 	})

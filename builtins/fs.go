@@ -108,7 +108,7 @@ func absolute(w world.World, path string) (string, error) {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path), nil
 	}
-	work, err := w.WorkDir()
+	work, err := w.Env.WorkDir()
 	if err != nil {
 		return "", fmt.Errorf("%q is relative to the working directory: %w", path, err)
 	}
@@ -121,7 +121,7 @@ func withPath(c *table.Call, f func(world.Files, string) (starlark.Value, error)
 	if err != nil {
 		return nil, err
 	}
-	v, err := f(engine.World(c.Thread).Host(), path)
+	v, err := f(engine.World(c.Thread).Disk.Host(), path)
 	if errors.Is(err, engine.ErrLoading) {
 		err = fmt.Errorf("%s: %w", path, engine.ErrLoading) // how far it came doesn't matter
 	}
@@ -253,15 +253,15 @@ func fsTempDir(c *table.Call) (starlark.Value, error) {
 	if prefix == "" || strings.ContainsAny(prefix, "/\x00") {
 		return nil, fmt.Errorf("fs.temp_dir: the prefix %q is not the beginning of a name", prefix)
 	}
-	parent, _ := w.Getenv("TMPDIR")
+	parent, _ := w.Env.Getenv("TMPDIR")
 	parent, err := absolute(w, cmp.Or(parent, "/tmp"))
 	if err != nil {
 		return nil, fmt.Errorf("fs.temp_dir: TMPDIR: %w", err)
 	}
 	var random [8]byte
-	w.Random(random[:])
+	w.Env.Random(random[:])
 	path := filepath.Join(parent, prefix+hex.EncodeToString(random[:]))
-	if err := w.Host().Mkdir(path, 0o700); err != nil {
+	if err := w.Disk.Host().Mkdir(path, 0o700); err != nil {
 		return nil, fmt.Errorf("fs.temp_dir: %w", err)
 	}
 	return starlark.String(path), nil

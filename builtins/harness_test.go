@@ -53,7 +53,7 @@ func newMachine(t testing.TB) *machine {
 	m.fake.Handle = m.play
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{
-		World: m.fake, Checks: Checks(), Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
+		World: m.fake.World(), Checks: Checks(), Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
 		Confirm: func(context.Context, string) error { return nil },
 		Output:  engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
@@ -70,7 +70,7 @@ func newShippedMachine(t testing.TB) *machine {
 
 // planned makes the runs dry runs.
 func (m *machine) planned() *machine {
-	m.config.World = world.Planned(m.fake)
+	m.config.World = world.Planned(m.fake.World())
 	return m
 }
 

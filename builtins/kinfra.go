@@ -36,11 +36,11 @@ func (d *domain) kinfraModule() table.Module {
 
 func (d *domain) runSelf(c *table.Call) (starlark.Value, error) {
 	w := engine.World(c.Thread)
-	self, err := w.Executable()
+	self, err := w.Env.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("kinfra.run: %w", err)
 	}
-	dir, err := w.WorkDir()
+	dir, err := w.Env.WorkDir()
 	if err != nil {
 		return nil, fmt.Errorf("kinfra.run: %w", err)
 	}

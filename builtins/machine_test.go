@@ -115,7 +115,7 @@ func (m *machine) claim(c *table.Call) (starlark.Value, error) {
 }
 
 func (m *machine) claimSlot(id int, worktree string) error {
-	store := registry.Open(m.fake, "/home/user/.pool")
+	store := registry.Open(m.fake.World(), "/home/user/.pool")
 	return store.Update(context.Background(), func(r *registry.Registry) error {
 		s, ok := r.Slot(id)
 		if !ok {
@@ -142,12 +142,12 @@ func (m *machine) oddFile(c *table.Call) (starlark.Value, error) {
 
 // disk is the paths below a directory as they are, whatever a dry run plans.
 func (m *machine) disk(c *table.Call) (starlark.Value, error) {
-	all := listTree(m.fake, c.String("dir"))
+	all := listTree(m.fake.World(), c.String("dir"))
 	return engine.List(all, stringValue), nil
 }
 
 func listTree(w world.World, dir string) []string {
-	entries, _ := w.Host().ReadDir(dir)
+	entries, _ := w.Disk.Host().ReadDir(dir)
 	var all []string
 	for _, e := range entries {
 		all = append(all, e.Name)

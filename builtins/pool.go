@@ -130,7 +130,7 @@ func (p *Pool) at(root string) *Pool {
 
 func (p *Pool) setRoot(w world.World, o Options, declared string) error {
 	if p.root = o.Root; p.root != "" {
-		switch home, _ := w.Getenv("HOME"); {
+		switch home, _ := w.Env.Getenv("HOME"); {
 		case filepath.IsAbs(p.root):
 			return pools.CheckRoot(p.root, filepath.Clean(p.root))
 		case strings.HasPrefix(o.RootFlag, "~"):
@@ -143,7 +143,7 @@ func (p *Pool) setRoot(w world.World, o Options, declared string) error {
 	}
 	p.root = declared
 	if below, ok := strings.CutPrefix(declared, "~/"); ok {
-		home, _ := w.Getenv("HOME")
+		home, _ := w.Env.Getenv("HOME")
 		if home == "" {
 			return fmt.Errorf("root is %q, but HOME is not set: set it, or give --root", declared)
 		}

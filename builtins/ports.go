@@ -56,7 +56,8 @@ ports.others(pool).ports  # -> []`,
 				Result: "a bool",
 				Run: func(c *table.Call) (starlark.Value, error) {
 					address := fmt.Sprintf("127.0.0.1:%d", c.Int("number"))
-					return starlark.Bool(engine.World(c.Thread).Listening(engine.Context(c.Thread), address)), nil
+					listening, err := engine.World(c.Thread).Services.Listening(engine.Context(c.Thread), address)
+					return starlark.Bool(listening), err
 				},
 				Example: "ports.listening(7001)  # -> False",
 			},

@@ -93,7 +93,7 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 		return nil, fmt.Errorf("%s: the command is empty", c.Builtin.Name)
 	}
 	line := commandLine(cmd.Args)
-	out, err := engine.World(c.Thread).Run(engine.Context(c.Thread), cmd)
+	out, err := engine.World(c.Thread).Processes.Run(engine.Context(c.Thread), cmd)
 	switch {
 	case errors.Is(err, world.ErrPlanned):
 		engine.Current(c.Thread).Announce("Would run " + line)

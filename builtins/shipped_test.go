@@ -352,10 +352,10 @@ func TestShippedValidation(t *testing.T) {
 			if got := notPassed(run.Report()); got != test.want {
 				t.Errorf("the checks that didn't pass: %q, want %q\n%s%s", got, test.want, m.explain(run, err), m.stderr.String())
 			}
-			if left := listTree(m.fake, "/tmp"); len(left) > 0 {
+			if left := listTree(m.fake.World(), "/tmp"); len(left) > 0 {
 				t.Errorf("it has left %q", left)
 			}
-			if left := listTree(m.fake, "/home/user"); len(left) > 0 {
+			if left := listTree(m.fake.World(), "/home/user"); len(left) > 0 {
 				t.Errorf("it has touched the user's own pool: %q", left)
 			}
 		})
@@ -365,7 +365,7 @@ func TestShippedValidation(t *testing.T) {
 // child is a kinfra that a script starts: `kinfra --scripts DIR --root ROOT WORDS`.
 func (m *machine) child(root string, words []string) world.Output {
 	c := newShippedMachine(m.TB)
-	c.fake, c.config.World, c.options.Root, c.options.RootFlag = m.fake, m.fake, root, root
+	c.fake, c.config.World, c.options.Root, c.options.RootFlag = m.fake, m.fake.World(), root, root
 	if i := slices.Index(words, "--dry-run"); i >= 0 {
 		c.planned()
 		words = slices.Delete(slices.Clone(words), i, i+1)
@@ -465,7 +465,7 @@ func TestWalkEndsWithTheRun(t *testing.T) {
 	m.fake.Write("/tmp/a/b/c", nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	looks := 0
-	m.config.World = world.Faulty(m.fake, func(op, _ string) error {
+	m.config.World = world.Faulty(m.fake.World(), func(op, _ string) error {
 		if op == "readdir" {
 			looks++
 			cancel()

@@ -197,7 +197,7 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, named(c, err)
 	}
-	code, err := w.Attach(ctx, command)
+	code, err := w.Processes.Attach(ctx, command)
 	if err != nil { // a dry run shows logs all the same
 		return starlark.None, named(c, planned(c, "Would run "+strings.Join(command.Args, " "), err))
 	}

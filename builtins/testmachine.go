@@ -19,7 +19,7 @@ import (
 // with a Docker Engine, whose programs do what the test has said. The module fake is
 // how a test says so.
 type TestMachine struct {
-	World   *world.Fake
+	Fake    *world.Fake
 	docker  *fakedocker.Engine
 	command Command
 
@@ -47,9 +47,9 @@ type program struct {
 
 // NewTestMachine makes a machine with an ordinary user in an empty home directory.
 func NewTestMachine(command Command) *TestMachine {
-	m := &TestMachine{World: world.NewFake(), command: command}
-	m.docker = fakedocker.Install(m.World)
-	m.World.Handle = m.run
+	m := &TestMachine{Fake: world.NewFake(), command: command}
+	m.docker = fakedocker.Install(m.Fake)
+	m.Fake.Handle = m.run
 	return m
 }
 
@@ -62,8 +62,8 @@ func (m *TestMachine) run(ctx context.Context, cmd world.Command) (world.Output,
 		return p.out, nil
 	}
 	switch {
-	case cmd.Args[0] == m.World.Exe:
-		ran := m.command(ctx, child{m.World, cmd}, cmd.Args[1:])
+	case cmd.Args[0] == m.Fake.Exe:
+		ran := m.command(ctx, started(m.Fake.World(), cmd), cmd.Args[1:])
 		return world.Output{Code: ran.Code, Stdout: ran.Stdout, Stderr: ran.Stderr}, nil
 	case cmd.Args[0] == "docker":
 		return m.docker.Run(cmd)
@@ -83,15 +83,23 @@ func (m *TestMachine) program(args []string) (program, bool) {
 	return program{}, false
 }
 
-// child is the world as a process that was started sees it: with the directory and
+// started is the world as a process that was started sees it: with the directory and
 // environment that it was given.
-type child struct {
-	world.World
-	cmd world.Command
+func started(w world.World, cmd world.Command) world.World {
+	w.Env = child{w.Env, cmd}
+	return w
 }
 
-func (c child) WorkDir() (string, error) { return c.cmd.Dir, nil }
-func (c child) Environ() []string        { return slices.Clone(c.cmd.Env) }
+type child struct {
+	parent world.Environment
+	cmd    world.Command
+}
+
+func (c child) WorkDir() (string, error)    { return c.cmd.Dir, nil }
+func (c child) Environ() []string           { return slices.Clone(c.cmd.Env) }
+func (c child) Executable() (string, error) { return c.parent.Executable() }
+func (c child) UserID() int                 { return c.parent.UserID() }
+func (c child) Random(b []byte)             { c.parent.Random(b) }
 
 func (c child) Getenv(name string) (string, bool) {
 	for _, entry := range slices.Backward(c.cmd.Env) {

@@ -38,7 +38,7 @@ func newMachine(t *testing.T, files ...string) *machine {
 	t.Helper()
 	m := &machine{T: t, fake: world.NewFake()}
 	m.config = Config{
-		World: m.fake, Layers: stackOf(files...), Modules: []table.Module{probeModule()},
+		World: m.fake.World(), Layers: stackOf(files...), Modules: []table.Module{probeModule()},
 		Reserved: []string{"help", "h", "dry-run", "n"}, Version: "test", Limits: DefaultLimits(),
 		Output: Output{Format: Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
@@ -63,10 +63,10 @@ func probeModule() table.Module {
 	text := table.Param{Name: "text", Type: table.String(), Optional: true, Help: "a text"}
 	return table.Module{Name: "probe", Builtins: []table.Builtin{
 		{Name: "probe.write", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
-			return nil, World(c.Thread).Host().CreateFile("/tmp/"+c.String("text"), nil, 0o600)
+			return nil, World(c.Thread).Disk.Host().CreateFile("/tmp/"+c.String("text"), nil, 0o600)
 		}},
 		{Name: "probe.exec", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
-			out, err := World(c.Thread).Run(Context(c.Thread), world.Command{Args: []string{c.String("text")}, Dir: "/tmp", Timeout: 1})
+			out, err := World(c.Thread).Processes.Run(Context(c.Thread), world.Command{Args: []string{c.String("text")}, Dir: "/tmp", Timeout: 1})
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +85,7 @@ func probeModule() table.Module {
 			return nil, nil
 		}},
 		{Name: "probe.clock", Run: func(c *table.Call) (starlark.Value, error) {
-			return starlark.MakeInt64(World(c.Thread).Now().UnixMilli()), nil
+			return starlark.MakeInt64(World(c.Thread).Clock.Now().UnixMilli()), nil
 		}},
 		{Name: "probe.evaluate", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
 			_, err := Load(c.Thread, c.String("text"))
@@ -219,7 +219,7 @@ func (m *machine) printsJSON() {
 
 // planned makes the run a dry run.
 func (m *machine) planned() *machine {
-	m.config.World = world.Planned(m.fake)
+	m.config.World = world.Planned(m.fake.World())
 	return m
 }
 

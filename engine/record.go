@@ -84,7 +84,7 @@ func (r *Run) durable(e *event.Event, emitErr error) error {
 // that a replay sees the same; a step runs as a whole or not at all.
 func (s *state) now() (time.Time, error) {
 	r := s.run
-	now := r.config.World.Now().Round(0) // without the monotonic clock, which would show
+	now := r.config.World.Clock.Now().Round(0) // without the monotonic clock, which would show
 	if s.node != nil {
 		return now, nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // recorder is a machine whose runs leave records, and whose processes can die.
@@ -39,7 +40,7 @@ func newRecorder(t *testing.T, files ...string) *recorder {
 	t.Helper()
 	r := &recorder{machine: newMachine(t, files...), life: &life{}, calls: map[string]int{}}
 	r.config.Modules = append(r.config.Modules, r.effects())
-	r.config.World = world.Faulty(&mortal{r.fake, r.life}, r.life.fail)
+	r.config.World = world.Faulty(dying(r.fake.World(), r.life), r.life.fail)
 	r.opens(50)
 	if err := r.fake.Host().Mkdir(stateDir, 0o700); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func (r *recorder) effects() table.Module {
 	name := table.Param{Name: "name", Type: table.String(), Help: "of a file"}
 	text := table.Param{Name: "text", Type: table.String(), Optional: true, Help: "what is in it"}
 	file := func(c *table.Call) (world.Files, string) {
-		return World(c.Thread).Host(), path.Join(stateDir, c.String("name"))
+		return World(c.Thread).Disk.Host(), path.Join(stateDir, c.String("name"))
 	}
 	return table.Module{Name: "effect", Builtins: []table.Builtin{
 		{Name: "effect.put", Params: []table.Param{name, text}, Run: func(c *table.Call) (starlark.Value, error) {
@@ -269,58 +270,55 @@ func (l *life) fail(string, string) error {
 	return nil
 }
 
-// mortal is the world of a process that dies while it writes a journal.
-type mortal struct {
-	*world.Fake
-	life *life
+// dying is the world of a process that dies while it writes a journal.
+func dying(w world.World, l *life) world.World {
+	w.Disk = worldtest.Disk{Disk: w.Disk, Alter: func(files world.Files, _ string) world.Files {
+		return worldtest.Files{Files: files, OnAppend: func(name string) (world.Appender, error) { return l.append(files, name) }}
+	}}
+	return w
 }
 
-func (w *mortal) Root(dir string) world.Files { return &mortalFiles{w.Fake.Root(dir), w.life} }
-
-type mortalFiles struct {
-	world.Files
-	life *life
-}
-
-func (f *mortalFiles) Append(name string) (world.Appender, error) {
-	a, err := f.Files.Append(name)
+func (l *life) append(files world.Files, name string) (world.Appender, error) {
+	a, err := files.Append(name)
 	if err != nil {
 		return nil, err
 	}
-	data, err := f.ReadFile(name, 1<<30)
-	f.life.mu.Lock()
-	defer f.life.mu.Unlock()
-	f.life.synced, f.life.size = len(data), len(data)
-	return &mortalAppender{a, f}, err
+	data, err := files.ReadFile(name, 1<<30)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.synced, l.size = len(data), len(data)
+	return &mortalAppender{a, l}, err
 }
 
 type mortalAppender struct {
-	world.Appender
-	files *mortalFiles
+	appender world.Appender
+	life     *life
 }
 
 func (a *mortalAppender) Write(data []byte) (int, error) {
-	l := a.files.life
+	l := a.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lines++; l.lines != l.end.line {
 		l.size += len(data)
-		return a.Appender.Write(data)
+		return a.appender.Write(data)
 	}
 	l.dead = true
-	if _, err := a.Appender.Write(data[:len(data)*l.end.part/100]); err != nil {
+	if _, err := a.appender.Write(data[:len(data)*l.end.part/100]); err != nil {
 		return 0, err
 	}
 	return 0, errDead
 }
 
 func (a *mortalAppender) Sync() error {
-	l := a.files.life
+	l := a.life
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.synced = l.size
-	return a.Appender.Sync()
+	return a.appender.Sync()
 }
+
+func (a *mortalAppender) Close() error { return a.appender.Close() }
 
 // left is the steps that are on record as left to undo.
 func (r *recorder) left() string {

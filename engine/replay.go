@@ -277,7 +277,7 @@ func (s *state) complete(c *table.Call, n *node) error {
 func (s *state) collect(c *table.Call, n *node) error {
 	plan, outer := s.plan, s.node
 	if s.node = n; s.plan == nil {
-		s.plan = world.Planned(s.run.config.World)
+		s.plan = s.run.planned()
 	}
 	_, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
 	s.plan, s.node = plan, outer

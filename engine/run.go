@@ -244,12 +244,12 @@ func (r *Run) emit(e *event.Event) error {
 func (r *Run) emitEnd(e *event.Event, start time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.config.World.Now()
+	now := r.config.World.Clock.Now()
 	e.Seconds = now.Sub(start).Seconds()
 	return r.emitAt(now, e)
 }
 
-func (r *Run) emitLocked(e *event.Event) error { return r.emitAt(r.config.World.Now(), e) }
+func (r *Run) emitLocked(e *event.Event) error { return r.emitAt(r.config.World.Clock.Now(), e) }
 
 func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	r.events++

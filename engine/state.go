@@ -32,7 +32,7 @@ type state struct {
 
 	// plan is what a thread sees of the world that only collects the undo functions
 	// of recorded steps; nil for one that runs.
-	plan world.World
+	plan *world.World
 
 	tooLong bool         // the limit of execution steps was reached
 	loading []layer.File // those being evaluated, outermost first
@@ -52,9 +52,15 @@ type node struct {
 func (r *Run) mainState() *state {
 	s := &state{run: r, ctx: r.ctx, lane: &lane{live: true}}
 	if r.undoing() {
-		s.plan = world.Planned(r.config.World)
+		s.plan = r.planned()
 	}
 	return s
+}
+
+// planned is the run's world with all changes only planned.
+func (r *Run) planned() *world.World {
+	plan := world.Planned(r.config.World)
+	return &plan
 }
 
 // collecting tells whether the thread only goes the way of the record.
@@ -75,9 +81,9 @@ func (s *state) mayChange() bool {
 func (s *state) world() world.World {
 	switch {
 	case !s.mayChange():
-		return newLoadingWorld(s.run.config.World)
+		return world.FilesOnly(s.run.config.World, ErrLoading)
 	case s.plan != nil:
-		return s.plan
+		return *s.plan
 	}
 	return s.run.config.World
 }

@@ -122,7 +122,7 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 		}
 		pause := c.Duration("backoff") << tried
 		s.run.emit(&event.Event{Type: event.Retried, Key: n.key, Pause: pause.Seconds(), Problems: diag.Of(err, s.run.Source)})
-		if e := s.world().Sleep(s.ctx, pause); e != nil {
+		if e := s.world().Clock.Sleep(s.ctx, pause); e != nil {
 			return nil, err
 		}
 		s.forks = forks // so that branches have the names that they had

@@ -35,8 +35,8 @@ func runWait(c *table.Call) (starlark.Value, error) {
 	}
 	w := s.world()
 	var seen starlark.Value
-	for start := w.Now(); ; {
-		left := timeout - w.Now().Sub(start)
+	for start := w.Clock.Now(); ; {
+		left := timeout - w.Clock.Now().Sub(start)
 		limit := left
 		if left <= 0 { // once more, at the end
 			limit = every
@@ -55,7 +55,7 @@ func runWait(c *table.Call) (starlark.Value, error) {
 			return nil, &waitError{timeout, v}
 		}
 		seen = v
-		if err := w.Sleep(s.ctx, min(every, max(timeout-w.Now().Sub(start), time.Nanosecond))); err != nil {
+		if err := w.Clock.Sleep(s.ctx, min(every, max(timeout-w.Clock.Now().Sub(start), time.Nanosecond))); err != nil {
 			return nil, err
 		}
 	}

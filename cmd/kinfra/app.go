@@ -195,7 +195,7 @@ func (a *app) builtinOptions() builtins.Options {
 		o.Root = a.past.run.Root // where the run has begun, whatever the environment says now
 	}
 	if o.Root == "" {
-		o.Root, _ = a.real.Getenv("KINFRA_ROOT")
+		o.Root, _ = a.real.Env.Getenv("KINFRA_ROOT")
 	}
 	if dir := stateDir(a.real); dir != "" {
 		o.PoolsDir = filepath.Join(dir, "pools")
@@ -215,7 +215,7 @@ func (a *app) root() string {
 	if !ok || below != "" && below[0] != '/' {
 		return a.path(name)
 	}
-	home, _ := a.real.Getenv("HOME")
+	home, _ := a.real.Env.Getenv("HOME")
 	if !filepath.IsAbs(home) {
 		return name // refused where it is used, since it is relative
 	}

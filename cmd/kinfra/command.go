@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/nearest"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // rootCommand is the tree of all commands: those of the scripts, of which only the
@@ -63,7 +64,7 @@ func (a *app) rootCommand() *cobra.Command {
 
 // ownCommands is the commands in Go, each by its words: "runs", "runs list".
 func ownCommands() []string {
-	root := newAppOn(nil, nil, io.Discard, io.Discard).rootCommand()
+	root := newAppOn(world.World{}, nil, io.Discard, io.Discard).rootCommand()
 	var all []string
 	var add func(*cobra.Command)
 	add = func(parent *cobra.Command) {

@@ -24,7 +24,7 @@ import (
 // TestExamples runs the example of every builtin, on the machine of a test of scripts
 // with the small pool, and holds its comments to what it gives.
 func TestExamples(t *testing.T) {
-	for _, m := range newAppOn(world.NewFake(), nil, nil, nil).allModules() {
+	for _, m := range newAppOn(world.NewFake().World(), nil, nil, nil).allModules() {
 		for _, b := range m.Builtins {
 			t.Run(b.Name, func(t *testing.T) { runExample(t, m, b) })
 		}

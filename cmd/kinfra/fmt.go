@@ -146,12 +146,12 @@ func parseError(path string, err error) error {
 // rewrite puts the formatted script in the place of the file, whose mode it keeps.
 func (a *app) rewrite(f formatted) error {
 	path := filepath.Join(f.file.Layer.Dir, filepath.FromSlash(f.file.Name))
-	info, err := a.world.Host().Lstat(path)
+	info, err := a.world.Disk.Host().Lstat(path)
 	if err == nil && info.Mode.Type() == fs.ModeSymlink {
 		err = errors.New("a symbolic link: name the file that it leads to")
 	}
 	if err == nil {
-		err = world.Replace(a.world.Host(), a.world, path, f.text, info.Mode.Perm())
+		err = world.Replace(a.world.Disk.Host(), a.world, path, f.text, info.Mode.Perm())
 	}
 	if err != nil {
 		return fmt.Errorf("formatting %s: %w", f.file.Path(), err)

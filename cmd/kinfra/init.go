@@ -151,7 +151,7 @@ func (a *app) declaredRoot() (string, error) {
 	if slices.Contains(strings.Split(filepath.ToSlash(root), "/"), projectDir) {
 		return "", engine.UsageError("choose another directory", "--root %s is below a directory %s, which is for scripts", root, projectDir)
 	}
-	home, _ := a.real.Getenv("HOME")
+	home, _ := a.real.Env.Getenv("HOME")
 	if below, err := filepath.Rel(home, root); home != "" && err == nil && filepath.IsLocal(below) && below != "." {
 		return "~/" + filepath.ToSlash(below), nil
 	}
@@ -201,7 +201,7 @@ type initWriter struct {
 const poolFile = projectDir + "/pool.star"
 
 func (w *initWriter) write() error {
-	files := w.world.Root(w.dir)
+	files := w.world.Disk.Root(w.dir)
 	old, err := files.ReadFile(poolFile, layer.MaxFile)
 	switch {
 	case err == nil && bytes.Equal(old, w.plan.Script):

@@ -50,7 +50,7 @@ func TestInterruptedWhileWaiting(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(filepath.Join(m.pool(), registry.LockFile)), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := world.Real("the test").Root(m.pool()).Lock(t.Context(), registry.LockFile)
+	unlock, err := world.Real("the test").Disk.Root(m.pool()).Lock(t.Context(), registry.LockFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,21 +60,22 @@ func (i *interruption) ask() {
 }
 
 // of is a world whose processes are ended with this one, when that is interrupted.
-func (i *interruption) of(w world.World) world.World { return &interruptible{w, i} }
+func (i *interruption) of(w world.World) world.World {
+	w.Processes = interruptible{w.Processes, i}
+	return w
+}
 
 type interruptible struct {
-	world.World
+	processes    world.Processes
 	interruption *interruption
 }
 
-// Run is that of the world.
-func (w *interruptible) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
-	w.interruption.expect()
-	return w.World.Run(ctx, cmd)
+func (p interruptible) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
+	p.interruption.expect()
+	return p.processes.Run(ctx, cmd)
 }
 
-// Attach is that of the world.
-func (w *interruptible) Attach(ctx context.Context, cmd world.Command) (int, error) {
-	w.interruption.expect()
-	return w.World.Attach(ctx, cmd)
+func (p interruptible) Attach(ctx context.Context, cmd world.Command) (int, error) {
+	p.interruption.expect()
+	return p.processes.Attach(ctx, cmd)
 }

@@ -55,7 +55,7 @@ func givenLayer(w world.World, dir string) (*layer.Layer, error) {
 
 // isDirectory tells what keeps an absolute path from being that of a directory.
 func isDirectory(w world.World, path string) error {
-	info, err := w.Root(path).Lstat(".") // through a link, if the path is one
+	info, err := w.Disk.Root(path).Lstat(".") // through a link, if the path is one
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
@@ -150,10 +150,10 @@ func userScripts(w world.World) string {
 // xdg is kinfra's directory below one that a variable names, or that is below the
 // home directory (XDG Base Directory Specification: a relative path does not count).
 func xdg(w world.World, variable, below string) string {
-	if dir, _ := w.Getenv(variable); filepath.IsAbs(dir) {
+	if dir, _ := w.Env.Getenv(variable); filepath.IsAbs(dir) {
 		return filepath.Join(dir, appDir)
 	}
-	if home, _ := w.Getenv("HOME"); filepath.IsAbs(home) {
+	if home, _ := w.Env.Getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, below, appDir)
 	}
 	return ""
@@ -164,7 +164,7 @@ func absolute(w world.World, path string) (string, error) {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path), nil
 	}
-	work, err := w.WorkDir()
+	work, err := w.Env.WorkDir()
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("the working directory has been removed")
 	}

@@ -8,7 +8,7 @@ import (
 
 // The binary's scripts come with their compiled forms.
 func TestScriptsComeCompiled(t *testing.T) {
-	layers, err := findLayers(world.NewFake(), "")
+	layers, err := findLayers(world.NewFake().World(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

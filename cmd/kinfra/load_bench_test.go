@@ -22,7 +22,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Fatal(err)
 	}
 	config := &engine.Config{
-		World: world.NewFake(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin}, Limits: engine.DefaultLimits(),
+		World: world.NewFake().World(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin}, Limits: engine.DefaultLimits(),
 		Output: engine.Output{Format: engine.Text}, Log: hclog.NewNullLogger(),
 	}
 	for b.Loop() {

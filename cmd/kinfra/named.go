@@ -20,7 +20,7 @@ func (a *app) projectOf() builtins.Project {
 	}
 	dir := filepath.Dir(l.Dir)
 	if a.tests != nil { // on a machine in memory
-		return builtins.Project{Dir: dir, Read: func(name string) ([]byte, error) { return a.world.Root(dir).ReadFile(name, layer.MaxFile) }}
+		return builtins.Project{Dir: dir, Read: func(name string) ([]byte, error) { return a.world.Disk.Root(dir).ReadFile(name, layer.MaxFile) }}
 	}
 	trusted := sync.OnceValues(func() (*layer.Named, error) { return a.readNamed(l) })
 	return builtins.Project{Dir: dir, Read: func(name string) ([]byte, error) {

@@ -22,7 +22,7 @@ import (
 // identify gives the run what its record says of it: how it was called, in a form that
 // gives the same again. line is the flags and arguments of the command.
 func (a *app) identify(line []string) {
-	dir, _ := a.real.WorkDir() // what needs it has asked for it, and failed
+	dir, _ := a.real.Env.WorkDir() // what needs it has asked for it, and failed
 	args := slices.Clone(a.target)
 	if a.globals.root != "" {
 		args = append(args, "--root="+a.root())

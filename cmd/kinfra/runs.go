@@ -79,7 +79,7 @@ func (a *app) listRuns(c *cobra.Command) error {
 	}
 	entries := []runEntry{}
 	for _, r := range slices.Backward(records) {
-		entries = append(entries, entryOf(r, a.real.Now()))
+		entries = append(entries, entryOf(r, a.real.Clock.Now()))
 	}
 	for _, err := range damaged {
 		fmt.Fprintf(a.stderr, "warning: %v\n", err)
@@ -130,12 +130,12 @@ func (a *app) showRun(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	result := map[string]any{"run": entryOf(record, a.real.Now()), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
+	result := map[string]any{"run": entryOf(record, a.real.Clock.Now()), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
 	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep) })
 }
 
 func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run) {
-	e := entryOf(record, a.real.Now())
+	e := entryOf(record, a.real.Clock.Now())
 	out := a.stdout
 	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, strings.Join(e.Args, " "))
 	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), record.Run().Dir)

@@ -309,11 +309,11 @@ func (a *app) checkReport(wanted reportTo) error {
 	if err != nil {
 		return err
 	}
-	if info, err := a.real.Host().Lstat(path); err == nil && !info.Mode.IsRegular() {
+	if info, err := a.real.Disk.Host().Lstat(path); err == nil && !info.Mode.IsRegular() {
 		return engine.UsageError("name a file that is to be written or replaced", "--report %s=%s: there is something else than a file", wanted.kind, wanted.file)
 	}
 	dir := filepath.Dir(path)
-	_, err = a.real.Root(dir).Lstat(".") // through a link, if the directory is one
+	_, err = a.real.Disk.Root(dir).Lstat(".") // through a link, if the directory is one
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return engine.UsageError("make the directory first, or name a file in one that is there", "--report %s=%s: there is no directory %s", wanted.kind, wanted.file, dir)
@@ -344,7 +344,7 @@ func (a *app) writeReport(wanted reportTo, run *report.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := world.Replace(a.world.Host(), a.world, path, data, 0o644); err != nil {
+	if err := world.Replace(a.world.Disk.Host(), a.world, path, data, 0o644); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil

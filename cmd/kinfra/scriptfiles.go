@@ -114,14 +114,14 @@ func reason(err error) error {
 
 // scriptsBelow is a file, or the scripts below a directory, in their order.
 func (a *app) scriptsBelow(at string) ([]string, error) {
-	info, err := a.real.Root(at).Lstat(".") // through a link, if the path is one
+	info, err := a.real.Disk.Root(at).Lstat(".") // through a link, if the path is one
 	if err != nil || !info.Mode.IsDir() {
-		if _, fileErr := a.real.Host().Lstat(at); fileErr != nil {
+		if _, fileErr := a.real.Disk.Host().Lstat(at); fileErr != nil {
 			return nil, fileErr
 		}
 		return []string{at}, nil
 	}
-	entries, err := a.real.Host().ReadDir(at)
+	entries, err := a.real.Disk.Host().ReadDir(at)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,7 @@ func (a *app) ejectScript(name, to string) error {
 	if err != nil {
 		return err
 	}
-	files, target := a.world.Root(dir), filepath.Join(dir, original.Name)
+	files, target := a.world.Disk.Root(dir), filepath.Join(dir, original.Name)
 	if _, err := files.Lstat(original.Name); err == nil {
 		return &engine.Error{Code: engine.Conflict, Message: target + " is there already: it is left as it is",
 			Next: "kinfra scripts diff " + original.Name + " shows what was changed"}

@@ -110,7 +110,7 @@ func suspend() {
 // share lets all that writes to the terminal beside l come out above what is drawn, and
 // questions and child processes have the terminal to themselves.
 func (a *app) share(c *engine.Config, l *present.Live) {
-	c.World = &lender{c.World, l}
+	c.World = lend(c.World, l)
 	confirm := c.Confirm
 	c.Confirm = func(ctx context.Context, message string) error {
 		l.Pause()
@@ -120,15 +120,23 @@ func (a *app) share(c *engine.Config, l *present.Live) {
 	c.Log = a.globals.log(l.Beside(a.stderr))
 }
 
-// lender is a world whose attached processes have the terminal to themselves.
-type lender struct {
-	world.World
-	live *present.Live
+// lend is a world whose attached processes have the terminal to themselves.
+func lend(w world.World, l *present.Live) world.World {
+	w.Processes = lender{w.Processes, l}
+	return w
 }
 
-// Attach is that of the world.
-func (w *lender) Attach(ctx context.Context, cmd world.Command) (int, error) {
-	w.live.Pause()
-	defer w.live.Continue()
-	return w.World.Attach(ctx, cmd)
+type lender struct {
+	processes world.Processes
+	live      *present.Live
+}
+
+func (p lender) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
+	return p.processes.Run(ctx, cmd)
+}
+
+func (p lender) Attach(ctx context.Context, cmd world.Command) (int, error) {
+	p.live.Pause()
+	defer p.live.Continue()
+	return p.processes.Attach(ctx, cmd)
 }

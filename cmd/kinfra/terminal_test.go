@@ -397,7 +397,7 @@ func TestLiveLent(t *testing.T) {
 		during = screen.Screen()
 		return world.Output{}, nil
 	}
-	lent := &lender{fake, live}
+	lent := lender{fake, live}
 	if _, err := lent.Attach(t.Context(), world.Command{Args: []string{"sh"}, Dir: "/"}); err != nil {
 		t.Fatal(err)
 	}

@@ -159,8 +159,8 @@ func (t *testRun) teller() *testTeller {
 
 // run runs the tests of the files whose names match, and tells how they end.
 func (t *testRun) run(ctx context.Context, files []layer.File, wanted *regexp.Regexp) testOutcome {
-	s := &suite.Suite{Setup: t.setup, Clock: t.app.real.Now}
-	o := testOutcome{began: t.app.real.Now()}
+	s := &suite.Suite{Setup: t.setup, Clock: t.app.real.Clock.Now}
+	o := testOutcome{began: t.app.real.Clock.Now()}
 	tell := t.teller()
 	var tests []suite.Test
 	s.FindAll(ctx, files, func(f suite.Found) {
@@ -188,6 +188,6 @@ func (t *testRun) run(ctx context.Context, files []layer.File, wanted *regexp.Re
 	if t.coverage.Profile != nil {
 		o.coverage = t.coverage.Profile.Files()
 	}
-	o.took = t.app.real.Now().Sub(o.began)
+	o.took = t.app.real.Clock.Now().Sub(o.began)
 	return o
 }

@@ -72,10 +72,10 @@ func (a *app) findTestFiles(layers *layer.Stack, paths []string) (testFiles, err
 // starFiles is the file with tests at a path, or the scripts below it, sorted.
 func (a *app) starFiles(path string) ([]string, error) {
 	if isTestFile(path) {
-		_, err := a.real.Host().Lstat(path)
+		_, err := a.real.Disk.Host().Lstat(path)
 		return []string{path}, err
 	}
-	info, err := a.real.Root(path).Lstat(".") // through a link, if the path is one
+	info, err := a.real.Disk.Root(path).Lstat(".") // through a link, if the path is one
 	switch {
 	case errors.Is(err, syscall.ENOTDIR), err == nil && !info.Mode.IsDir():
 		return nil, fmt.Errorf("the name of a file with tests ends in %s", suite.Ending)
@@ -88,7 +88,7 @@ func (a *app) starFiles(path string) ([]string, error) {
 // starFilesBelow leaves out directories whose name begins with a dot, but for a
 // project's scripts, and what package managers fetch.
 func (a *app) starFilesBelow(dir string) ([]string, error) {
-	entries, err := a.real.Host().ReadDir(dir)
+	entries, err := a.real.Disk.Host().ReadDir(dir)
 	var all []string
 	for _, e := range entries {
 		below := filepath.Join(dir, e.Name)

@@ -18,8 +18,8 @@ import (
 // what that has.
 func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 	machine := builtins.NewTestMachine(t.command)
-	child := newAppOn(machine.World, nil, out, out)
-	child.tests, child.layers, child.world = t, t.layers, machine.World
+	child := newAppOn(machine.Fake.World(), nil, out, out)
+	child.tests, child.layers, child.world = t, t.layers, machine.Fake.World()
 	config := child.config(ctx)
 	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
 	config.Timeout = t.timeout

@@ -80,7 +80,7 @@ func errorOf(t *testing.T, files map[string][]byte) []byte {
 	}
 	builtin := layer.Embedded("kinfra", fsys)
 	config := &engine.Config{
-		World: world.NewFake(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin},
+		World: world.NewFake().World(), Layers: &layer.Stack{Layers: []*layer.Layer{builtin}, Builtin: builtin},
 		Modules: []table.Module{ruleModule()}, Limits: engine.DefaultLimits(),
 		Output: engine.Output{Format: engine.Text}, Log: hclog.NewNullLogger(),
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const dir = "/home/user/runs"
@@ -55,7 +56,7 @@ func newRun(t *testing.T, w world.World, events ...*event.Event) (s *journal.Sto
 
 func TestRecord(t *testing.T) {
 	exit := 0
-	s, id := newRun(t, world.NewFake(), &event.Event{Seq: 2, Type: event.RunEnded, Status: event.Passed, Exit: &exit})
+	s, id := newRun(t, world.NewFake().World(), &event.Event{Seq: 2, Type: event.RunEnded, Status: event.Passed, Exit: &exit})
 	r, err := s.Read(id)
 	must(t, err)
 	if r.Status() != event.Passed || len(r.Events) != 2 || r.Dropped || r.Running || r.Run().Command != "test" || r.Run().ID != id {
@@ -79,8 +80,8 @@ func TestRecord(t *testing.T) {
 
 func TestFindOfSeveral(t *testing.T) {
 	w := world.NewFake()
-	_, a := newRun(t, w)
-	s, b := newRun(t, w)
+	_, a := newRun(t, w.World())
+	s, b := newRun(t, w.World())
 	_, err := s.Find(a[:8])
 	if want := fmt.Sprintf("%q begins the names of 2 runs: %s, %s", a[:8], min(a, b), max(a, b)); err == nil || err.Error() != want {
 		t.Errorf("the error is %v, want %s", err, want)
@@ -93,7 +94,7 @@ func TestListIsByTime(t *testing.T) {
 	var s *journal.Store
 	var want []string
 	for i := range 5 {
-		s = journal.Open(w, dir, 50)
+		s = journal.Open(w.World(), dir, 50)
 		j, id, err := s.Create(nil, func(id string) *event.Event {
 			e := first(id)
 			e.Time = w.Now().Add(time.Duration(i) * time.Millisecond)
@@ -119,7 +120,7 @@ func TestCreateThatEndsAnywhere(t *testing.T) {
 	for at := 1; ; at++ {
 		for _, dead := range []bool{false, true} {
 			fake, asked := world.NewFake(), 0
-			w := world.Faulty(fake, func(string, string) error {
+			w := world.Faulty(fake.World(), func(string, string) error {
 				if asked++; asked == at || dead && asked > at {
 					return errors.New("no more")
 				}
@@ -135,7 +136,7 @@ func TestCreateThatEndsAnywhere(t *testing.T) {
 				}
 				return
 			}
-			s := journal.Open(fake, dir, 50)
+			s := journal.Open(fake.World(), dir, 50)
 			all, damaged, listErr := s.List()
 			if listErr != nil || len(damaged) > 0 || err == nil && len(all) != 1 {
 				t.Errorf("operation %d, dead: %t: on record are %d runs, damaged are %v (%v, %v)", at, dead, len(all), damaged, listErr, err)
@@ -151,7 +152,7 @@ func TestRecordWithoutAJournal(t *testing.T) {
 		"it is empty":   func(w *world.Fake, name string) error { w.Write(name, nil); return nil },
 	} {
 		w := world.NewFake()
-		s, id := newRun(t, w)
+		s, id := newRun(t, w.World())
 		must(t, spoil(w, path.Join(dir, id, "journal.jsonl")))
 		_, readErr := s.Read(id)
 		_, _, resumeErr := s.Resume(id)
@@ -169,7 +170,7 @@ func TestRecordWithoutAJournal(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s := journal.Open(world.NewFake(), dir, 50)
+	s := journal.Open(world.NewFake().World(), dir, 50)
 	if _, err := s.Read("nothing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no record, the error is %v", err)
 	}
@@ -179,16 +180,16 @@ func TestRecordWithoutAJournal(t *testing.T) {
 func TestRemovalThatEndsAnywhere(t *testing.T) {
 	for at := 1; ; at++ {
 		w := world.NewFake()
-		_, old := newRun(t, w)
+		_, old := newRun(t, w.World())
 		asked := 0
-		dying := world.Faulty(w, func(string, string) error {
+		dying := world.Faulty(w.World(), func(string, string) error {
 			if asked++; asked >= at {
 				return errors.New("dead")
 			}
 			return nil
 		})
 		_, _, err := journal.Open(dying, dir, 0).Create(nil, first)
-		s := journal.Open(w, dir, 50)
+		s := journal.Open(w.World(), dir, 50)
 		if _, damaged, listErr := s.List(); listErr != nil || len(damaged) > 0 {
 			t.Fatalf("operation %d: damaged are %v (%v)", at, damaged, listErr)
 		}
@@ -206,9 +207,9 @@ func TestRemovalThatEndsAnywhere(t *testing.T) {
 // A record that is resumed while old ones are looked through is not removed.
 func TestPruneSparesTheResumed(t *testing.T) {
 	w := world.NewFake()
-	s, id := newRun(t, w)
+	s, id := newRun(t, w.World())
 	var resumed *journal.Journal
-	looking := world.Faulty(w, func(op, name string) (err error) {
+	looking := world.Faulty(w.World(), func(op, name string) (err error) {
 		if op == "read" && name == path.Join(dir, id, "journal.jsonl") && resumed == nil {
 			_, resumed, err = s.Resume(id)
 		}
@@ -221,7 +222,7 @@ func TestPruneSparesTheResumed(t *testing.T) {
 		t.Errorf("read is %+v (%v)", r, err)
 	}
 	must(t, resumed.Close())
-	j, _, err = journal.Open(w, dir, 0).Create(nil, first)
+	j, _, err = journal.Open(w.World(), dir, 0).Create(nil, first)
 	must(t, err)
 	must(t, j.Close())
 	if _, err := s.Read(id); err == nil {
@@ -232,7 +233,7 @@ func TestPruneSparesTheResumed(t *testing.T) {
 // Each file of a record is for its owner's eyes only.
 func TestModes(t *testing.T) {
 	w := world.NewFake()
-	_, id := newRun(t, w)
+	_, id := newRun(t, w.World())
 	for name, want := range map[string]uint32{"": 0o700, "journal.jsonl": 0o600, "scripts.json": 0o600} {
 		info, err := w.Host().Lstat(path.Join(dir, id, name))
 		if err != nil || uint32(info.Mode.Perm()) != want {
@@ -249,35 +250,29 @@ type counted struct {
 	hold  chan struct{} // a sync waits for it
 }
 
-func (w *counted) Root(dir string) world.Files { return &countedFiles{w.Fake.Root(dir), w} }
-
-type countedFiles struct {
-	world.Files
-	world *counted
+func (c *counted) World() world.World {
+	w := c.Fake.World()
+	w.Disk = worldtest.Disk{Disk: w.Disk, Alter: func(files world.Files, _ string) world.Files {
+		return worldtest.Files{Files: files, OnAppend: func(name string) (world.Appender, error) {
+			a, err := files.Append(name)
+			return worldtest.Appender{Appender: a, OnSync: func() error { return c.sync(a) }}, err
+		}}
+	}}
+	return w
 }
 
-func (f *countedFiles) Append(name string) (world.Appender, error) {
-	a, err := f.Files.Append(name)
-	return &countedAppender{a, f.world}, err
-}
-
-type countedAppender struct {
-	world.Appender
-	world *counted
-}
-
-func (a *countedAppender) Sync() error {
-	<-a.world.hold
-	a.world.mu.Lock()
-	defer a.world.mu.Unlock()
-	a.world.syncs++
-	return a.Appender.Sync()
+func (c *counted) sync(a world.Appender) error {
+	<-c.hold
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.syncs++
+	return a.Sync()
 }
 
 // Who waits for the disk at the same time shares one write to it.
 func TestSyncsAreShared(t *testing.T) {
 	w := &counted{Fake: world.NewFake(), hold: make(chan struct{}, 1)}
-	j, _, err := journal.Open(w, dir, 50).Create(nil, first)
+	j, _, err := journal.Open(w.World(), dir, 50).Create(nil, first)
 	must(t, err)
 	must(t, j.Sync()) // what there is, is durable
 	must(t, j.Add(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step}))
@@ -309,7 +304,7 @@ func TestSyncsAreShared(t *testing.T) {
 func TestNothingFollowsAFailure(t *testing.T) {
 	failing := false
 	fake := world.NewFake()
-	w := world.Faulty(fake, func(op, _ string) error {
+	w := world.Faulty(fake.World(), func(op, _ string) error {
 		if failing && op == "append" {
 			return errors.New("the disk is full")
 		}
@@ -366,7 +361,7 @@ func TestParsing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := world.NewFake()
-			s, id := newRun(t, w)
+			s, id := newRun(t, w.World())
 			w.Write(path.Join(dir, id, "journal.jsonl"), []byte(c.text))
 			r, err := s.Read(id)
 			if c.err != "" {
@@ -403,7 +398,7 @@ func FuzzJournal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w := world.NewFake()
-		s, id := newRun(t, w)
+		s, id := newRun(t, w.World())
 		name := path.Join(dir, id, "journal.jsonl")
 		w.Write(name, data)
 		r, err := s.Read(id)

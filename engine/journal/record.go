@@ -196,7 +196,7 @@ func (s *Store) readOwn(name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.UserID != s.world.UserID() {
+	if info.UserID != s.world.Env.UserID() {
 		return nil, &DamagedError{Path: s.Dir(name), Err: errForeign}
 	}
 	return s.files.ReadFile(name, most)

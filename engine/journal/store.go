@@ -43,7 +43,7 @@ type Store struct {
 // runs that have ended, and of those that were interrupted, the newest keep are kept
 // when a new one begins.
 func Open(w world.World, dir string, keep int) *Store {
-	return &Store{w, w.Root(dir), dir, keep}
+	return &Store{w, w.Disk.Root(dir), dir, keep}
 }
 
 // Dir is where the record of a run is.
@@ -136,8 +136,8 @@ func (s *Store) lock() (unlock func(), err error) {
 // newID names a run so that names sort by time.
 func (s *Store) newID() string {
 	var random [3]byte
-	s.world.Random(random[:])
-	return s.world.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
+	s.world.Env.Random(random[:])
+	return s.world.Clock.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
 }
 
 // prune removes records beyond those that are kept.

@@ -83,7 +83,7 @@ func (c Copy) Stack(w world.World) (*Stack, *Layer) {
 		}
 		l := &Layer{Name: copied.Name, Dir: copied.Dir, shown: copied.Shown, source: files}
 		if l.Name == fileLayer {
-			l.source = over{files, directory{w.Root(copied.Dir)}}
+			l.source = over{files, directory{w.Disk.Root(copied.Dir)}}
 			file = l
 			continue
 		}

@@ -32,8 +32,8 @@ func stack(t *testing.T) (*Stack, *world.Fake) {
 	builtin := files("kinfra", map[string]string{
 		"pool.star": "shipped pool", "slots.star": "shipped slots", "lib/slots.star": "shipped lib", "lib/mine.star": "shipped mine",
 	})
-	user := Directory(w, "user", "/home/user/scripts")
-	return &Stack{Layers: []*Layer{Directory(w, "scripts", "/nowhere"), user, builtin}, Builtin: builtin}, w
+	user := Directory(w.World(), "user", "/home/user/scripts")
+	return &Stack{Layers: []*Layer{Directory(w.World(), "scripts", "/nowhere"), user, builtin}, Builtin: builtin}, w
 }
 
 func TestResolve(t *testing.T) {
@@ -174,7 +174,7 @@ func TestLinksWithin(t *testing.T) {
 func TestLinkedLayer(t *testing.T) {
 	_, w := stack(t)
 	must(t, w.Host().Symlink("scripts", "/home/user/link"))
-	f, err := Directory(w, "user", "/home/user/link").Read("pool.star")
+	f, err := Directory(w.World(), "user", "/home/user/link").Read("pool.star")
 	if err != nil || string(f.Data) != "user's pool" {
 		t.Errorf("got %q, %v", f.Data, err)
 	}
@@ -191,7 +191,7 @@ func TestPath(t *testing.T) {
 		{"/srv", "x.star", "/srv/x.star"},
 		{"/home/user/..x", "x.star", "./..x/x.star"},
 	} {
-		if got := Directory(w, "user", c.dir).Path(c.name); got != c.want {
+		if got := Directory(w.World(), "user", c.dir).Path(c.name); got != c.want {
 			t.Errorf("%s in %s is shown as %s, want %s", c.name, c.dir, got, c.want)
 		}
 	}
@@ -279,7 +279,7 @@ func FuzzLabel(f *testing.F) {
 		}
 	}
 	builtin := files("kinfra", map[string]string{"pool.star": "fine", "lib/x.star": "fine"})
-	user := Directory(w, "user", "/home/user/scripts")
+	user := Directory(w.World(), "user", "/home/user/scripts")
 	s := &Stack{Layers: []*Layer{user, builtin}, Builtin: builtin}
 	f.Fuzz(func(t *testing.T, label string) {
 		for _, from := range []File{{Layer: user, Name: "pool.star"}, {Layer: user, Name: "lib/x.star"}, {Layer: builtin, Name: "lib/x.star"}} {

@@ -30,7 +30,7 @@ type Named struct {
 // content. Any other error stops: what can't be shown can't be trusted.
 func (p *Project) With(w world.World, names []string) (*Named, error) {
 	n := &Named{p, snapshot{}}
-	files, total := w.Root(filepath.Dir(p.Dir)), 0
+	files, total := w.Disk.Root(filepath.Dir(p.Dir)), 0
 	for _, name := range names {
 		if err := CheckName(name); err != nil {
 			return nil, err

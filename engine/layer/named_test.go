@@ -14,7 +14,7 @@ const namedTrust = "/home/user/.local/state/kinfra/trust"
 
 func withNamed(t *testing.T, w *world.Fake, dir string, names ...string) *Named {
 	t.Helper()
-	n, err := find(t, w, dir).With(w, names)
+	n, err := find(t, w.World(), dir).With(w.World(), names)
 	must(t, err)
 	return n
 }
@@ -35,7 +35,7 @@ func TestNamed(t *testing.T) {
 	scripts := map[string]string{"pool.star": "pool"}
 	worktree(w, "/src/a", scripts)
 	w.Write("/src/a/compose.yml", []byte("good"))
-	trust := OpenTrust(w, namedTrust)
+	trust := OpenTrust(w.World(), namedTrust)
 	n := withNamed(t, w, "/src/a", "compose.yml", "gone.yml")
 	must(t, trust.Allow(n.project))
 	if e := untrusted(t, trust, n); e == nil || e.Earlier || !slices.Equal(e.Files, []string{"/src/a/compose.yml"}) {
@@ -104,7 +104,7 @@ func TestNamedAfterEarlierTrust(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src/a", map[string]string{"pool.star": "pool"})
 	w.Write("/src/a/compose.yml", []byte("good"))
-	n, trust := withNamed(t, w, "/src/a", "compose.yml"), OpenTrust(w, namedTrust)
+	n, trust := withNamed(t, w, "/src/a", "compose.yml"), OpenTrust(w.World(), namedTrust)
 	w.Write(namedTrust+"/"+n.project.Digest, []byte("/src/a/.kinfra\n"))
 	e := untrusted(t, trust, n)
 	if e == nil || !strings.HasSuffix(e.Error(), "is not trusted: an earlier version of kinfra asked about the scripts alone") {
@@ -136,7 +136,7 @@ func TestNamedRefused(t *testing.T) {
 		w := world.NewFake()
 		worktree(w, "/src/a", map[string]string{"pool.star": "pool"})
 		c.spoil(w)
-		if n, err := find(t, w, "/src/a").With(w, []string{c.name}); n != nil || !errors.Is(err, c.err) {
+		if n, err := find(t, w.World(), "/src/a").With(w.World(), []string{c.name}); n != nil || !errors.Is(err, c.err) {
 			t.Errorf("%s: read %v, the error is %v, want %v", what, n, err, c.err)
 		}
 	}

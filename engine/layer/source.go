@@ -41,7 +41,7 @@ func (s embedded) list(dir string) ([]entry, error) {
 
 // Directory is a layer on disk. The directory need not exist.
 func Directory(w world.World, name, dir string) *Layer {
-	return &Layer{Name: name, Dir: dir, shown: show(w, dir), source: directory{w.Root(dir)}}
+	return &Layer{Name: name, Dir: dir, shown: show(w, dir), source: directory{w.Disk.Root(dir)}}
 }
 
 // Neighbours is the directory that a file is run from: where "./" labels in it lead.
@@ -50,7 +50,7 @@ func Neighbours(w world.World, dir string) *Layer { return Directory(w, fileLaye
 // show is a path as messages give it: relative to the working directory if it is
 // below it.
 func show(w world.World, dir string) string {
-	work, err := w.WorkDir()
+	work, err := w.Env.WorkDir()
 	if err != nil {
 		return dir
 	}

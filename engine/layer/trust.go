@@ -54,7 +54,7 @@ func (p *Project) Layer() *Layer { return p.layer }
 func FindProject(w world.World, dir, name string) (*Project, error) {
 	for {
 		at := filepath.Join(dir, name)
-		info, err := w.Host().Lstat(at)
+		info, err := w.Disk.Host().Lstat(at)
 		switch {
 		case err == nil && info.Mode.IsDir():
 			return readProject(w, at)
@@ -111,7 +111,7 @@ type Trust struct {
 
 // OpenTrust is the memory in a directory, which need not exist.
 func OpenTrust(w world.World, dir string) *Trust {
-	return &Trust{w, dir, w.Root(dir)}
+	return &Trust{w, dir, w.Disk.Root(dir)}
 }
 
 // Allowed tells whether the user has allowed a project's scripts.
@@ -124,7 +124,7 @@ func (t *Trust) has(digest string) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("looking up what is trusted: %w", err)
-	case !info.Mode.IsRegular() || info.UserID != t.w.UserID():
+	case !info.Mode.IsRegular() || info.UserID != t.w.Env.UserID():
 		return false, fmt.Errorf("the record of trust %s is not a file of yours: remove it", filepath.Join(t.dir, digest))
 	}
 	return true, nil

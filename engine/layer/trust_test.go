@@ -44,21 +44,21 @@ func TestFindProject(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x"})
 	must(t, w.Host().MkdirAll("/src/a/deep/down", 0o755))
-	p := find(t, w, "/src/a/deep/down")
+	p := find(t, w.World(), "/src/a/deep/down")
 	if p.Dir != "/src/a/.kinfra" || !slices.Equal(p.Files(), []string{"lib/x.star", "pool.star"}) || string(p.Read("pool.star")) != "pool" {
 		t.Errorf("found %s with %q", p.Dir, p.Files())
 	}
-	if p := find(t, w, "/src/a"); p.Dir != "/src/a/.kinfra" {
+	if p := find(t, w.World(), "/src/a"); p.Dir != "/src/a/.kinfra" {
 		t.Errorf("found %s", p.Dir)
 	}
 
 	// the nearest counts
 	worktree(w, "/src/a/deep", map[string]string{"pool.star": "deep"})
-	if p := find(t, w, "/src/a/deep/down"); p.Dir != "/src/a/deep/.kinfra" {
+	if p := find(t, w.World(), "/src/a/deep/down"); p.Dir != "/src/a/deep/.kinfra" {
 		t.Errorf("found %s", p.Dir)
 	}
 	for _, dir := range []string{"/src", "/", "/home/user", "/not/there"} {
-		if p, err := FindProject(w, dir, ".kinfra"); p != nil || err != nil {
+		if p, err := FindProject(w.World(), dir, ".kinfra"); p != nil || err != nil {
 			t.Errorf("from %s: %v, %v", dir, p, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestLinkedProject(t *testing.T) {
 		worktree(w, "/src/a", map[string]string{"pool.star": "pool"})
 		must(t, w.Host().MkdirAll("/src/b", 0o755))
 		must(t, w.Host().Symlink(target, "/src/b/.kinfra"))
-		p, err := FindProject(w, "/src/b", ".kinfra")
+		p, err := FindProject(w.World(), "/src/b", ".kinfra")
 		if p != nil || err == nil || !strings.Contains(err.Error(), "/src/b/.kinfra is a symbolic link, not a directory") {
 			t.Errorf("a link to %s gives %v, %v", target, p, err)
 		}
@@ -84,7 +84,7 @@ func TestFileAsProject(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src", map[string]string{"pool.star": "pool"})
 	w.Write("/src/a/.kinfra", nil)
-	p, err := FindProject(w, "/src/a", ".kinfra")
+	p, err := FindProject(w.World(), "/src/a", ".kinfra")
 	if p != nil || !errors.Is(err, ErrNoDirectory) || !strings.Contains(err.Error(), "/src/a/.kinfra is a file, not a directory") {
 		t.Errorf("a file gives %v, %v", p, err)
 	}
@@ -110,7 +110,7 @@ func TestFindProjectRefused(t *testing.T) {
 		w := world.NewFake()
 		worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x"})
 		c.spoil(w)
-		if p, err := FindProject(w, "/src/a", ".kinfra"); p != nil || !errors.Is(err, c.err) {
+		if p, err := FindProject(w.World(), "/src/a", ".kinfra"); p != nil || !errors.Is(err, c.err) {
 			t.Errorf("%s: found %v, the error is %v, want %v", name, p, err, c.err)
 		}
 	}
@@ -119,14 +119,14 @@ func TestFindProjectRefused(t *testing.T) {
 	for i := range 1001 {
 		w.Write(fmt.Sprintf("/src/a/.kinfra/%d.star", i), nil)
 	}
-	if _, err := FindProject(w, "/src/a", ".kinfra"); err == nil || !strings.Contains(err.Error(), "more than 1000 files") {
+	if _, err := FindProject(w.World(), "/src/a", ".kinfra"); err == nil || !strings.Contains(err.Error(), "more than 1000 files") {
 		t.Errorf("1001 files: the error is %v", err)
 	}
 	w = world.NewFake()
 	for i := range 17 {
 		w.Write(fmt.Sprintf("/src/a/.kinfra/%d.star", i), make([]byte, MaxFile))
 	}
-	if _, err := FindProject(w, "/src/a", ".kinfra"); err == nil || !strings.Contains(err.Error(), "or 16 MiB") {
+	if _, err := FindProject(w.World(), "/src/a", ".kinfra"); err == nil || !strings.Contains(err.Error(), "or 16 MiB") {
 		t.Errorf("17 MiB: the error is %v", err)
 	}
 }
@@ -140,7 +140,7 @@ func TestDigest(t *testing.T) {
 	} {
 		w := world.NewFake()
 		worktree(w, "/src", all)
-		digest := find(t, w, "/src").Digest
+		digest := find(t, w.World(), "/src").Digest
 		if first, twice := seen[digest]; twice {
 			t.Errorf("trees %d and %d have the same digest", first, i)
 		}
@@ -151,13 +151,13 @@ func TestDigest(t *testing.T) {
 func TestTrust(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x"})
-	trust := OpenTrust(w, "/home/user/.local/state/kinfra/trust")
-	p := find(t, w, "/src/a")
+	trust := OpenTrust(w.World(), "/home/user/.local/state/kinfra/trust")
+	p := find(t, w.World(), "/src/a")
 	if allowed(t, trust, p) {
 		t.Fatal("trusted before the user has said so")
 	}
 	must(t, trust.Allow(p))
-	if !allowed(t, OpenTrust(w, "/home/user/.local/state/kinfra/trust"), p) {
+	if !allowed(t, OpenTrust(w.World(), "/home/user/.local/state/kinfra/trust"), p) {
 		t.Fatal("not trusted although the user has said so")
 	}
 	must(t, trust.Allow(p)) // twice is no error
@@ -168,7 +168,7 @@ func TestTrust(t *testing.T) {
 
 	// another worktree with the same files needs no second word
 	worktree(w, "/src/b", map[string]string{"pool.star": "pool", "lib/x.star": "x"})
-	if !allowed(t, trust, find(t, w, "/src/b")) {
+	if !allowed(t, trust, find(t, w.World(), "/src/b")) {
 		t.Error("the same files elsewhere are not trusted")
 	}
 
@@ -182,11 +182,11 @@ func TestTrust(t *testing.T) {
 	} {
 		must(t, w.Host().RemoveAll("/src/a"))
 		worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x"})
-		if !allowed(t, trust, find(t, w, "/src/a")) {
+		if !allowed(t, trust, find(t, w.World(), "/src/a")) {
 			t.Fatalf("%s: not trusted before the change", what)
 		}
 		change()
-		if allowed(t, trust, find(t, w, "/src/a")) {
+		if allowed(t, trust, find(t, w.World(), "/src/a")) {
 			t.Errorf("%s: still trusted", what)
 		}
 	}
@@ -196,7 +196,7 @@ func TestTrust(t *testing.T) {
 func TestProjectIsASnapshot(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x", "lib/deep/y.star": "y"})
-	l := find(t, w, "/src/a").Layer()
+	l := find(t, w.World(), "/src/a").Layer()
 	w.Write("/src/a/.kinfra/pool.star", []byte("changed"))
 	w.Write("/src/a/.kinfra/new.star", []byte("new"))
 	must(t, w.Host().RemoveAll("/src/a/.kinfra/lib"))
@@ -237,7 +237,7 @@ func TestTrustRecordOfOthers(t *testing.T) {
 	} {
 		w := world.NewFake()
 		worktree(w, "/src/a", map[string]string{"pool.star": "pool"})
-		trust, p := OpenTrust(w, dir), find(t, w, "/src/a")
+		trust, p := OpenTrust(w.World(), dir), find(t, w.World(), "/src/a")
 		must(t, trust.Allow(p))
 		spoil(w, dir+"/"+p.Digest)
 		ok, err := trust.Allowed(p)

@@ -30,7 +30,7 @@ func files(t *testing.T, texts map[string]string, change func(*engine.Config)) (
 	l := layer.Embedded("kinfra", mapped)
 	s := &Suite{Clock: world.NewFake().Now, Setup: func(_ context.Context, out io.Writer) *engine.Config {
 		c := &engine.Config{
-			World: world.NewFake(), Layers: &layer.Stack{Layers: []*layer.Layer{l}, Builtin: l}, Modules: []table.Module{Module()},
+			World: world.NewFake().World(), Layers: &layer.Stack{Layers: []*layer.Layer{l}, Builtin: l}, Modules: []table.Module{Module()},
 			Limits: engine.DefaultLimits(), Output: engine.Output{Format: engine.Text, Present: &present.Plain{Announcements: out, Progress: out}}, Log: hclog.NewNullLogger(),
 		}
 		c.Limits.Steps = 1_000_000

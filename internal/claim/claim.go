@@ -88,7 +88,7 @@ type Pool struct {
 
 // Open returns the pool whose registry store is. Nothing is read before it is used.
 func Open(w world.World, store *registry.Store) *Pool {
-	return &Pool{w: w, store: store, files: w.Root(store.Root())}
+	return &Pool{w: w, store: store, files: w.Disk.Root(store.Root())}
 }
 
 // Claim is one worktree's hold on one slot.

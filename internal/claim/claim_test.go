@@ -141,7 +141,7 @@ func TestRelease(t *testing.T) {
 	}
 	wantHolders(t, p, "a b")
 	worldtest.WantErr(t, p.Release(t.Context(), target(a)), ErrNotHolder)
-	if w.Planned() {
+	if w.World().Planned() {
 		t.Error("not a real world")
 	}
 }
@@ -246,7 +246,7 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("got %v, want %v with %q", err, test.want, test.text)
 		}
 	}
-	if read(t, w, root+"/"+File) != "" || entered(t, p) != "-" {
+	if read(t, w.World(), root+"/"+File) != "" || entered(t, p) != "-" {
 		t.Error("something was written")
 	}
 }
@@ -261,7 +261,7 @@ func TestAnyPath(t *testing.T) {
 		if c.Slot != i+1 || list(t, p)[i].ClaimedBy != trees+name {
 			t.Errorf("%s: got %+v", name, c)
 		}
-		if got := read(t, w, trees+name+"/"+slot.EnvName); got != fmt.Sprintf("SLOT=%d\n", i+1) {
+		if got := read(t, w.World(), trees+name+"/"+slot.EnvName); got != fmt.Sprintf("SLOT=%d\n", i+1) {
 			t.Errorf("%s: its copy is %q", name, got)
 		}
 		release(t, p, c)
@@ -303,7 +303,7 @@ func TestListWritesNothing(t *testing.T) {
 	worldtest.Must(t, w.Host().RemoveAll(trees+"b"))
 	enter(t, p, 1, "", "")
 	w.Pass(time.Hour)
-	before := worldtest.Snapshot(t, w, "/home/user")
+	before := worldtest.Snapshot(t, w.World(), "/home/user")
 	var stale []Staleness
 	for _, s := range list(t, p) {
 		if s.Claim != nil {
@@ -315,14 +315,14 @@ func TestListWritesNothing(t *testing.T) {
 	}
 	_, _, err = p.Find(t.Context(), trees+"a")
 	worldtest.Must(t, err)
-	wantSame(t, w, before)
+	wantSame(t, w.World(), before)
 }
 
 // What a planned claim says, a real one does; and it writes nothing.
 func TestPlanned(t *testing.T) {
 	w, p := machine(t, "small")
-	before := worldtest.Snapshot(t, w, "/home/user")
-	planned := open(world.Planned(w))
+	before := worldtest.Snapshot(t, w.World(), "/home/user")
+	planned := open(world.Planned(w.World()))
 	if c := claim(t, planned, "a"); c.Slot != 1 {
 		t.Errorf("got %+v", c)
 	}
@@ -331,7 +331,7 @@ func TestPlanned(t *testing.T) {
 	req.Wait = time.Hour
 	_, _, err := planned.Claim(t.Context(), req)
 	worldtest.WantErr(t, err, ErrNoneFree)
-	wantSame(t, w, before)
+	wantSame(t, w.World(), before)
 	wantHolders(t, p, "-")
 }
 
@@ -339,11 +339,11 @@ func TestPlanned(t *testing.T) {
 func TestClaimWithoutAPool(t *testing.T) {
 	w := world.NewFake()
 	worldtest.Must(t, w.Host().MkdirAll(trees+"a", 0o755))
-	before := worldtest.Snapshot(t, w, "/home/user")
-	_, _, err := open(w).Claim(t.Context(), request("a"))
+	before := worldtest.Snapshot(t, w.World(), "/home/user")
+	_, _, err := open(w.World()).Claim(t.Context(), request("a"))
 	worldtest.WantErr(t, err, ErrNoneFree)
 	wantText(t, err, "there are no slots")
-	wantSame(t, w, before)
+	wantSame(t, w.World(), before)
 }
 
 // Claims are known of slots that the registry has lost.

@@ -50,7 +50,7 @@ func hashOf(data []byte) string {
 // is replaced, a link too, which is not followed. It isn't synced: after a loss of
 // power the stack doesn't run, and the worktree's next claim puts it right.
 func (p *Pool) leaveEnv(c Claim, data []byte) error {
-	files := p.w.Root(c.Worktree)
+	files := p.w.Disk.Root(c.Worktree)
 	var err error
 	for range envTries {
 		if hasEnv(files, data) {
@@ -128,7 +128,7 @@ func (p *Pool) takeEnv(c Claim, hash string) error {
 	if p.Gone(c.Worktree) || !filepath.IsAbs(c.Worktree) {
 		return nil
 	}
-	files := p.w.Root(c.Worktree)
+	files := p.w.Disk.Root(c.Worktree)
 	var bad []error
 	if err := removeAsides(files); err != nil {
 		bad = append(bad, err)

@@ -19,12 +19,12 @@ func TestEnvFile(t *testing.T) {
 	a := claim(t, p, "a")
 	info, err := w.Host().Lstat(copyInA)
 	worldtest.Must(t, err)
-	if got := read(t, w, copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
+	if got := read(t, w.World(), copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
 		t.Errorf("the copy is %q, %v", got, info.Mode)
 	}
 	worldtest.Must(t, w.Host().Remove(copyInA))
 	claim(t, p, "a")
-	if read(t, w, copyInA) == "" {
+	if read(t, w.World(), copyInA) == "" {
 		t.Error("it didn't come back")
 	}
 	release(t, p, a)
@@ -58,10 +58,10 @@ func TestEnvFileReplaces(t *testing.T) {
 			}
 			info, err := w.Host().Lstat(copyInA)
 			worldtest.Must(t, err)
-			if got := read(t, w, copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
+			if got := read(t, w.World(), copyInA); got != "SLOT=1\n" || info.Mode != 0o600 {
 				t.Errorf("it is %v %q", info.Mode, got)
 			}
-			if read(t, w, trees+"b/precious") != "precious" {
+			if read(t, w.World(), trees+"b/precious") != "precious" {
 				t.Error("the link was followed")
 			}
 			release(t, p, a)
@@ -94,7 +94,7 @@ func TestEnvFileThatWasChanged(t *testing.T) {
 		if after, err := w.Host().Lstat(copyInA); err != nil || after != before {
 			t.Errorf("%s: %v, %v", name, after, err)
 		}
-		if read(t, w, slot.Dir(root, 1)+"/"+slot.EnvName) != "SLOT=1\n" {
+		if read(t, w.World(), slot.Dir(root, 1)+"/"+slot.EnvName) != "SLOT=1\n" {
 			t.Errorf("%s: the slot's own file was removed", name)
 		}
 	}
@@ -103,7 +103,7 @@ func TestEnvFileThatWasChanged(t *testing.T) {
 	a := claim(t, p, "a")
 	w.Write(slot.Dir(root, 1)+"/"+slot.EnvName, []byte("SLOT=one\n"))
 	release(t, p, a)
-	if read(t, w, copyInA) != "" {
+	if read(t, w.World(), copyInA) != "" {
 		t.Error("the copy stays")
 	}
 }
@@ -188,7 +188,7 @@ func TestEnvFileOfTwoProcesses(t *testing.T) {
 			c := claim(t, p, "a")
 			worldtest.Must(t, w.Host().Remove(copyInA))
 			met := 0
-			p.w = world.Faulty(w, func(op, name string) error {
+			p.w = world.Faulty(w.World(), func(op, name string) error {
 				aside := trees + "a/" + envAside(c.Token)
 				if op == at && met < 2 && (name == aside || name == copyInA) {
 					met++
@@ -199,7 +199,7 @@ func TestEnvFileOfTwoProcesses(t *testing.T) {
 			if _, renewed, err := p.Claim(t.Context(), request("a")); err != nil || !renewed {
 				t.Errorf("met at %s: renewed %v, %v", at, renewed, err)
 			}
-			if got := read(t, w, copyInA); got != "SLOT=1\n" && at != "rename" {
+			if got := read(t, w.World(), copyInA); got != "SLOT=1\n" && at != "rename" {
 				t.Errorf("met at %s: the copy is %q", at, got)
 			}
 		}

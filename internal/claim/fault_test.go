@@ -110,7 +110,7 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 		count int
 		at    string
 	)
-	faulty := world.Faulty(w, func(o, name string) error {
+	faulty := world.Faulty(w.World(), func(o, name string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		count++
@@ -139,7 +139,7 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 	if err != nil && !errors.Is(err, fault) {
 		t.Error("the fault isn't told")
 	}
-	if !strings.Contains(now, "a") && strings.Contains(op.new, "a") && read(t, w, copyInA) != "" {
+	if !strings.Contains(now, "a") && strings.Contains(op.new, "a") && read(t, w.World(), copyInA) != "" {
 		t.Error("the worktree has the variables of a slot that it doesn't hold")
 	}
 	worldtest.Must(t, op.do(t, p, c))
@@ -148,12 +148,12 @@ func failAt(t *testing.T, op operation, n int, fault error, forGood bool) bool {
 	wantEntered(t, p, op.new)
 	// A release that couldn't remove the copy says so.
 	told := err != nil && strings.Contains(err.Error(), "released slot 1, but")
-	held, has := strings.Contains(op.new, "a"), read(t, w, copyInA) != ""
+	held, has := strings.Contains(op.new, "a"), read(t, w.World(), copyInA) != ""
 	if held != has && !told && !strings.Contains(op.old, "|") {
 		t.Errorf("held %v, but the worktree has a copy: %v", held, has)
 	}
 	claim(t, p, "d") // which clears away what is left, if there is something
-	for name := range worldtest.Snapshot(t, w, "/home/user") {
+	for name := range worldtest.Snapshot(t, w.World(), "/home/user") {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s is left over", name)
 		}
@@ -172,7 +172,7 @@ func TestDurable(t *testing.T) {
 				mu    sync.Mutex
 				dirty = map[string]string{}
 			)
-			watched := world.Faulty(w, func(o, name string) error {
+			watched := world.Faulty(w.World(), func(o, name string) error {
 				mu.Lock()
 				defer mu.Unlock()
 				switch o {
@@ -218,7 +218,7 @@ func TestPowerFails(t *testing.T) {
 				files := map[string]string{root + "/" + File: File, p.store.Path(): "the registry"}
 				before := map[string]string{}
 				for file := range files {
-					before[file] = read(t, w, file)
+					before[file] = read(t, w.World(), file)
 				}
 				worldtest.Must(t, op.do(t, p, c))
 				for file, name := range files {

@@ -14,7 +14,7 @@ import (
 // repository's main worktree, a file in the others.
 func GitTop(w world.World, dir string) (string, error) {
 	for at := dir; ; at = filepath.Dir(at) {
-		_, err := w.Host().Lstat(filepath.Join(at, ".git"))
+		_, err := w.Disk.Host().Lstat(filepath.Join(at, ".git"))
 		switch {
 		case err == nil:
 			return at, nil

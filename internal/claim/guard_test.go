@@ -78,7 +78,7 @@ func TestGuardHoldsNoOtherLock(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	a := claim(t, p, "a")
 	var locked []string
-	watched := open(world.Faulty(w, func(op, name string) error {
+	watched := open(world.Faulty(w.World(), func(op, name string) error {
 		if op == "lock" {
 			locked = append(locked, strings.TrimPrefix(name, root+"/"))
 		}

@@ -26,11 +26,11 @@ var order = []string{"small", "large", "huge"}
 func machine(t testing.TB, profiles ...string) (*world.Fake, *Pool) {
 	t.Helper()
 	w := world.NewFake()
-	provision(t, w, root, profiles...)
+	provision(t, w.World(), root, profiles...)
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		worldtest.Must(t, w.Host().MkdirAll(trees+name, 0o755))
 	}
-	return w, open(w)
+	return w, open(w.World())
 }
 
 func open(w world.World) *Pool { return Open(w, registry.Open(w, root)) }
@@ -41,8 +41,8 @@ func provision(t testing.TB, w world.World, root string, profiles ...string) {
 	worldtest.Must(t, registry.Open(w, root).Update(t.Context(), func(r *registry.Registry) error {
 		for i, profile := range profiles {
 			dir := slot.Dir(root, i+1)
-			worldtest.Must(t, w.Host().MkdirAll(dir, 0o700))
-			worldtest.Must(t, w.Host().CreateFile(dir+"/"+slot.EnvName, fmt.Appendf(nil, "SLOT=%d\n", i+1), 0o600))
+			worldtest.Must(t, w.Disk.Host().MkdirAll(dir, 0o700))
+			worldtest.Must(t, w.Disk.Host().CreateFile(dir+"/"+slot.EnvName, fmt.Appendf(nil, "SLOT=%d\n", i+1), 0o600))
 			if err := r.PutSlot(registry.Slot{ID: i + 1, Path: dir, Profile: profile}); err != nil {
 				return err
 			}
@@ -146,7 +146,7 @@ func wantEntered(t testing.TB, p *Pool, want string) {
 // read is a file's content, "" if it isn't there.
 func read(t testing.TB, w world.World, name string) string {
 	t.Helper()
-	data, err := w.Host().ReadFile(name, 1<<20)
+	data, err := w.Disk.Host().ReadFile(name, 1<<20)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func change(t testing.TB, p *Pool, edit func(*registry.Slot)) {
 		edit(&s)
 		worldtest.Must(t, reg.PutSlot(s))
 	}
-	p.w.(*world.Fake).Write(p.store.Path(), reg.JSON())
+	p.w.Disk.(*world.Fake).Write(p.store.Path(), reg.JSON())
 }
 
 func wantSame(t testing.TB, w world.World, before map[string]string) {

@@ -34,7 +34,7 @@ type instant struct {
 }
 
 func now(w world.World) instant {
-	boot, up, err := w.BootTime()
+	boot, up, err := w.Clock.BootTime()
 	return instant{boot, up, err}
 }
 

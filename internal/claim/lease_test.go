@@ -70,7 +70,7 @@ func TestClockJumps(t *testing.T) {
 		claim(t, p, "c")
 		jumped := &jumping{Fake: w, by: jump}
 		var none *NoneFreeError
-		if _, _, err := open(jumped).Claim(t.Context(), req); !errors.As(err, &none) {
+		if _, _, err := open(jumped.World()).Claim(t.Context(), req); !errors.As(err, &none) {
 			t.Errorf("got %v", err)
 		}
 		if jumped.slept < time.Minute || jumped.slept > time.Minute+waitPause {
@@ -85,11 +85,15 @@ type jumping struct {
 	by, slept time.Duration
 }
 
-func (w *jumping) Sleep(ctx context.Context, d time.Duration) error {
-	w.slept += d
-	w.by = -w.by
-	w.Advance(w.by)
-	return w.Fake.Sleep(ctx, d)
+func (j *jumping) World() world.World {
+	w := j.Fake.World()
+	w.Clock = worldtest.Clock{Clock: w.Clock, OnSleep: func(ctx context.Context, d time.Duration) error {
+		j.slept += d
+		j.by = -j.by
+		j.Advance(j.by)
+		return j.Sleep(ctx, d)
+	}}
+	return w
 }
 
 // After a reboot a lease starts anew, from the boot.
@@ -116,7 +120,7 @@ func TestNoBootTime(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	withLease(t, p, "a", time.Hour)
 	w.Pass(2 * time.Hour)
-	blind := open(timeless{w})
+	blind := open(timeless(w.World()))
 	wantStale(t, blind, "")
 	req := request("b")
 	req.TTL = time.Hour
@@ -129,15 +133,17 @@ func TestNoBootTime(t *testing.T) {
 	wantStale(t, p, LeaseOver)
 }
 
-type timeless struct{ *world.Fake }
-
-func (timeless) BootTime() (string, time.Duration, error) { return "", 0, syscall.ENOSYS }
+// timeless is a world that doesn't tell the time since its boot.
+func timeless(w world.World) world.World {
+	w.Clock = worldtest.Clock{Clock: w.Clock, OnBootTime: func() (string, time.Duration, error) { return "", 0, syscall.ENOSYS }}
+	return w
+}
 
 // A worktree that can't be looked at isn't gone.
 func TestWorktreeGone(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
-	blind := open(world.Faulty(w, func(op, name string) error {
+	blind := open(world.Faulty(w.World(), func(op, name string) error {
 		if name == trees+"a" {
 			return syscall.EACCES
 		}

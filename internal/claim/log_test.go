@@ -34,7 +34,7 @@ func aLog(t testing.TB, w *world.Fake, p *Pool) []byte {
 	claim(t, p, "c")
 	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
 	withLease(t, p, "a", time.Hour)
-	return []byte(read(t, w, logPath))
+	return []byte(read(t, w.World(), logPath))
 }
 
 // varying are texts of a line that depend on the machine, and the tokens of volumes.
@@ -130,7 +130,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		with(`}},`, `,"lease":{"ttl":"1s","deadline":"-1s"}}},`), with(`}},`, `,"lease":{"ttl":"1s","until":"1s"}}},`), with(`}},`, `,"lease":null}},`),
 	} {
 		w.Write(logPath, []byte(bad))
-		before := worldtest.Snapshot(t, w, "/home/user")
+		before := worldtest.Snapshot(t, w.World(), "/home/user")
 		if _, err := p.List(t.Context()); err == nil {
 			t.Fatalf("it was read:\n%s", bad)
 		} else {
@@ -139,7 +139,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		}
 		_, _, err := p.Claim(t.Context(), request("a"))
 		worldtest.WantErr(t, err, ErrDamaged)
-		wantSame(t, w, before)
+		wantSame(t, w.World(), before)
 	}
 	worldtest.Must(t, w.Host().Remove(logPath))
 	wantHolders(t, p, "a c")
@@ -161,13 +161,13 @@ func TestTornLog(t *testing.T) {
 		before, err := known(log)
 		worldtest.Must(t, err)
 		w.Write(logPath, append(log, torn...))
-		if now, err := known([]byte(read(t, w, logPath))); err != nil || now != before {
+		if now, err := known([]byte(read(t, w.World(), logPath))); err != nil || now != before {
 			t.Errorf("with %q it says %s, %v", torn, now, err)
 		}
 		worldtest.Must(t, p.Reconcile(t.Context()))
 		claim(t, p, "d")
 		wantHolders(t, p, "a c d")
-		if now := read(t, w, logPath); strings.Count(now, "\n") != 1 || !strings.HasSuffix(now, "\n") {
+		if now := read(t, w.World(), logPath); strings.Count(now, "\n") != 1 || !strings.HasSuffix(now, "\n") {
 			t.Errorf("the log is now\n%s", now)
 		}
 	}
@@ -200,7 +200,7 @@ func TestLogIsWrittenAnew(t *testing.T) {
 	most, shrunk := 0, 0
 	for range 200 {
 		release(t, p, claim(t, p, "b"))
-		size := len(read(t, w, logPath))
+		size := len(read(t, w.World(), logPath))
 		if size < most {
 			shrunk++
 		}
@@ -225,7 +225,7 @@ func TestLogIsWrittenAnew(t *testing.T) {
 func TestWhatIsSynced(t *testing.T) {
 	var ops []string
 	w, p := machine(t, "small", "small")
-	watched := open(world.Faulty(w, func(op, name string) error {
+	watched := open(world.Faulty(w.World(), func(op, name string) error {
 		if name == logPath && (op == "append" || op == "sync") {
 			ops = append(ops, op)
 		}
@@ -274,8 +274,8 @@ func TestLineIsTakenBack(t *testing.T) {
 		w, p := machine(t, "small", "small")
 		aLog(t, w, p)
 		release(t, p, *list(t, p)[1].Claim)
-		log := read(t, w, logPath)
-		faulty := world.Faulty(w, func(op, name string) error {
+		log := read(t, w.World(), logPath)
+		faulty := world.Faulty(w.World(), func(op, name string) error {
 			switch {
 			case op == "rename" && name == p.store.Path():
 				return syscall.EIO
@@ -291,7 +291,7 @@ func TestLineIsTakenBack(t *testing.T) {
 			wantHolders(t, p, "a d")
 			continue
 		}
-		if now := read(t, w, logPath); now != log {
+		if now := read(t, w.World(), logPath); now != log {
 			t.Errorf("the log is\n%s\nwant\n%s", now, log)
 		}
 		wantHolders(t, p, "a -")
@@ -305,7 +305,7 @@ func TestNoLineForAnOldRegistry(t *testing.T) {
 	a := *list(t, p)[0].Claim
 	b := *list(t, p)[1].Claim
 	writes := 0
-	meddled := open(world.Faulty(w, func(op, name string) error {
+	meddled := open(world.Faulty(w.World(), func(op, name string) error {
 		if name != logPath {
 			return nil
 		}

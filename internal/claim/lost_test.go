@@ -11,14 +11,14 @@ import (
 // meanwhile, as far as that wasn't synced.
 func lose(t *testing.T, w *world.Fake, do func(*Pool)) {
 	t.Helper()
-	durable := read(t, w, logPath)
-	do(open(world.Faulty(w, func(op, name string) error {
+	durable := read(t, w.World(), logPath)
+	do(open(world.Faulty(w.World(), func(op, name string) error {
 		if name == logPath && op == "sync" {
 			t.Error("the log is synced")
 		}
 		return nil
 	})))
-	if read(t, w, logPath) == durable {
+	if read(t, w.World(), logPath) == durable {
 		t.Error("the log got nothing")
 	}
 	w.Write(logPath, []byte(durable))
@@ -68,7 +68,7 @@ func TestLostClaimStands(t *testing.T) {
 	worldtest.Must(t, err)
 	unlock()
 	release(t, p, c)
-	if read(t, w, copyInA) != "" {
+	if read(t, w.World(), copyInA) != "" {
 		t.Error("the worktree has the variables of a slot that it doesn't hold")
 	}
 	wantHolders(t, p, "- b")

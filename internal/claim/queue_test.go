@@ -17,22 +17,26 @@ import (
 
 // scripted is a world in which something happens each time that somebody sleeps.
 type scripted struct {
-	world.World
+	*world.Fake
 	sleeps int
 	during func(n int) // the n-th, from 1
 }
 
-func (w *scripted) Sleep(ctx context.Context, d time.Duration) error {
-	w.sleeps++
-	if w.during != nil {
-		w.during(w.sleeps)
-	}
-	return w.World.Sleep(ctx, d)
+func (s *scripted) World() world.World {
+	w := s.Fake.World()
+	w.Clock = worldtest.Clock{Clock: w.Clock, OnSleep: func(ctx context.Context, d time.Duration) error {
+		s.sleeps++
+		if s.during != nil {
+			s.during(s.sleeps)
+		}
+		return s.Sleep(ctx, d)
+	}}
+	return w
 }
 
 func tickets(t testing.TB, w world.World) int {
 	t.Helper()
-	entries, err := w.Host().ReadDir(root + "/" + queueDir)
+	entries, err := w.Disk.Host().ReadDir(root + "/" + queueDir)
 	worldtest.Must(t, err)
 	return len(entries)
 }
@@ -41,9 +45,9 @@ func TestWaitGetsWhatIsReleased(t *testing.T) {
 	w, p := machine(t, "small")
 	a := claim(t, p, "a")
 	told := 0
-	s := &scripted{World: w, during: func(n int) {
-		if tickets(t, w) != 1 || told != 1 {
-			t.Errorf("at sleep %d there are %d tickets, it was told %d times", n, tickets(t, w), told)
+	s := &scripted{Fake: w, during: func(n int) {
+		if tickets(t, w.World()) != 1 || told != 1 {
+			t.Errorf("at sleep %d there are %d tickets, it was told %d times", n, tickets(t, w.World()), told)
 		}
 		if n == 5 {
 			release(t, p, a)
@@ -57,27 +61,27 @@ func TestWaitGetsWhatIsReleased(t *testing.T) {
 			t.Errorf("told was %+v", none)
 		}
 	}
-	c, _, err := open(s).Claim(t.Context(), req)
+	c, _, err := open(s.World()).Claim(t.Context(), req)
 	worldtest.Must(t, err)
-	if c.Slot != 1 || s.sleeps != 5 || tickets(t, w) != 0 {
-		t.Errorf("got %+v after %d sleeps, %d tickets are left", c, s.sleeps, tickets(t, w))
+	if c.Slot != 1 || s.sleeps != 5 || tickets(t, w.World()) != 0 {
+		t.Errorf("got %+v after %d sleeps, %d tickets are left", c, s.sleeps, tickets(t, w.World()))
 	}
 }
 
 func TestWaitIsOver(t *testing.T) {
 	w, p := machine(t, "small")
 	claim(t, p, "a")
-	s := &scripted{World: w}
+	s := &scripted{Fake: w}
 	req := request("b")
 	req.Wait = time.Second
-	_, _, err := open(s).Claim(t.Context(), req)
+	_, _, err := open(s.World()).Claim(t.Context(), req)
 	worldtest.WantErr(t, err, ErrNoneFree)
-	if s.sleeps != 10 || tickets(t, w) != 0 {
-		t.Errorf("%d sleeps, %d tickets are left", s.sleeps, tickets(t, w))
+	if s.sleeps != 10 || tickets(t, w.World()) != 0 {
+		t.Errorf("%d sleeps, %d tickets are left", s.sleeps, tickets(t, w.World()))
 	}
 	// For what the pool hasn't got nobody waits.
 	req.Least = "huge"
-	_, _, err = open(s).Claim(t.Context(), req)
+	_, _, err = open(s.World()).Claim(t.Context(), req)
 	worldtest.WantErr(t, err, ErrNoneFree)
 	if s.sleeps != 10 {
 		t.Error("it waited for nothing")
@@ -86,10 +90,10 @@ func TestWaitIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s.during = func(int) { cancel() }
 	req.Least = ""
-	_, _, err = open(s).Claim(ctx, req)
+	_, _, err = open(s.World()).Claim(ctx, req)
 	worldtest.WantErr(t, err, context.Canceled)
-	if errors.Is(err, ErrNoneFree) || tickets(t, w) != 0 {
-		t.Errorf("got %v, %d tickets are left", err, tickets(t, w))
+	if errors.Is(err, ErrNoneFree) || tickets(t, w.World()) != 0 {
+		t.Errorf("got %v, %d tickets are left", err, tickets(t, w.World()))
 	}
 }
 
@@ -98,7 +102,7 @@ func TestWaitForAnotherOfTheSameWorktree(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	claim(t, p, "a")
 	c := claim(t, p, "b")
-	s := &scripted{World: w, during: func(n int) {
+	s := &scripted{Fake: w, during: func(n int) {
 		if n == 3 {
 			release(t, p, c)
 			enter(t, p, 2, trees+"d", otherTime)
@@ -106,7 +110,7 @@ func TestWaitForAnotherOfTheSameWorktree(t *testing.T) {
 	}}
 	req := request("d")
 	req.Wait = time.Hour
-	got, renewed, err := open(s).Claim(t.Context(), req)
+	got, renewed, err := open(s.World()).Claim(t.Context(), req)
 	worldtest.Must(t, err)
 	if got.Slot != 2 || !renewed || s.sleeps != 3 {
 		t.Errorf("got %+v, %v after %d sleeps", got, renewed, s.sleeps)
@@ -173,7 +177,7 @@ func TestQueueIsServedInOrder(t *testing.T) {
 	var served []string
 	var wait func(trees []string)
 	wait = func(names []string) {
-		s := &scripted{World: w}
+		s := &scripted{Fake: w}
 		s.during = func(n int) {
 			switch {
 			case n == 1 && len(names) > 1:
@@ -184,7 +188,7 @@ func TestQueueIsServedInOrder(t *testing.T) {
 		}
 		req := request(names[0])
 		req.Wait = time.Minute
-		c, _, err := open(s).Claim(t.Context(), req)
+		c, _, err := open(s.World()).Claim(t.Context(), req)
 		if err != nil {
 			served = append(served, names[0]+" not")
 			return
@@ -206,7 +210,7 @@ func TestQueueOfTheDead(t *testing.T) {
 	w.Write(path.Join(dir, "000007-"+ticketProfile("small")), []byte("pid 1"))
 	w.Write(path.Join(dir, "notes.txt"), nil)
 	claim(t, p, "a")
-	if got := tickets(t, w); got != 1 {
+	if got := tickets(t, w.World()); got != 1 {
 		t.Errorf("%d files are left, want that of somebody else", got)
 	}
 	alive := waits(t, p, "small")
@@ -223,7 +227,7 @@ func TestQueueFails(t *testing.T) {
 	for _, op := range []string{"readdir", "lock", "remove"} {
 		w, p := machine(t, "small")
 		w.Write(path.Join(root, queueDir, "000007-"+ticketProfile("small")), nil)
-		faulty := world.Faulty(w, func(o, name string) error {
+		faulty := world.Faulty(w.World(), func(o, name string) error {
 			if o == op && strings.Contains(name, queueDir) {
 				return syscall.EIO
 			}
@@ -278,7 +282,7 @@ func TestReclaim(t *testing.T) {
 		t.Errorf("got slot %d, stopped were %q", c.Slot, stopped)
 	}
 	wantEntered(t, p, "e b c d")
-	if read(t, w, copyInA) != "" {
+	if read(t, w.World(), copyInA) != "" {
 		t.Error("the former holder has still got the slot's variables")
 	}
 }
@@ -335,7 +339,7 @@ func TestWaitReclaims(t *testing.T) {
 	req.Reclaim = reclaiming(t, p, &stopped)
 	c, _, err := p.Claim(t.Context(), req)
 	worldtest.Must(t, err)
-	if c.Slot != 1 || len(stopped) != 1 || tickets(t, w) != 0 {
+	if c.Slot != 1 || len(stopped) != 1 || tickets(t, w.World()) != 0 {
 		t.Errorf("got %+v, stopped were %q", c, stopped)
 	}
 	if _, up, _ := w.BootTime(); up < time.Minute || up > time.Minute+2*waitPause {

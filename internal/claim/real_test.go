@@ -370,7 +370,7 @@ func BenchmarkClaim(b *testing.B) {
 // BenchmarkReplace is what a claim is measured against.
 func BenchmarkReplace(b *testing.B) {
 	w := world.Real("")
-	files := w.Root(b.TempDir())
+	files := w.Disk.Root(b.TempDir())
 	for b.Loop() {
 		worldtest.Must(b, world.Replace(files, w, "file", make([]byte, 4000), 0o600))
 	}

@@ -17,7 +17,7 @@ const otherTime = "2026-02-02T09:00:00.000001+00:00"
 
 // stale is a registry as it is now, for another tool to write back later.
 func stale(t testing.TB, w *world.Fake, p *Pool) (writeBack func()) {
-	old := []byte(read(t, w, p.store.Path()))
+	old := []byte(read(t, w.World(), p.store.Path()))
 	return func() { w.Write(p.store.Path(), old) }
 }
 
@@ -100,7 +100,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestForeignClaimIsHonoured(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	enter(t, p, 1, trees+"a", otherTime)
-	before := read(t, w, p.store.Path())
+	before := read(t, w.World(), p.store.Path())
 	c := list(t, p)[0].Claim
 	if !c.Foreign || c.Lease.TTL != 0 || c.Stale != "" {
 		t.Errorf("it is %+v", c)
@@ -126,13 +126,13 @@ func TestForeignClaimIsHonoured(t *testing.T) {
 func TestForeignClaimIsTakenOver(t *testing.T) {
 	w, p := machine(t, "small", "small", "small")
 	enter(t, p, 2, trees+"a", otherTime)
-	before := read(t, w, p.store.Path())
+	before := read(t, w.World(), p.store.Path())
 	c, renewed, err := p.Claim(t.Context(), request("a"))
 	worldtest.Must(t, err)
 	if c.Slot != 2 || !renewed || c.Foreign || c.ClaimedAt != otherTime || !c.Started {
 		t.Errorf("got %+v, %v", c, renewed)
 	}
-	if read(t, w, p.store.Path()) != before {
+	if read(t, w.World(), p.store.Path()) != before {
 		t.Error("the registry was written")
 	}
 	if clean, err := p.NeedsCleanVolumes(t.Context(), target(c)); clean || err != nil {
@@ -185,7 +185,7 @@ func TestConflict(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	a := claim(t, p, "a")
 	enter(t, p, 1, trees+"b", otherTime)
-	before := read(t, w, p.store.Path())
+	before := read(t, w.World(), p.store.Path())
 	wantHolders(t, p, "a|b -")
 	for _, tree := range []string{"a", "b"} {
 		_, _, err := p.Claim(t.Context(), request(tree))
@@ -210,7 +210,7 @@ func TestConflict(t *testing.T) {
 	release(t, p, c)
 	_, _, err := p.Claim(t.Context(), Request{Worktree: trees + "c", Order: order, Least: "large"})
 	worldtest.WantErr(t, err, ErrNoneFree)
-	if read(t, w, p.store.Path()) != before {
+	if read(t, w.World(), p.store.Path()) != before {
 		t.Error("the registry was changed")
 	}
 }
@@ -290,7 +290,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 		w, p := machine(t, "small", "small", "small")
 		claim(t, p, "c")
 		count := 0
-		meddled := world.Faulty(w, func(op, name string) error {
+		meddled := world.Faulty(w.World(), func(op, name string) error {
 			if op == "sync" && strings.Contains(name, "/.instances.json.tmp-") && count < writes {
 				count++
 				enter(t, p, 2, trees+"b", fmt.Sprintf("2026-02-02T09:00:00.%06d+00:00", count))
@@ -326,7 +326,7 @@ func TestListMeanwhile(t *testing.T) {
 		func() { release(t, p, c) },
 	} {
 		reads := 0
-		meddled := world.Faulty(w, func(op, name string) error {
+		meddled := world.Faulty(w.World(), func(op, name string) error {
 			if !(op == "read" && name == p.store.Path() || op == "lstat" && name == logPath) {
 				return nil
 			}

@@ -49,7 +49,7 @@ func (p *Pool) Claim(ctx context.Context, req Request) (c Claim, renewed bool, e
 		return Claim{}, false, err
 	}
 	t := taker{pool: p, req: req, tree: tree}
-	if _, err := p.w.Host().Lstat(p.store.Path()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := p.w.Disk.Host().Lstat(p.store.Path()); errors.Is(err, fs.ErrNotExist) {
 		if err := t.refusal(ctx); err != nil { // a lock would leave a root where there is no pool
 			return Claim{}, false, err
 		}
@@ -247,7 +247,7 @@ func (t *taker) enter(v *view, id int) error {
 // time at which the worktree has had the slot before: that is how a claim is told
 // from those that have ended, though the clock was set back.
 func (t *taker) stamp(l *ledger, s registry.Slot) string {
-	for at := t.pool.w.Now().UTC(); ; at = at.Add(time.Microsecond) {
+	for at := t.pool.w.Clock.Now().UTC(); ; at = at.Add(time.Microsecond) {
 		s.ClaimedAt = at.Format("2006-01-02T15:04:05.000000-07:00")
 		if !l.wasReleased(identity(s)) {
 			return s.ClaimedAt

@@ -14,7 +14,7 @@ const tokenSize = 16 // bytes
 // newToken is a token that nobody has had or can guess.
 func newToken(w world.World) string {
 	var token [tokenSize]byte
-	w.Random(token[:])
+	w.Env.Random(token[:])
 	return hex.EncodeToString(token[:])
 }
 

@@ -42,7 +42,7 @@ func (p *Pool) transact(ctx context.Context, do func(*view) error) error {
 			err = fmt.Errorf("%w: other tools wrote to the registry during each of %d tries: %w", ErrConflict, tries, err)
 			return hint.Wrap(err, "try again when they are done")
 		}
-		if err := p.w.Sleep(ctx, triesPause); err != nil {
+		if err := p.w.Clock.Sleep(ctx, triesPause); err != nil {
 			return fmt.Errorf("changing the registry %s: %w", p.store.Path(), err)
 		}
 	}

@@ -82,7 +82,7 @@ func (v *view) reconcile() error {
 // forget drops the claim of a slot that was removed: of which neither an entry is
 // left nor a directory. One that lacks the entry only may get it back.
 func (v *view) forget(id int) error {
-	_, err := v.pool.w.Host().Lstat(slot.Dir(v.pool.store.Root(), id))
+	_, err := v.pool.w.Disk.Host().Lstat(slot.Dir(v.pool.store.Root(), id))
 	if errors.Is(err, fs.ErrNotExist) {
 		v.ledger.end(id)
 		v.ledger.useVolumes(id, "")

@@ -128,7 +128,7 @@ func (p *Pool) reclaim(ctx context.Context, c Claim, target Target, stop func(co
 // It takes no lock: whether the slot is for this claim the next attempt finds out.
 func (t *taker) sleepUntilFree(ctx context.Context, start instant, wait time.Duration) error {
 	for {
-		if err := t.pool.w.Sleep(ctx, waitPause); err != nil {
+		if err := t.pool.w.Clock.Sleep(ctx, waitPause); err != nil {
 			return err
 		}
 		over, err := start.over(now(t.pool.w), wait)

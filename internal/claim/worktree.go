@@ -35,7 +35,7 @@ func (p *Pool) findWorktree(path string) (worktree, error) {
 		return worktree{}, err
 	}
 	path = filepath.Clean(path)
-	real, err := resolve(p.w.Host(), path)
+	real, err := resolve(p.w.Disk.Host(), path)
 	if err != nil {
 		return worktree{}, fmt.Errorf("%w: looking for the worktree %s: %w", ErrInvalid, path, err)
 	}
@@ -52,7 +52,7 @@ func (p *Pool) claimable(path string) (worktree, error) {
 	if err := checkPath(t.real); err != nil {
 		return t, err
 	}
-	info, err := p.w.Host().Lstat(t.real)
+	info, err := p.w.Disk.Host().Lstat(t.real)
 	if errors.Is(err, fs.ErrNotExist) {
 		err := fmt.Errorf("%w: the worktree %s is not there", ErrInvalid, path)
 		return t, hint.Wrap(err, "make it first, or name another with --for")
@@ -66,7 +66,7 @@ func (p *Pool) claimable(path string) (worktree, error) {
 	if err := p.store.CheckRoot(); err != nil {
 		return t, err
 	}
-	root, err := resolve(p.w.Host(), filepath.Clean(p.store.Root()))
+	root, err := resolve(p.w.Disk.Host(), filepath.Clean(p.store.Root()))
 	if err != nil {
 		return t, fmt.Errorf("looking for the root %s: %w", p.store.Root(), err)
 	}
@@ -80,7 +80,7 @@ func (p *Pool) claimable(path string) (worktree, error) {
 // Gone tells whether a worktree is gone: nothing is at its path, or a file. One that
 // can't be looked at isn't gone for that.
 func (p *Pool) Gone(worktree string) bool {
-	info, err := p.w.Host().Lstat(worktree)
+	info, err := p.w.Disk.Host().Lstat(worktree)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 	}

@@ -21,11 +21,11 @@ func (e *Engine) listByCommand(ctx context.Context, label string) ([]summary, er
 	if label != "" {
 		args = append(args, "--filter", "label="+label)
 	}
-	dir, err := e.world.WorkDir()
+	dir, err := e.world.Env.WorkDir()
 	if err != nil {
 		dir = "/"
 	}
-	out, err := e.world.Run(ctx, world.Command{Args: args, Dir: dir, Env: world.CleanEnv(e.world), ReadOnly: true, Timeout: listTimeout})
+	out, err := e.world.Processes.Run(ctx, world.Command{Args: args, Dir: dir, Env: world.CleanEnv(e.world), ReadOnly: true, Timeout: listTimeout})
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		err := &UnavailableError{Host: e.endpoint.Host, Origin: e.endpoint.Origin, Reason: "the docker command, which is needed for this kind of address, is not there", Err: err}

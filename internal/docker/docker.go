@@ -4,7 +4,7 @@
 // It only reads. All stacks together cost one list request, GET /containers/json,
 // whose answer has what is needed in every version of the API.
 //
-// The request is HTTP/1.0 spoken over a [world.World]'s connection, not through
+// The request is HTTP/1.0 sent through [world.Services], not through
 // the Engine's Go client or net/http. Measured inside this program, as the time of
 // a whole process that never meets Docker: linking that client costs each of its
 // runs 1.5 ms (two regular expressions of image references, and telemetry), linking

@@ -102,12 +102,12 @@ func contextEndpoint(w world.World, name, origin string) (Endpoint, error) {
 		return Endpoint{}, hint.Wrap(err, "docker context ls shows the contexts, docker context use chooses one")
 	}
 	tlsDir := filepath.Join(ConfigDir(w), "contexts", "tls", id)
-	_, err = w.Host().Lstat(tlsDir)
+	_, err = w.Disk.Host().Lstat(tlsDir)
 	return Endpoint{Host: host, Origin: "the docker context " + name, TLS: err == nil}, nil
 }
 
 func readJSON(w world.World, path string, into any) error {
-	data, err := w.Host().ReadFile(path, configLimit)
+	data, err := w.Disk.Host().ReadFile(path, configLimit)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func readJSON(w world.World, path string, into any) error {
 }
 
 func getenv(w world.World, name string) string {
-	value, _ := w.Getenv(name)
+	value, _ := w.Env.Getenv(name)
 	return value
 }
 

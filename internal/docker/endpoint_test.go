@@ -51,7 +51,7 @@ func TestLocate(t *testing.T) {
 		for path, content := range tt.files {
 			w.Write(path, []byte(content))
 		}
-		got, err := docker.Locate(w)
+		got, err := docker.Locate(w.World())
 		if err != nil || got != tt.want {
 			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}
@@ -69,12 +69,12 @@ func TestLocateFails(t *testing.T) {
 		for path, content := range files {
 			w.Write("/home/user/.docker/"+path, []byte(content))
 		}
-		_, err := docker.Locate(w)
+		_, err := docker.Locate(w.World())
 		unavailable(t, err, "remote", name)
 	}
 	w := world.NewFake()
 	w.Write("/home/user/.docker/config.json", []byte("{"))
-	if _, err := docker.Locate(w); !errors.Is(err, docker.ErrUnavailable) {
+	if _, err := docker.Locate(w.World()); !errors.Is(err, docker.ErrUnavailable) {
 		t.Errorf("a broken configuration: %v", err)
 	}
 }
@@ -109,7 +109,7 @@ func TestLocal(t *testing.T) {
 	} {
 		w := world.NewFake()
 		w.Env["DOCKER_HOST"] = host
-		e, err := docker.Open(w)
+		e, err := docker.Open(w.World())
 		must(t, err)
 		if e.Local() != want {
 			t.Errorf("%s: local is %v", host, !want)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,31 +37,29 @@ func newEngine(t *testing.T, code int, body string) *engine {
 		io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	e.Connect = func(ctx context.Context, network, address string) (net.Conn, error) {
-		e.dialed = append(e.dialed, network+" "+address)
-		return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
+	e.Answer = func(ctx context.Context, req world.Request) ([]byte, error) {
+		e.dialed = append(e.dialed, req.Network+" "+req.Address)
+		req.Network, req.Address = "tcp", server.Listener.Addr().String()
+		answer, err := world.Real("test").Services.Send(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		defer answer.Close()
+		return io.ReadAll(answer)
 	}
 	return e
 }
 
-// newRawEngine answers every connection with these bytes, then closes it.
+// newRawEngine answers every request with these bytes.
 func newRawEngine(answer string) *engine {
 	e := &engine{Fake: world.NewFake()}
-	e.Connect = func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
-		go func() {
-			there.Read(make([]byte, 1<<12))
-			io.WriteString(there, answer)
-			there.Close()
-		}()
-		return here, nil
-	}
+	e.Answer = func(context.Context, world.Request) ([]byte, error) { return []byte(answer), nil }
 	return e
 }
 
 func (e *engine) containers(t *testing.T) ([]docker.Container, error) {
 	t.Helper()
-	opened, err := docker.Open(e.Fake)
+	opened, err := docker.Open(e.Fake.World())
 	if err != nil {
 		return nil, err
 	}

@@ -88,10 +88,11 @@ func TestNoEngine(t *testing.T) {
 		{syscall.ECONNREFUSED, "connection refused"},
 		{syscall.EACCES, "permission denied"},
 		{context.DeadlineExceeded, "no answer in time"},
+		{world.ErrTimeout, "no answer in time"},
 		{errors.New("no route"), "no route"},
 	} {
 		w := world.NewFake()
-		w.Connect = func(context.Context, string, string) (net.Conn, error) {
+		w.Answer = func(context.Context, world.Request) ([]byte, error) {
 			return nil, &net.OpError{Op: "dial", Net: "unix", Err: tt.err}
 		}
 		_, err := (&engine{Fake: w}).containers(t)
@@ -102,17 +103,15 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
-// TestConnectingIsLimited: a connection that is neither accepted nor refused ends
-// after a moment, by the deadline that the world is given.
-func TestConnectingIsLimited(t *testing.T) {
+// TestTimeIsLimited: an Engine that is asked has a moment to accept the connection and
+// some seconds for its answer, and is asked for what changes nothing.
+func TestTimeIsLimited(t *testing.T) {
 	w := world.NewFake()
-	w.Connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		if end, limited := ctx.Deadline(); !limited || time.Until(end) > time.Second {
-			t.Errorf("connecting may take until %s", end)
-			return nil, context.DeadlineExceeded
+	w.Answer = func(_ context.Context, req world.Request) ([]byte, error) {
+		if req.ConnectTimeout <= 0 || req.ConnectTimeout > time.Second || req.Timeout > time.Minute || !req.ReadOnly {
+			t.Errorf("the request is %+v", req)
 		}
-		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, world.ErrTimeout
 	}
 	_, err := (&engine{Fake: w}).containers(t)
 	unavailable(t, err, "no answer in time")
@@ -122,13 +121,11 @@ func TestConnectingIsLimited(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := world.NewFake()
-	w.Connect = func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
-		go there.Read(make([]byte, 1<<12))
+	w.Answer = func(ctx context.Context, _ world.Request) ([]byte, error) {
 		cancel()
-		return here, nil
+		return nil, ctx.Err()
 	}
-	opened, err := docker.Open(w)
+	opened, err := docker.Open(w.World())
 	must(t, err)
 	_, err = opened.Containers(ctx)
 	if !errors.Is(err, context.Canceled) || errors.Is(err, docker.ErrUnavailable) {

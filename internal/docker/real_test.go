@@ -9,6 +9,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/dockertest"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // TestRealEngine reads a container from a real Engine, directly and by the docker
@@ -26,7 +27,7 @@ func TestRealEngine(t *testing.T) {
 
 	var found []docker.Container
 	for _, tls := range []string{"", "1"} {
-		w := tlsWorld{world.Real("test"), tls}
+		w := withTLS(world.Real("test"), tls)
 		e, err := docker.Open(w)
 		must(t, err)
 		containers, err := e.Containers(t.Context())
@@ -47,19 +48,18 @@ func TestRealEngine(t *testing.T) {
 	}
 }
 
-// tlsWorld makes Locate take the Engine for one that is spoken to by TLS, without
+// withTLS makes Locate take the Engine for one that is spoken to by TLS, without
 // telling the docker command so.
-type tlsWorld struct {
-	world.World
-	tls string
-}
-
-func (w tlsWorld) Getenv(name string) (string, bool) {
-	switch {
-	case name == "DOCKER_TLS_VERIFY":
-		return w.tls, true
-	case name == "DOCKER_HOST" && w.tls != "":
-		return "tcp://nowhere:1", true
-	}
-	return w.World.Getenv(name)
+func withTLS(w world.World, tls string) world.World {
+	env := w.Env
+	w.Env = worldtest.Environment{Environment: env, OnGetenv: func(name string) (string, bool) {
+		switch {
+		case name == "DOCKER_TLS_VERIFY":
+			return tls, true
+		case name == "DOCKER_HOST" && tls != "":
+			return "tcp://nowhere:1", true
+		}
+		return env.Getenv(name)
+	}}
+	return w
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 const (
@@ -48,30 +49,20 @@ func (e *Engine) listDirectly(ctx context.Context, label string) ([]summary, err
 // get requests a path and returns the body of the answer. By HTTP/1.0 the answer
 // ends with its length or the connection, and is never sent in chunks.
 func (e *Engine) get(ctx context.Context, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	network, address := e.endpoint.address()
-	dialing, dialed := context.WithTimeout(ctx, connectTimeout)
-	defer dialed()
-	conn, err := e.world.Dial(dialing, network, address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	host := "docker"
 	if network == "tcp" {
 		host = address
 	}
-	var body []byte
-	_, err = io.WriteString(conn, "GET "+path+" HTTP/1.0\r\nHost: "+host+"\r\nUser-Agent: kinfra\r\n\r\n")
-	if err == nil {
-		body, err = readAnswer(conn)
+	answer, err := e.world.Services.Send(ctx, world.Request{
+		Network: network, Address: address, ReadOnly: true, Timeout: listTimeout, ConnectTimeout: connectTimeout,
+		Body: strings.NewReader("GET " + path + " HTTP/1.0\r\nHost: " + host + "\r\nUser-Agent: kinfra\r\n\r\n"),
+	})
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // the connection was closed because of it
-	}
-	return body, err
+	defer answer.Close()
+	return readAnswer(answer)
 }
 
 // readAnswer reads an HTTP answer and returns its body. Another code than 200 is an
@@ -137,7 +128,7 @@ func (e *Engine) unavailable(err error) error {
 		reason, cure = "permission denied", "let your user use docker (on Linux: join the group docker and log in again)"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		reason, cure = "connection refused", "start docker: nothing listens there"
-	case errors.Is(err, context.DeadlineExceeded):
+	case e.endpoint.direct() && errors.Is(err, world.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		reason = "no answer in time"
 	}
 	return hint.Wrap(&UnavailableError{Host: e.endpoint.Host, Origin: e.endpoint.Origin, Reason: reason, Err: err}, "%s", cure)

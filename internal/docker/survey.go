@@ -58,7 +58,7 @@ type ServiceState struct {
 // A container belongs to a stack when its labels name the stack's project, and a
 // directory or a file below root, symbolic links resolved.
 func Survey(w world.World, root string, containers []Container, stacks []Expected) (states []State, strays []Container) {
-	owner := owner{w.Host(), root, world.Resolve(w.Host(), root), map[string]bool{}}
+	owner := owner{w.Disk.Host(), root, world.Resolve(w.Disk.Host(), root), map[string]bool{}}
 	index := make(map[string]int, len(stacks))
 	states = make([]State, len(stacks))
 	for i, stack := range stacks {

@@ -63,7 +63,7 @@ func TestStatus(t *testing.T) {
 		{"exit code 0 of what was to run", []docker.Container{up("api"), one("db", "exited", "Exited (0)")}, two, docker.Partial, 1, 2},
 	}
 	for _, tt := range tests {
-		states, strays := docker.Survey(world.NewFake(), "/pool", tt.containers, []docker.Expected{{Project: "slot-1", Services: tt.services}})
+		states, strays := docker.Survey(world.NewFake().World(), "/pool", tt.containers, []docker.Expected{{Project: "slot-1", Services: tt.services}})
 		s := states[0]
 		if s.Status != tt.want || s.Up != tt.up || s.Want != tt.all || len(strays) > 0 {
 			t.Errorf("%s: %s, %d of %d, want %s, %d of %d", tt.name, s.Status, s.Up, s.Want, tt.want, tt.up, tt.all)
@@ -71,7 +71,7 @@ func TestStatus(t *testing.T) {
 	}
 	stoppedJob := job("exited", "Exited (0) 1 second ago")
 	stoppedJob[0].State = "exited"
-	states, _ := docker.Survey(world.NewFake(), "/pool", stoppedJob, []docker.Expected{{Project: "slot-1"}})
+	states, _ := docker.Survey(world.NewFake().World(), "/pool", stoppedJob, []docker.Expected{{Project: "slot-1"}})
 	if states[0].Status != docker.Stopped {
 		t.Errorf("a job that is done keeps a stopped stack %s", states[0].Status)
 	}
@@ -112,7 +112,7 @@ func TestOwnership(t *testing.T) {
 			if tt.file != "" {
 				c.Files = []string{"/elsewhere/base.yml", tt.file}
 			}
-			states, strays := docker.Survey(w, root, []docker.Container{c}, []docker.Expected{{Project: "slot-0"}, {Project: "slot-1"}})
+			states, strays := docker.Survey(w.World(), root, []docker.Container{c}, []docker.Expected{{Project: "slot-0"}, {Project: "slot-1"}})
 			got := "nobody's"
 			switch {
 			case len(states[1].Containers) == 1 && states[1].Up == 1:
@@ -131,7 +131,7 @@ func TestOwnership(t *testing.T) {
 
 func TestServices(t *testing.T) {
 	containers := []docker.Container{up("worker"), up("worker"), checked("api", "healthy")}
-	states, _ := docker.Survey(world.NewFake(), "/pool", containers, []docker.Expected{{Project: "slot-1", Services: map[string]int{"worker": 3, "api": 1, "db": 1}}})
+	states, _ := docker.Survey(world.NewFake().World(), "/pool", containers, []docker.Expected{{Project: "slot-1", Services: map[string]int{"worker": 3, "api": 1, "db": 1}}})
 	got := fmt.Sprint(states[0].Services)
 	if want := "[{api running 1 1} {db stopped 0 1} {worker partial 2 3}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)

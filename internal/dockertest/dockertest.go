@@ -53,7 +53,7 @@ func Need(t testing.TB) {
 func Alone(t testing.TB, name string) {
 	t.Helper()
 	path := filepath.Join(os.TempDir(), "kinfra-test-"+name+".lock")
-	unlock, err := world.Real(t.Name()).Host().Lock(t.Context(), path)
+	unlock, err := world.Real(t.Name()).Disk.Host().Lock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func git(ctx context.Context, w world.World) Finding {
 // ask gives the first line that a program prints.
 func ask(ctx context.Context, w world.World, args ...string) (string, error) {
 	const timeout = 10 * time.Second
-	out, err := w.Run(ctx, world.Command{Args: args, Dir: "/", Env: world.CleanEnv(w), ReadOnly: true, Timeout: timeout})
+	out, err := w.Processes.Run(ctx, world.Command{Args: args, Dir: "/", Env: world.CleanEnv(w), ReadOnly: true, Timeout: timeout})
 	if err != nil {
 		return "", err
 	}

@@ -3,9 +3,7 @@ package doctor_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,14 +36,8 @@ func machine(t *testing.T, containers string, programs map[string]world.Output) 
 		return out, nil
 	}
 	if containers != "" {
-		w.Connect = func(context.Context, string, string) (net.Conn, error) {
-			here, there := net.Pipe()
-			go func() {
-				there.Read(make([]byte, 1<<12))
-				io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+containers)
-				there.Close()
-			}()
-			return here, nil
+		w.Answer = func(context.Context, world.Request) ([]byte, error) {
+			return []byte("HTTP/1.0 200 OK\r\n\r\n" + containers), nil
 		}
 	}
 	return w
@@ -57,7 +49,7 @@ func provision(t *testing.T, w *world.Fake) {
 	for id := 1; id <= 2; id++ {
 		specs = append(specs, slot.Spec{ID: id, Profile: "small", Env: map[string]string{"SLOT_ID": fmt.Sprint(id)}, Compose: []byte("services:\n  web:\n    image: web\n")})
 	}
-	if _, err := slot.Ensure(t.Context(), w, registry.Open(w, root), specs, slot.Options{}); err != nil {
+	if _, err := slot.Ensure(t.Context(), w.World(), registry.Open(w.World(), root), specs, slot.Options{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -78,7 +70,7 @@ func told(all []doctor.Finding) string {
 
 func look(t *testing.T, w *world.Fake) []doctor.Finding {
 	t.Helper()
-	return doctor.Pool(t.Context(), w, lifecycle.Definition{Root: root, Project: "slot-%d"})
+	return doctor.Pool(t.Context(), w.World(), lifecycle.Definition{Root: root, Project: "slot-%d"})
 }
 
 func TestPool(t *testing.T) {
@@ -169,33 +161,33 @@ func TestMachine(t *testing.T) {
 	}
 	w := machine(t, "[]", good)
 	var texts []string
-	for _, f := range doctor.Machine(t.Context(), w) {
+	for _, f := range doctor.Machine(t.Context(), w.World()) {
 		texts = append(texts, fmt.Sprintf("%s %s: %s", f.Verdict, f.Area, f.Text))
 	}
 	want := []string{"ok docker: Engine 27.1.0 at unix:///var/run/docker.sock", "ok compose: version 2.40.3", "ok git: version 2.39.5"}
 	if !slices.Equal(texts, want) {
 		t.Errorf("got %q, want %q", texts, want)
 	}
-	for _, f := range doctor.Machine(t.Context(), machine(t, "", nil)) {
+	for _, f := range doctor.Machine(t.Context(), machine(t, "", nil).World()) {
 		if f.Verdict == doctor.OK || f.Cure == "" || f.Verdict == doctor.Fail && f.Cause != doctor.Missing {
 			t.Errorf("nothing is there, and %s is %s (%s)", f.Area, f.Verdict, f.Text)
 		}
 	}
 	broken := map[string]world.Output{"docker version": {Stdout: []byte("27\n")}, "docker compose": {Code: 1, Stderr: []byte("out of order\n")}, "git --version": {Code: 1}}
-	if got := told(doctor.Machine(t.Context(), machine(t, "[]", broken))); !strings.Contains(got, "fail compose: ") || !strings.Contains(got, "warn git: ") || strings.Contains(got, "docker:") {
+	if got := told(doctor.Machine(t.Context(), machine(t, "[]", broken).World())); !strings.Contains(got, "fail compose: ") || !strings.Contains(got, "warn git: ") || strings.Contains(got, "docker:") {
 		t.Errorf("got\n%s", got)
 	}
 }
 
 func TestOthers(t *testing.T) {
 	w := machine(t, "", nil)
-	list := pools.Open(w, "/state/pools")
+	list := pools.Open(w.World(), "/state/pools")
 	must(t, w.Host().MkdirAll("/state/pools", 0o700))
 	for name, port := range map[string]int{"a": 9000, "b": 9000, "gone": 0, "damaged": 0} {
 		_, err := list.Put(pools.Pool{Name: name, Root: "/" + name, Project: name + "-%d"})
 		must(t, err)
 		if port != 0 {
-			must(t, registry.Open(w, "/"+name).Update(t.Context(), func(r *registry.Registry) error {
+			must(t, registry.Open(w.World(), "/"+name).Update(t.Context(), func(r *registry.Registry) error {
 				return r.PutSlot(registry.Slot{ID: 1, Path: "/x", Profile: "p", Ports: []registry.Count{{Name: "web", Number: port}}})
 			}))
 		}

@@ -64,7 +64,7 @@ func (p *pool) add(f ...Finding) { p.findings = append(p.findings, f...) }
 func (p *pool) root() bool {
 	const area = "root"
 	root := p.def.Root
-	info, err := p.w.Root(root).Lstat(".") // through a link, if the path is one
+	info, err := p.w.Disk.Root(root).Lstat(".") // through a link, if the path is one
 	if unusable := p.store.CheckRoot(); errors.Is(unusable, registry.ErrRoot) {
 		p.add(fail(area, Damaged, unusable, ""))
 		return false
@@ -76,8 +76,8 @@ func (p *pool) root() bool {
 	case err != nil:
 		p.add(fail(area, Damaged, fmt.Errorf("the root can't be looked at: %w", err), "see who may read it: ls -ld "+world.ShellWord(root)))
 		return false
-	case info.UserID != p.w.UserID():
-		p.add(fail(area, Damaged, fmt.Errorf("%s belongs to user %d, this is user %d", root, info.UserID, p.w.UserID()), "take it over with chown -R, or choose another root with --root"))
+	case info.UserID != p.w.Env.UserID():
+		p.add(fail(area, Damaged, fmt.Errorf("%s belongs to user %d, this is user %d", root, info.UserID, p.w.Env.UserID()), "take it over with chown -R, or choose another root with --root"))
 		return false
 	case info.Mode.Perm()&0o700 != 0o700 && info.UserID != 0: // nothing keeps user 0 from writing
 		p.add(fail(area, Damaged, fmt.Errorf("%s can't be written by its owner (mode %04o)", root, info.Mode.Perm()), "chmod u+rwx "+root))
@@ -99,7 +99,7 @@ func (p *pool) registry() bool {
 		return false
 	}
 	p.entries = reg.Slots()
-	_, err = p.w.Root(p.def.Root).Lstat(registry.File)
+	_, err = p.w.Disk.Root(p.def.Root).Lstat(registry.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.noRegistry()
@@ -128,11 +128,11 @@ func (p *pool) writers() {
 		}
 	}
 	last := generations[len(generations)-1]
-	now, err := p.w.Root(p.def.Root).ReadFile(registry.File, limit)
+	now, err := p.w.Disk.Root(p.def.Root).ReadFile(registry.File, limit)
 	if err != nil {
 		return // there is none, or it was told already
 	}
-	published, err := p.w.Host().ReadFile(last.Path, limit)
+	published, err := p.w.Disk.Host().ReadFile(last.Path, limit)
 	if err == nil && !bytes.Equal(now, published) {
 		p.add(warn(area, "nothing, if that is a tool of yours: claims that it has overwritten are put right; kinfra sandbox slots shows conflicts",
 			"another tool has written the registry since kinfra last did (%s)", last.Time.Format("2006-01-02 15:04:05")))
@@ -145,7 +145,7 @@ func (p *pool) writers() {
 func (p *pool) directories() {
 	const area = "slots"
 	dir := filepath.Dir(slot.Dir(p.def.Root, 1))
-	infos, err := p.w.Root(dir).ReadDir(".")
+	infos, err := p.w.Disk.Root(dir).ReadDir(".")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.add(fail(area, Damaged, fmt.Errorf("the slots' directory can't be read: %w", err), "see who may read it: ls -ld "+world.ShellWord(dir)))
 		return
@@ -154,7 +154,7 @@ func (p *pool) directories() {
 	named := map[string]bool{}
 	for _, s := range p.entries {
 		named["slot-"+strconv.Itoa(s.ID)] = true
-		files := p.w.Root(slot.Dir(p.def.Root, s.ID))
+		files := p.w.Disk.Root(slot.Dir(p.def.Root, s.ID))
 		for _, name := range []string{slot.EnvName, slot.ComposeName} {
 			if _, err := files.Lstat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				p.add(fail(area, Damaged, fmt.Errorf("slot %d: %w", s.ID, err), "see what is in "+slot.Dir(p.def.Root, s.ID)))
@@ -235,7 +235,7 @@ func (p *pool) lostClaims(slots []claim.Slot) {
 		delete(given, s.ID)
 	}
 	for _, id := range slices.Sorted(maps.Keys(given)) {
-		if _, err := p.w.Host().Lstat(slot.Dir(p.def.Root, id)); err == nil {
+		if _, err := p.w.Disk.Host().Lstat(slot.Dir(p.def.Root, id)); err == nil {
 			p.add(warn("claims", restore+"; "+provision+" registers it again, with its claim, if it is as the scripts say", "slot %d, held by %s, is not in the registry", id, given[id]))
 		}
 	}

@@ -5,26 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"strings"
 )
 
 // serve answers one request: the list of containers, whose filter asks for nothing
 // more than that Compose made them.
-func (e *Engine) serve(conn net.Conn) {
-	defer conn.Close()
-	line, err := bufio.NewReader(conn).ReadString('\n')
+func (e *Engine) serve(request io.Reader) ([]byte, error) {
+	line, err := bufio.NewReader(request).ReadString('\n')
 	if err != nil {
-		return
+		return nil, fmt.Errorf("reading the request: %w", err)
 	}
 	_, target, _ := strings.Cut(strings.TrimSpace(line), " ")
 	target, _, _ = strings.Cut(target, " ")
 	if u, err := url.Parse(target); err != nil || !strings.HasSuffix(u.Path, "/containers/json") {
-		io.WriteString(conn, "HTTP/1.0 404 Not Found\r\n\r\n")
-		return
+		return []byte("HTTP/1.0 404 Not Found\r\n\r\n"), nil
 	}
-	io.WriteString(conn, "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"+e.list())
+	return []byte("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + e.list()), nil
 }
 
 // list is the containers as the Engine's API has them.

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net"
 	"slices"
 	"sync"
 	"syscall"
@@ -73,7 +72,7 @@ func Install(machine *world.Fake) *Engine {
 		machine.Write(program, nil)
 		machine.Alter(program, func(i *world.Info) { i.Mode = 0o755 })
 	}
-	machine.Connect = e.connect
+	machine.Answer = e.answer
 	machine.Pause = time.Millisecond // Compose runs beside what waits for it
 	return e
 }
@@ -132,18 +131,16 @@ func (e *Engine) Containers() []Container {
 	return slices.Clone(e.containers)
 }
 
-// connect is a connection to the Engine's socket.
-func (e *Engine) connect(_ context.Context, network, address string) (net.Conn, error) {
+// answer is what the Engine's socket answers.
+func (e *Engine) answer(_ context.Context, req world.Request) ([]byte, error) {
 	e.mu.Lock()
 	stopped := e.stopped
 	e.mu.Unlock()
 	switch {
 	case stopped:
-		return nil, fmt.Errorf("connecting to %s: %w", address, fs.ErrNotExist)
-	case network != "unix":
-		return nil, fmt.Errorf("connecting to %s: %w", address, syscall.ECONNREFUSED)
+		return nil, fmt.Errorf("connecting to %s: %w", req.Address, fs.ErrNotExist)
+	case req.Network != "unix":
+		return nil, fmt.Errorf("connecting to %s: %w", req.Address, syscall.ECONNREFUSED)
 	}
-	here, there := net.Pipe()
-	go e.serve(there)
-	return here, nil
+	return e.serve(req.Body)
 }

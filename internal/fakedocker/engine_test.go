@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/fakedocker"
@@ -32,7 +33,7 @@ services:
 // states is the containers as the domain reads them from the Engine.
 func states(t *testing.T, f *world.Fake) (all []string) {
 	t.Helper()
-	engine, err := docker.Open(f)
+	engine, err := docker.Open(f.World())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,30 +47,40 @@ func states(t *testing.T, f *world.Fake) (all []string) {
 	return all
 }
 
+// listening tells whether the port that the stack publishes is taken.
+func listening(t *testing.T, f *world.Fake) bool {
+	t.Helper()
+	taken, err := f.Listening(t.Context(), "127.0.0.1:7001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return taken
+}
+
 // TestLife drives the Engine by the domain's own code: from the start to the end.
 func TestLife(t *testing.T) {
 	f, e, s := newStack()
-	if err := stack.Up(t.Context(), f, s, stack.Options{}); err != nil {
+	if err := stack.Up(t.Context(), f.World(), s, stack.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"slot-1-web-1 running healthy", "slot-1-worker-1 running healthy", "slot-1-worker-2 running healthy"}
 	if got := states(t, f); !slices.Equal(got, want) {
 		t.Errorf("after the start there are %q", got)
 	}
-	if !f.Listening(t.Context(), "127.0.0.1:7001") {
+	if !listening(t, f) {
 		t.Error("the published port is free")
 	}
 	e.Put(fakedocker.Container{Name: "slot-1-web-1", Project: "slot-1", Service: "web", Dir: dir, Outcome: fakedocker.Outcome{State: fakedocker.Unhealthy}})
 	if got := states(t, f); got[0] != "slot-1-web-1 running unhealthy" || len(got) != 3 {
 		t.Errorf("one that got unhealthy is %q", got)
 	}
-	if err := stack.Restart(t.Context(), f, s, stack.Options{}); err != nil {
+	if err := stack.Restart(t.Context(), f.World(), s, stack.Options{}); err != nil {
 		t.Error(err)
 	}
-	if err := stack.Down(t.Context(), f, s, true); err != nil {
+	if err := stack.Down(t.Context(), f.World(), s, true); err != nil {
 		t.Error(err)
 	}
-	if got := states(t, f); got != nil || f.Listening(t.Context(), "127.0.0.1:7001") {
+	if got := states(t, f); got != nil || listening(t, f) {
 		t.Errorf("after the end there are %q", got)
 	}
 }
@@ -82,7 +93,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		f, e, s := newStack()
 		e.Expect("web", fakedocker.Outcome{State: state, Code: 3, Logs: "last words\n"})
-		err := stack.Up(t.Context(), f, s, stack.Options{})
+		err := stack.Up(t.Context(), f.World(), s, stack.Options{})
 		if !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", state, err, want)
 		}
@@ -101,14 +112,14 @@ func TestOutcomes(t *testing.T) {
 func TestStopped(t *testing.T) {
 	f, e, s := newStack()
 	e.Stop(true)
-	if err := stack.Up(t.Context(), f, s, stack.Options{}); !errors.Is(err, docker.ErrUnavailable) {
+	if err := stack.Up(t.Context(), f.World(), s, stack.Options{}); !errors.Is(err, docker.ErrUnavailable) {
 		t.Errorf("without an Engine: %v", err)
 	}
 	if out, err := e.Run(world.Command{Args: []string{"docker", "volume", "ls"}}); err != nil || out.Code == 0 {
 		t.Errorf("the command gives %+v, %v", out, err)
 	}
 	e.Stop(false)
-	if err := stack.Up(t.Context(), f, s, stack.Options{}); err != nil {
+	if err := stack.Up(t.Context(), f.World(), s, stack.Options{}); err != nil {
 		t.Errorf("with it again: %v", err)
 	}
 }
@@ -123,11 +134,11 @@ func TestRefuses(t *testing.T) {
 	}
 	for _, spoil := range []string{"/.env", "/docker-compose.yml"} {
 		f.Write(dir+spoil, []byte("X='"))
-		if err := stack.Up(t.Context(), f, s, stack.Options{}); err == nil {
+		if err := stack.Up(t.Context(), f.World(), s, stack.Options{}); err == nil {
 			t.Errorf("a damaged %s is no error", spoil)
 		}
 	}
-	if _, err := f.Dial(t.Context(), "tcp", "127.0.0.1:80"); err == nil {
+	if _, err := f.Send(t.Context(), world.Request{Network: "tcp", Address: "127.0.0.1:80", ReadOnly: true, Timeout: time.Second}); err == nil {
 		t.Error("something listens elsewhere")
 	}
 }

@@ -94,7 +94,7 @@ func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 		s.Secrets[name] = secret.Value{}
 	}
 	m.base(&s, worktree)
-	_, err := m.w.Root(dir).Lstat(stack.OverrideName)
+	_, err := m.w.Disk.Root(dir).Lstat(stack.OverrideName)
 	switch {
 	case err == nil:
 		s.Files = append(s.Files, filepath.Join(dir, stack.OverrideName))
@@ -115,11 +115,11 @@ func (m *Manager) base(s *stack.Stack, worktree string) {
 		return
 	}
 	dir := filepath.Join(worktree, m.def.ProjectDir)
-	if _, err := m.w.Host().Lstat(dir); err != nil {
+	if _, err := m.w.Disk.Host().Lstat(dir); err != nil {
 		return
 	}
 	s.BaseDir, s.Build = dir, true
-	if _, err := m.w.Host().Lstat(filepath.Join(dir, dotEnv)); err == nil {
+	if _, err := m.w.Disk.Host().Lstat(filepath.Join(dir, dotEnv)); err == nil {
 		s.BaseEnv = filepath.Join(dir, dotEnv)
 	}
 }
@@ -144,12 +144,12 @@ func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := m.w.Root(m.Dir(id)).ReadFile(slot.ComposeName, mostRead)
+	data, err := m.w.Disk.Root(m.Dir(id)).ReadFile(slot.ComposeName, mostRead)
 	if err != nil {
 		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
 	}
 	for _, name := range m.def.Pass {
-		if value, ok := m.w.Getenv(name); ok {
+		if value, ok := m.w.Env.Getenv(name); ok {
 			env[name] = value
 		}
 	}
@@ -168,7 +168,7 @@ func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
 
 // variables is the slot's own env file.
 func (m *Manager) variables(id int) (map[string]string, error) {
-	data, err := m.w.Root(m.Dir(id)).ReadFile(slot.EnvName, mostRead)
+	data, err := m.w.Disk.Root(m.Dir(id)).ReadFile(slot.EnvName, mostRead)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", id, err)
 	}
@@ -258,7 +258,7 @@ func (m *Manager) secrets(ctx context.Context) (map[string]secret.Value, error) 
 // writeOverride writes the file that mounts the worktree's code, or removes it where
 // nothing is mounted.
 func (m *Manager) writeOverride(c claim.Claim) error {
-	files := m.w.Root(m.Dir(c.Slot))
+	files := m.w.Disk.Root(m.Dir(c.Slot))
 	if err := world.RemoveLeftoversOf(files, stack.OverrideName); err != nil {
 		return fmt.Errorf("slot %d: %w", c.Slot, err)
 	}
@@ -269,7 +269,7 @@ func (m *Manager) writeOverride(c claim.Claim) error {
 		}
 		return nil
 	}
-	found, err := stack.FindSources(m.w.Host(), c.Worktree, m.def.Mounts)
+	found, err := stack.FindSources(m.w.Disk.Host(), c.Worktree, m.def.Mounts)
 	if err != nil {
 		return fmt.Errorf("slot %d: %w", c.Slot, err)
 	}
@@ -343,7 +343,7 @@ func (m *Manager) release(ctx context.Context, c claim.Claim, t claim.Target) er
 			return err
 		}
 		// What a killed start was writing and can't be cleared away keeps no claim.
-		_ = world.RemoveLeftoversOf(m.w.Root(m.Dir(c.Slot)), stack.OverrideName)
+		_ = world.RemoveLeftoversOf(m.w.Disk.Root(m.Dir(c.Slot)), stack.OverrideName)
 		return m.claims.Release(ctx, t)
 	})
 }

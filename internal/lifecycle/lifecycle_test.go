@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,7 +48,7 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{Fake: world.NewFake(), t: t, on: map[string]func() bool{}}
-	m.Handle, m.Connect = m.docker, m.engine
+	m.Handle, m.Answer = m.docker, m.engine
 	for _, path := range []string{"/usr/bin/docker", "/usr/lib/docker/cli-plugins/docker-compose"} {
 		m.Write(path, nil)
 		m.Alter(path, func(i *world.Info) { i.Mode = 0o755 })
@@ -61,26 +59,20 @@ func newMachine(t *testing.T) *machine {
 	for _, name := range []string{"a", "b"} {
 		worldtest.Must(t, m.Host().MkdirAll(trees+name+"/src", 0o755))
 	}
-	store := registry.Open(m.Fake, root)
+	store := registry.Open(m.Fake.World(), root)
 	worldtest.Must(t, store.Update(t.Context(), func(r *registry.Registry) error {
 		return r.PutSlot(registry.Slot{ID: 1, Path: dir, Profile: "small"})
 	}))
-	m.claims = claim.Open(m.Fake, store)
-	m.m = lifecycle.New(m.Fake, lifecycle.Definition{
+	m.claims = claim.Open(m.Fake.World(), store)
+	m.m = lifecycle.New(m.Fake.World(), lifecycle.Definition{
 		Root: root, Project: "slot-%d", Mounts: map[string][]stack.Mount{"web": {{Source: "src", Target: "/src"}}},
 	}, m.claims)
 	return m
 }
 
 // engine answers with the list of containers.
-func (m *machine) engine(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	go func() {
-		there.Read(make([]byte, 1<<12))
-		io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+m.list())
-		there.Close()
-	}()
-	return here, nil
+func (m *machine) engine(context.Context, world.Request) ([]byte, error) {
+	return []byte("HTTP/1.0 200 OK\r\n\r\n" + m.list()), nil
 }
 
 func (m *machine) list() string {
@@ -246,7 +238,7 @@ func TestUpRefused(t *testing.T) {
 			func(m *machine) { worldtest.Must(m.t, m.Host().RemoveAll(trees+"a/src")) },
 			func(m *machine) { worldtest.Must(m.t, m.Host().MkdirAll(trees+"a/src", 0o755)) }, stack.ErrNoSource,
 		},
-		"no engine": {func(m *machine) { m.Connect = nil }, func(m *machine) { m.Connect = m.engine }, docker.ErrUnavailable},
+		"no engine": {func(m *machine) { m.Answer = nil }, func(m *machine) { m.Answer = m.engine }, docker.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
@@ -308,7 +300,7 @@ func TestRelease(t *testing.T) {
 // TestReleaseUnstarted needs no Docker.
 func TestReleaseUnstarted(t *testing.T) {
 	m := newMachine(t)
-	m.Connect = nil
+	m.Answer = nil
 	worldtest.Must(t, m.m.Release(t.Context(), m.claim("a")))
 	m.wantCommands()
 	if m.holder() != "" {
@@ -339,7 +331,7 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 	m.foreign = false
 	c = m.claim("a")
 	ctx, stop := context.WithCancel(t.Context())
-	m.Connect = func(context.Context, string, string) (net.Conn, error) {
+	m.Answer = func(context.Context, world.Request) ([]byte, error) {
 		stop()
 		return nil, context.Canceled
 	}
@@ -437,7 +429,7 @@ func TestSurvey(t *testing.T) {
 	m.running = true
 	worldtest.Must(t, m.Host().Remove(filepath.Join(slot.Dir(root, 1), slot.ComposeName)))
 	want("running 1/1, problem true, engine false")
-	m.Connect = nil
+	m.Answer = nil
 	want(" 0/0, problem false, engine true")
 	m.wantCommands()
 }

@@ -17,7 +17,7 @@ import (
 // manager is a manager of the machine's pool by another definition.
 func (m *machine) manager(def lifecycle.Definition) *lifecycle.Manager {
 	def.Root = root
-	return lifecycle.New(m.Fake, def, m.claims)
+	return lifecycle.New(m.Fake.World(), def, m.claims)
 }
 
 // TestProjectDirectory: relative paths lead into the holder's worktree, as long as it
@@ -48,7 +48,7 @@ func TestProjectDirectory(t *testing.T) {
 			if s.BaseDir != test.dir || s.BaseEnv != test.env || s.Build != test.build {
 				t.Errorf("got %q, %q, %v, want %q, %q, %v", s.BaseDir, s.BaseEnv, s.Build, test.dir, test.env, test.build)
 			}
-			args := s.Logs(m.Fake).Args
+			args := s.Logs(m.Fake.World()).Args
 			dir := test.dir
 			if dir == "" {
 				dir = own

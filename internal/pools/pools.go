@@ -59,7 +59,7 @@ type List struct {
 func Open(w world.World, dir string) *List {
 	l := &List{w: w, dir: dir}
 	if dir != "" {
-		l.files = w.Root(dir)
+		l.files = w.Disk.Root(dir)
 	}
 	return l
 }
@@ -73,7 +73,7 @@ type entry struct {
 // fileName is the file of the pool at a root: by the root's real path, so that one
 // root under two names is one pool.
 func (l *List) fileName(root string) string {
-	sum := sha256.Sum256([]byte(world.Resolve(l.w.Host(), root)))
+	sum := sha256.Sum256([]byte(world.Resolve(l.w.Disk.Host(), root)))
 	return hex.EncodeToString(sum[:16]) + suffix
 }
 
@@ -175,8 +175,8 @@ func (l *List) read(info world.Info) (Pool, error) {
 	if !info.Mode.IsRegular() {
 		return Pool{}, world.ErrNotRegular
 	}
-	if info.UserID != l.w.UserID() {
-		return Pool{}, fmt.Errorf("it belongs to user %d, this is user %d", info.UserID, l.w.UserID())
+	if info.UserID != l.w.Env.UserID() {
+		return Pool{}, fmt.Errorf("it belongs to user %d, this is user %d", info.UserID, l.w.Env.UserID())
 	}
 	data, err := l.files.ReadFile(info.Name, maxEntry)
 	if err != nil {
@@ -201,5 +201,5 @@ func (l *List) fault(doing string, err error) error {
 
 // Same tells whether two roots are one directory.
 func (l *List) Same(a, b string) bool {
-	return a == b || world.Resolve(l.w.Host(), a) == world.Resolve(l.w.Host(), b)
+	return a == b || world.Resolve(l.w.Disk.Host(), a) == world.Resolve(l.w.Disk.Host(), b)
 }

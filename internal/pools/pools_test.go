@@ -44,7 +44,7 @@ func listed(t *testing.T, l *List) string {
 
 func TestList(t *testing.T) {
 	w := world.NewFake()
-	l := Open(w, dir)
+	l := Open(w.World(), dir)
 	if got := listed(t, l); got != "" {
 		t.Errorf("a list that isn't there holds %q", got)
 	}
@@ -84,7 +84,7 @@ func TestOneRootUnderTwoNames(t *testing.T) {
 	if err := errors.Join(w.Host().MkdirAll("/data/pool", 0o700), w.Host().Symlink("/data/pool", "/pool")); err != nil {
 		t.Fatal(err)
 	}
-	l := Open(w, dir)
+	l := Open(w.World(), dir)
 	if err := w.Host().MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestOneRootUnderTwoNames(t *testing.T) {
 }
 
 func TestWithoutHome(t *testing.T) {
-	l := Open(world.NewFake(), "")
+	l := Open(world.NewFake().World(), "")
 	unlock, err := l.Lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func TestDamage(t *testing.T) {
 			w.Write(dir+"/good.json", []byte(entry(func(map[string]any) {})))
 			w.Write(dir+"/lock", nil)
 			w.Write(dir+"/note.txt", []byte("mine"))
-			all, problems := Open(w, dir).All()
+			all, problems := Open(w.World(), dir).All()
 			if len(all) != 1 || len(problems) != 1 {
 				t.Fatalf("got %v and %v, want the good pool and one problem", all, problems)
 			}
@@ -146,7 +146,7 @@ func TestBounded(t *testing.T) {
 	for i := range maxPools + 1 {
 		w.Write(fmt.Sprintf("%s/%d.json", dir, i), fmt.Appendf(nil, `{"version": 1, "name": "n", "root": "/%d", "project": "p-%%d"}`, i))
 	}
-	if all, problems := Open(w, dir).All(); len(all) != maxPools || len(problems) != 1 {
+	if all, problems := Open(w.World(), dir).All(); len(all) != maxPools || len(problems) != 1 {
 		t.Errorf("got %d pools and %v", len(all), problems)
 	}
 }
@@ -159,10 +159,10 @@ func TestFailures(t *testing.T) {
 			if err := fake.Host().MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			put(t, Open(fake, dir), shop("/a"))
-			before := listed(t, Open(fake, dir))
+			put(t, Open(fake.World(), dir), shop("/a"))
+			before := listed(t, Open(fake.World(), dir))
 			failed := 0
-			w := world.Faulty(fake, func(o, _ string) error {
+			w := world.Faulty(fake.World(), func(o, _ string) error {
 				if o != op || failed > 0 {
 					return nil
 				}
@@ -174,7 +174,7 @@ func TestFailures(t *testing.T) {
 			if _, err := Open(w, dir).Put(changed); !errors.Is(err, syscall.ENOSPC) {
 				t.Fatalf("got %v, want ENOSPC (%d)", err, failed)
 			}
-			if got := listed(t, Open(fake, dir)); got != before {
+			if got := listed(t, Open(fake.World(), dir)); got != before {
 				t.Errorf("got %q, want %q", got, before)
 			}
 		})

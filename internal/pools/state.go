@@ -68,7 +68,7 @@ func (l *List) state(ctx context.Context, p Pool) State {
 
 // gone tells whether a pool has no registry any more.
 func (l *List) gone(p Pool) bool {
-	_, err := l.w.Host().Lstat(filepath.Join(p.Root, filepath.FromSlash(registry.File)))
+	_, err := l.w.Disk.Host().Lstat(filepath.Join(p.Root, filepath.FromSlash(registry.File)))
 	return errors.Is(err, fs.ErrNotExist)
 }
 

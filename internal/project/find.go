@@ -26,7 +26,7 @@ var ErrNoFile = errors.New("no compose file")
 func Find(w world.World, dir string) (found, name string, err error) {
 	for at := dir; ; at = filepath.Dir(at) {
 		for _, name := range fileNames {
-			info, err := w.Host().Lstat(filepath.Join(at, name))
+			info, err := w.Disk.Host().Lstat(filepath.Join(at, name))
 			if err == nil && !info.Mode.IsDir() {
 				return at, name, nil
 			}
@@ -45,7 +45,7 @@ func Find(w world.World, dir string) (found, name string, err error) {
 func overridesOf(w world.World, dir string) []string {
 	var all []string
 	for _, name := range overrideNames {
-		if _, err := w.Host().Lstat(filepath.Join(dir, name)); err == nil {
+		if _, err := w.Disk.Host().Lstat(filepath.Join(dir, name)); err == nil {
 			all = append(all, name)
 		}
 	}

@@ -33,7 +33,7 @@ func TestAgreesWithCompose(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			plan := s.make(t, s.machine())
+			plan := s.make(t, s.machine().World())
 			o := oracle{t: t, docker: docker, dir: t.TempDir(), file: plan.File}
 			for _, f := range s.files {
 				o.write(f.Name, f.Data)

@@ -113,7 +113,7 @@ func Make(w world.World, req Request) (*Plan, error) {
 // open reads and parses the compose file.
 func (r *reading) open() error {
 	path := filepath.Join(r.req.Dir, r.req.File)
-	text, err := r.w.Root(r.req.Dir).ReadFile(r.req.File, maxFile)
+	text, err := r.w.Disk.Root(r.req.Dir).ReadFile(r.req.File, maxFile)
 	if err != nil {
 		return fmt.Errorf("reading the compose file: %w", err)
 	}
@@ -140,7 +140,7 @@ func (r *reading) open() error {
 // readEnv is the variables of the file .env beside the compose file.
 func (r *reading) readEnv(dir string) map[string]string {
 	const name = ".env"
-	data, err := r.w.Root(dir).ReadFile(name, maxFile)
+	data, err := r.w.Disk.Root(dir).ReadFile(name, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -220,7 +220,7 @@ func expand(w world.World, root string) string {
 	if !ok {
 		return root
 	}
-	home, _ := w.Getenv("HOME")
+	home, _ := w.Env.Getenv("HOME")
 	return filepath.Join(home, below)
 }
 

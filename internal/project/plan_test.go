@@ -78,7 +78,7 @@ func (s sample) make(t testing.TB, w world.World, others ...pools.State) *projec
 func TestGolden(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
-			plan := s.make(t, s.machine())
+			plan := s.make(t, s.machine().World())
 			var got bytes.Buffer
 			fmt.Fprintf(&got, "%s in %s, main port %s, passes %q\n", plan.Name, plan.Root, plan.MainPort, plan.PassEnv)
 			for _, p := range plan.Ports {
@@ -125,7 +125,7 @@ func slotEnv(plan *project.Plan, slot int) map[string]string {
 func TestSixSlots(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
-			plan := s.make(t, s.machine())
+			plan := s.make(t, s.machine().World())
 			if len(plan.ByHand) > 0 {
 				return // TestGolden has what is left to do
 			}
@@ -170,9 +170,9 @@ func TestAgain(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
 			w := s.machine()
-			first := s.make(t, w)
+			first := s.make(t, w.World())
 			w.Write(path.Join(dir, first.File), first.Changed)
-			second := s.make(t, w)
+			second := s.make(t, w.World())
 			if !bytes.Equal(first.Script, second.Script) {
 				t.Errorf("%s", diff.Diff("first", first.Script, "second", second.Script))
 			}
@@ -192,7 +192,7 @@ func TestBesideOthers(t *testing.T) {
 	var others []pools.State
 	taken := map[int]string{}
 	for _, s := range samples(t) {
-		plan := s.make(t, s.machine(), others...)
+		plan := s.make(t, s.machine().World(), others...)
 		state := pools.State{Pool: pools.Pool{Name: plan.Name, Root: "/home/user" + plan.Root[1:], Project: plan.Project}}
 		for _, other := range others {
 			if other.Name == state.Name || other.Root == state.Root || other.Project == state.Project {
@@ -217,14 +217,14 @@ func TestBesideOthers(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	w := world.NewFake()
-	if _, _, err := project.Find(w, dir+"/a/b"); !errors.Is(err, project.ErrNoFile) {
+	if _, _, err := project.Find(w.World(), dir+"/a/b"); !errors.Is(err, project.ErrNoFile) {
 		t.Errorf("got %v, want ErrNoFile", err)
 	}
 	names := []string{"docker-compose.yaml", "docker-compose.yml", "compose.yml", "compose.yaml"} // as Compose prefers them, the last most
 	for _, name := range names {
 		w.Write(dir+"/"+name, nil)
 		for _, from := range []string{dir, dir + "/a/b"} {
-			if found, file, err := project.Find(w, from); found != dir || file != name || err != nil {
+			if found, file, err := project.Find(w.World(), from); found != dir || file != name || err != nil {
 				t.Errorf("from %s: got %s in %s (%v), want %s", from, file, found, err, name)
 			}
 		}
@@ -264,7 +264,7 @@ func TestRefuses(t *testing.T) {
 			if test.change != nil {
 				test.change(&req)
 			}
-			_, err := project.Make(w, req)
+			_, err := project.Make(w.World(), req)
 			if err == nil || !strings.Contains(err.Error(), test.want) || test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -281,7 +281,7 @@ func TestDirectories(t *testing.T) {
 	} {
 		w := world.NewFake()
 		w.Write(path.Join(test.dir, test.file), []byte("services: {web: {image: nginx, ports: [\"8080:80\"]}}"))
-		plan, err := project.Make(w, project.Request{Dir: test.dir, File: test.file, Worktree: test.worktree, Slots: 1})
+		plan, err := project.Make(w.World(), project.Request{Dir: test.dir, File: test.file, Worktree: test.worktree, Slots: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,12 +305,12 @@ func FuzzMake(f *testing.F) {
 		w := world.NewFake()
 		w.Write(dir+"/compose.yaml", text)
 		req := project.Request{Dir: dir, File: "compose.yaml", Worktree: dir, Slots: 3}
-		first, err := project.Make(w, req)
+		first, err := project.Make(w.World(), req)
 		if err != nil {
 			return
 		}
 		w.Write(dir+"/compose.yaml", first.Changed)
-		second, err := project.Make(w, req)
+		second, err := project.Make(w.World(), req)
 		if err != nil {
 			t.Fatalf("what was changed can't be read again: %v\n%s", err, first.Changed)
 		}

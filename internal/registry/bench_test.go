@@ -95,7 +95,7 @@ func BenchmarkReplace(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			w := world.Real("")
-			data, files := large(b, n), w.Root(b.TempDir())
+			data, files := large(b, n), w.Disk.Root(b.TempDir())
 			for b.Loop() {
 				if err := world.Replace(files, w, "file", data, 0o600); err != nil {
 					b.Fatal(err)

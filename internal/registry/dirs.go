@@ -16,7 +16,7 @@ import (
 // synced before there is a registry that needs it; above are the directories
 // outside the root that got an entry.
 func (s *Store) makeDirs() (above []string, err error) {
-	host := s.w.Host()
+	host := s.w.Disk.Host()
 	for dir := s.root; ; {
 		_, err := host.Lstat(dir)
 		if err == nil {
@@ -57,7 +57,7 @@ func (s *Store) syncAbove(above []string) error {
 	for _, dir := range above {
 		// A directory that one may write to but not read can't be opened, and so
 		// can't be synced, either.
-		if err := s.w.Host().Sync(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+		if err := s.w.Disk.Host().Sync(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ func (v *volatile) watch(w world.World) world.World {
 			v.names[dir] = op + " " + path.Base(name)
 		case "mkdirall":
 			for dir := name; dir != "/"; dir = filepath.Dir(dir) {
-				if _, err := w.Host().Lstat(dir); err != nil {
+				if _, err := w.Disk.Host().Lstat(dir); err != nil {
 					v.names[path.Dir(dir)] = op
 				}
 			}
@@ -85,7 +85,7 @@ func TestDurable(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w, _ := machine(t, test.file)
 			var v volatile
-			s := Open(v.watch(w), root)
+			s := Open(v.watch(w.World()), root)
 			update(t, s, put(7))
 			// The last copy is added after its directory was synced.
 			v.check(t, append(test.needless, GenerationsDir)...)
@@ -97,7 +97,7 @@ func TestDurable(t *testing.T) {
 		update(t, s, put(2))
 		w.Write(s.Path(), []byte("damaged"))
 		var v volatile
-		if _, err := Open(v.watch(w), root).Restore(t.Context(), 1); err != nil {
+		if _, err := Open(v.watch(w.World()), root).Restore(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 		v.check(t)
@@ -105,7 +105,7 @@ func TestDurable(t *testing.T) {
 	t.Run("below missing directories", func(t *testing.T) {
 		w := world.NewFake()
 		var v volatile
-		update(t, Open(v.watch(w), "/home/user/a/b/c"), put(1))
+		update(t, Open(v.watch(w.World()), "/home/user/a/b/c"), put(1))
 		v.check(t, "/home/user/a/b/c/kinfra")
 	})
 }
@@ -113,7 +113,7 @@ func TestDurable(t *testing.T) {
 // A parent of the root that can't be opened can't be synced; that is no obstacle.
 func TestParentWithoutPermission(t *testing.T) {
 	w := world.NewFake()
-	faulty := world.Faulty(w, func(op, name string) error {
+	faulty := world.Faulty(w.World(), func(op, name string) error {
 		if op == "sync" && name == path.Dir(root) {
 			return syscall.EACCES
 		}

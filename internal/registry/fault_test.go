@@ -18,7 +18,7 @@ import (
 func TestFailedPublicationIsNoGeneration(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(1))
-	broken := Open(world.Faulty(w, func(op, name string) error {
+	broken := Open(world.Faulty(w.World(), func(op, name string) error {
 		if op == "rename" {
 			return syscall.EIO
 		}
@@ -60,7 +60,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 		count int
 		at    string
 	)
-	s := Open(world.Faulty(w, func(op, name string) error {
+	s := Open(world.Faulty(w.World(), func(op, name string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		count++
@@ -74,7 +74,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 	}), root)
 	var before []byte
 	if _, err := w.Host().Lstat(s.Path()); err == nil {
-		before = onDisk(t, w, s.Path())
+		before = onDisk(t, w.World(), s.Path())
 	}
 	err := s.Update(t.Context(), put(9))
 	if count < n {
@@ -92,7 +92,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 		t.Errorf("%s: an error, but the file was replaced: %v", at, err)
 	}
 
-	healthy := Open(w, root)
+	healthy := Open(w.World(), root)
 	update(t, healthy, put(10))
 	r, err := healthy.Load(t.Context())
 	if err != nil {
@@ -101,14 +101,14 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 	if _, ok := r.Slot(10); !ok {
 		t.Errorf("%s: the next update was lost", at)
 	}
-	for name := range worldtest.Snapshot(t, w, root) {
+	for name := range worldtest.Snapshot(t, w.World(), root) {
 		if strings.Contains(name, ".tmp-") {
 			t.Errorf("%s: %s was left over", at, name)
 		}
 	}
 	if before != nil {
 		all, err := healthy.Generations(t.Context())
-		if err != nil || !slices.ContainsFunc(all, func(g Generation) bool { return bytes.Equal(onDisk(t, w, g.Path), before) }) {
+		if err != nil || !slices.ContainsFunc(all, func(g Generation) bool { return bytes.Equal(onDisk(t, w.World(), g.Path), before) }) {
 			t.Errorf("%s: the old bytes are in no generation (%v)", at, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func TestForeignBytesAreKept(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(1))
-	foreign := bytes.Replace(onDisk(t, w, s.Path()), []byte("stopped"), []byte("running"), 1)
+	foreign := bytes.Replace(onDisk(t, w.World(), s.Path()), []byte("stopped"), []byte("running"), 1)
 	w.Write(s.Path(), foreign)
 	update(t, s, put(2))
 	update(t, s, put(3))
@@ -33,7 +33,7 @@ func TestForeignBytesAreKept(t *testing.T) {
 	if !slices.Equal(slots, []int{1, 1, 2, 3}) {
 		t.Fatalf("the generations have %v slots", slots)
 	}
-	if got := onDisk(t, w, all[1].Path); !bytes.Equal(got, foreign) {
+	if got := onDisk(t, w.World(), all[1].Path); !bytes.Equal(got, foreign) {
 		t.Errorf("generation 2 is %s", got)
 	}
 }
@@ -42,7 +42,7 @@ func TestForeignBytesAreKept(t *testing.T) {
 func TestTornCopyIsMadeAgain(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(1))
-	good := onDisk(t, w, s.Path())
+	good := onDisk(t, w.World(), s.Path())
 	all, _ := s.Generations(t.Context())
 	w.Write(all[0].Path, make([]byte, len(good)))
 	update(t, s, put(2))
@@ -50,7 +50,7 @@ func TestTornCopyIsMadeAgain(t *testing.T) {
 	if err != nil || len(all) != 3 {
 		t.Fatalf("the generations are %v, %v", all, err)
 	}
-	if all[0].Err == nil || all[1].Err != nil || !bytes.Equal(onDisk(t, w, all[1].Path), good) {
+	if all[0].Err == nil || all[1].Err != nil || !bytes.Equal(onDisk(t, w.World(), all[1].Path), good) {
 		t.Errorf("the generations are %+v", all)
 	}
 }
@@ -68,11 +68,11 @@ func TestVersion1IsKept(t *testing.T) {
 	if len(all) != keepNewest+1 {
 		t.Fatalf("%d generations are kept", len(all))
 	}
-	if all[0].Number != 1 || all[0].Version != 1 || !strings.HasSuffix(all[0].Path, ".v1.json") || !bytes.Equal(onDisk(t, w, all[0].Path), old) {
+	if all[0].Number != 1 || all[0].Version != 1 || !strings.HasSuffix(all[0].Path, ".v1.json") || !bytes.Equal(onDisk(t, w.World(), all[0].Path), old) {
 		t.Errorf("the first one is %+v", all[0])
 	}
 	last := all[len(all)-1]
-	if last.Number != keepNewest+11 || last.Slots != keepNewest+10 || !bytes.Equal(onDisk(t, w, last.Path), onDisk(t, w, s.Path())) {
+	if last.Number != keepNewest+11 || last.Slots != keepNewest+10 || !bytes.Equal(onDisk(t, w.World(), last.Path), onDisk(t, w.World(), s.Path())) {
 		t.Errorf("the last one is %+v", last)
 	}
 }
@@ -102,7 +102,7 @@ func TestManyOfVersion1(t *testing.T) {
 func TestRestore(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(1))
-	first := onDisk(t, w, s.Path())
+	first := onDisk(t, w.World(), s.Path())
 	update(t, s, put(2))
 	damaged := []byte(`{"version": 2, "sl`)
 	w.Write(s.Path(), damaged)
@@ -111,25 +111,25 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.Number != 1 || g.Slots != 1 || !bytes.Equal(onDisk(t, w, s.Path()), first) {
-		t.Errorf("restored is %+v:\n%s", g, onDisk(t, w, s.Path()))
+	if g.Number != 1 || g.Slots != 1 || !bytes.Equal(onDisk(t, w.World(), s.Path()), first) {
+		t.Errorf("restored is %+v:\n%s", g, onDisk(t, w.World(), s.Path()))
 	}
 	all, err := s.Generations(t.Context())
 	if err != nil || len(all) != 3 {
 		t.Fatalf("the generations are %v, %v", all, err)
 	}
 	kept := all[2]
-	if !errors.Is(kept.Err, ErrDamaged) || !strings.HasSuffix(kept.Path, ".damaged") || !bytes.Equal(onDisk(t, w, kept.Path), damaged) {
+	if !errors.Is(kept.Err, ErrDamaged) || !strings.HasSuffix(kept.Path, ".damaged") || !bytes.Equal(onDisk(t, w.World(), kept.Path), damaged) {
 		t.Errorf("the damaged one is kept as %+v", kept)
 	}
 
 	// Once more, it changes nothing, and what was restored isn't kept twice.
 	w.Advance(time.Hour)
-	before := worldtest.Snapshot(t, w, root)
+	before := worldtest.Snapshot(t, w.World(), root)
 	if _, err := s.Restore(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if after := worldtest.Snapshot(t, w, root); before[s.Path()] != after[s.Path()] || names(before) != names(after) {
+	if after := worldtest.Snapshot(t, w.World(), root); before[s.Path()] != after[s.Path()] || names(before) != names(after) {
 		t.Error("it was written again")
 	}
 	update(t, s, put(5))
@@ -147,7 +147,7 @@ func TestRestoreOfAMissingRegistry(t *testing.T) {
 	if _, err := s.Restore(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(onDisk(t, w, s.Path()), fixture(t, "v1.json")) {
+	if !bytes.Equal(onDisk(t, w.World(), s.Path()), fixture(t, "v1.json")) {
 		t.Error("the version 1 isn't back")
 	}
 }
@@ -167,7 +167,7 @@ func TestRestoreRefuses(t *testing.T) {
 	if _, err := s.Restore(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	before := onDisk(t, w, s.Path())
+	before := onDisk(t, w.World(), s.Path())
 	for _, test := range []struct {
 		number int
 		is     error
@@ -185,7 +185,7 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("%d: %v (%s)", test.number, err, hintOf(err))
 		}
 	}
-	if !bytes.Equal(onDisk(t, w, s.Path()), before) {
+	if !bytes.Equal(onDisk(t, w.World(), s.Path()), before) {
 		t.Error("the registry was changed")
 	}
 
@@ -218,7 +218,7 @@ func TestRestoreCommandQuotes(t *testing.T) {
 		"/my pool":         "kinfra --root '/my pool' registry restore 7",
 		"/it's; rm":        `kinfra --root '/it'\''s; rm' registry restore 7`,
 	} {
-		if got := Open(world.NewFake(), root).restoreCommand(7); got != want {
+		if got := Open(world.NewFake().World(), root).restoreCommand(7); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -19,7 +19,7 @@ func machine(t *testing.T, file []byte) (*world.Fake, *Store) {
 	if file != nil {
 		w.Write(root+"/"+File, file)
 	}
-	return w, Open(w, root)
+	return w, Open(w.World(), root)
 }
 
 // put is a change that adds a slot.
@@ -38,7 +38,7 @@ func update(t *testing.T, s *Store, change func(*Registry) error) {
 
 func onDisk(t *testing.T, w world.World, name string) []byte {
 	t.Helper()
-	data, err := w.Host().ReadFile(name, 1<<30)
+	data, err := w.Disk.Host().ReadFile(name, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}

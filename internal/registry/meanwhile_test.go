@@ -36,10 +36,10 @@ func TestWrittenMeanwhile(t *testing.T) {
 			if !errors.Is(err, ErrChanged) || hintOf(err) == "" {
 				t.Errorf("the error is %v", err)
 			}
-			if got := onDisk(t, w, s.Path()); !bytes.Equal(got, test.write) {
+			if got := onDisk(t, w.World(), s.Path()); !bytes.Equal(got, test.write) {
 				t.Errorf("there is now %s", got)
 			}
-			for name := range worldtest.Snapshot(t, w, root+"/kinfra") {
+			for name := range worldtest.Snapshot(t, w.World(), root+"/kinfra") {
 				if name == root+"/kinfra/beside" {
 					t.Error("the file beside it was written")
 				}
@@ -51,7 +51,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 func TestPublishWith(t *testing.T) {
 	for _, changed := range []bool{false, true} {
 		w, s := machine(t, fixture(t, "v2.json"))
-		before := onDisk(t, w, s.Path())
+		before := onDisk(t, w.World(), s.Path())
 		for _, content := range []string{"one", "two"} {
 			var old []byte
 			if content == "two" {
@@ -68,11 +68,11 @@ func TestPublishWith(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(onDisk(t, w, root+"/kinfra/sub/beside")); got != content {
+			if got := string(onDisk(t, w.World(), root+"/kinfra/sub/beside")); got != content {
 				t.Errorf("beside is %q, want %q", got, content)
 			}
 		}
-		if same := bytes.Equal(before, onDisk(t, w, s.Path())); same == changed {
+		if same := bytes.Equal(before, onDisk(t, w.World(), s.Path())); same == changed {
 			t.Errorf("changed %v, but the registry is the same: %v", changed, same)
 		}
 	}
@@ -83,7 +83,7 @@ func TestCopyComesFirst(t *testing.T) {
 	w, s := machine(t, fixture(t, "v2.json"))
 	update(t, s, put(7))
 	renamed := false
-	watched := world.Faulty(w, func(op, name string) error {
+	watched := world.Faulty(w.World(), func(op, name string) error {
 		if op == "rename" && name == s.Path() {
 			renamed = true
 			all, err := s.Generations(t.Context())

@@ -212,7 +212,7 @@ func TestRestoreOverALargeFileFails(t *testing.T) {
 // A root that can't be made can be chosen elsewhere.
 func TestRootCannotBeMade(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EROFS, syscall.ENOSPC, syscall.EACCES} {
-		s := Open(world.Faulty(world.NewFake(), func(op, _ string) error {
+		s := Open(world.Faulty(world.NewFake().World(), func(op, _ string) error {
 			if op == "mkdirall" {
 				return errno
 			}

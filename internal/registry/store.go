@@ -49,7 +49,7 @@ type Store struct {
 // Open returns the registry below root, an absolute path. Nothing is read or made
 // before it is used, and a root that isn't there has an empty registry.
 func Open(w world.World, root string) *Store {
-	return &Store{w: w, root: root, files: w.Root(root)}
+	return &Store{w: w, root: root, files: w.Disk.Root(root)}
 }
 
 // Path is the path of the registry.
@@ -283,7 +283,7 @@ func (s *Store) load(ctx context.Context) (*Registry, content, error) {
 		if try == readRetries {
 			return nil, content{}, s.withHint(s.damaged(err))
 		}
-		if err := s.w.Sleep(ctx, readPause); err != nil {
+		if err := s.w.Clock.Sleep(ctx, readPause); err != nil {
 			return nil, content{}, fmt.Errorf("reading the registry %s: %w", s.Path(), err)
 		}
 	}
@@ -301,7 +301,7 @@ func (s *Store) readFile(limit int64) (content, error) {
 		return content{}, s.unreadable("it is a symbolic link, which is not followed", world.ErrNotRegular)
 	case !info.Mode.IsRegular():
 		return content{}, s.unreadable("want a regular file, got "+kindOf(info.Mode), world.ErrNotRegular)
-	case info.UserID != s.w.UserID():
+	case info.UserID != s.w.Env.UserID():
 		return content{}, s.foreign(s.Path(), info)
 	}
 	data, err := s.files.ReadFile(File, limit)
@@ -369,7 +369,7 @@ func (s *Store) checkRoot() (exists bool, err error) {
 	info, err := s.files.Lstat(".")
 	if errors.Is(err, fs.ErrPermission) {
 		// Whose it is can be told also where it can't be entered.
-		if itself, hostErr := s.w.Host().Lstat(s.root); hostErr == nil && itself.Mode.IsDir() && itself.UserID != s.w.UserID() {
+		if itself, hostErr := s.w.Disk.Host().Lstat(s.root); hostErr == nil && itself.Mode.IsDir() && itself.UserID != s.w.Env.UserID() {
 			info, err = itself, nil
 		}
 	}
@@ -380,7 +380,7 @@ func (s *Store) checkRoot() (exists bool, err error) {
 		return false, s.unusable("is not a directory")
 	case err != nil:
 		return false, Denied(fmt.Errorf("looking at the root %s: %w", s.root, err))
-	case info.UserID != s.w.UserID():
+	case info.UserID != s.w.Env.UserID():
 		return false, s.foreign(s.root, info)
 	}
 	return true, nil
@@ -388,7 +388,7 @@ func (s *Store) checkRoot() (exists bool, err error) {
 
 // checkLink refuses a root that isn't there because its path is a link to nowhere.
 func (s *Store) checkLink() error {
-	info, err := s.w.Host().Lstat(s.root)
+	info, err := s.w.Disk.Host().Lstat(s.root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -406,6 +406,6 @@ func (s *Store) unusable(problem string) error {
 }
 
 func (s *Store) foreign(path string, info world.Info) error {
-	err := fmt.Errorf("%w: %s belongs to user %d, this is user %d", ErrForeign, path, info.UserID, s.w.UserID())
+	err := fmt.Errorf("%w: %s belongs to user %d, this is user %d", ErrForeign, path, info.UserID, s.w.Env.UserID())
 	return hint.Wrap(err, "run it as that user, or name a root of your own with --root")
 }

@@ -24,7 +24,7 @@ func TestLoadOfNothing(t *testing.T) {
 	if r.Version() != 2 || len(r.Slots()) != 0 || r.LocalProd() != "null" {
 		t.Errorf("the registry is %s", r.JSON())
 	}
-	if all := worldtest.Snapshot(t, w, root); len(all) != 0 {
+	if all := worldtest.Snapshot(t, w.World(), root); len(all) != 0 {
 		t.Errorf("loading has made %v", all)
 	}
 }
@@ -33,14 +33,14 @@ func TestUpdateMakesWhatIsMissing(t *testing.T) {
 	w, s := machine(t, nil)
 	update(t, s, put(3))
 	var modes []string
-	for name, what := range worldtest.Snapshot(t, w, root) {
+	for name, what := range worldtest.Snapshot(t, w.World(), root) {
 		mode, _, _ := strings.Cut(what, " ")
 		modes = append(modes, mode+" "+strings.TrimPrefix(name, root+"/"))
 	}
 	slices.SortFunc(modes, func(a, b string) int { return strings.Compare(a[11:], b[11:]) })
 	want := "drwx------ kinfra\n" +
 		"drwx------ kinfra/generations\n" +
-		"-rw------- kinfra/generations/000001-" + hashOf(onDisk(t, w, s.Path())) + ".json\n" +
+		"-rw------- kinfra/generations/000001-" + hashOf(onDisk(t, w.World(), s.Path())) + ".json\n" +
 		"-rw------- kinfra/registry.lock\n" +
 		"drwx------ sandbox\n" +
 		"-rw------- sandbox/instances.json"
@@ -59,10 +59,10 @@ func TestUpdateMakesWhatIsMissing(t *testing.T) {
 func TestUpdateOfNothingWritesNothing(t *testing.T) {
 	for _, name := range []string{"v1.json", "v2.json"} {
 		w, s := machine(t, fixture(t, name))
-		before := worldtest.Snapshot(t, w, root+"/sandbox")
+		before := worldtest.Snapshot(t, w.World(), root+"/sandbox")
 		w.Advance(time.Hour)
 		update(t, s, func(*Registry) error { return nil })
-		after := worldtest.Snapshot(t, w, root+"/sandbox")
+		after := worldtest.Snapshot(t, w.World(), root+"/sandbox")
 		if names(before) != names(after) || before[s.Path()] != after[s.Path()] {
 			t.Errorf("%s was written", name)
 		}
@@ -74,7 +74,7 @@ func TestUpdateOfNothingWritesNothing(t *testing.T) {
 
 func TestUpdateThatFailsWritesNothing(t *testing.T) {
 	w, s := machine(t, fixture(t, "v2.json"))
-	before := worldtest.Snapshot(t, w, root+"/sandbox")
+	before := worldtest.Snapshot(t, w.World(), root+"/sandbox")
 	refusal := errors.New("no")
 	err := s.Update(t.Context(), func(r *Registry) error {
 		r.RemoveSlot(1)
@@ -92,7 +92,7 @@ func TestUpdateThatFailsWritesNothing(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	if after := worldtest.Snapshot(t, w, root+"/sandbox"); before[s.Path()] != after[s.Path()] {
+	if after := worldtest.Snapshot(t, w.World(), root+"/sandbox"); before[s.Path()] != after[s.Path()] {
 		t.Error("it was written")
 	}
 }
@@ -142,7 +142,7 @@ func TestUnreadable(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w, s := machine(t, fixture(t, "v2.json"))
 			test.spoil(w, s.Path())
-			before := worldtest.Snapshot(t, withoutSecrets{w}, root+"/sandbox")
+			before := worldtest.Snapshot(t, withoutSecrets(w.World()), root+"/sandbox")
 			_, loadErr := s.Load(t.Context())
 			updateErr := s.Update(t.Context(), put(1))
 			for _, err := range []error{loadErr, updateErr} {
@@ -160,7 +160,7 @@ func TestUnreadable(t *testing.T) {
 					t.Errorf("the hint is %q", hintOf(err))
 				}
 			}
-			if after := worldtest.Snapshot(t, withoutSecrets{w}, root+"/sandbox"); names(before) != names(after) || before[s.Path()] != after[s.Path()] {
+			if after := worldtest.Snapshot(t, withoutSecrets(w.World()), root+"/sandbox"); names(before) != names(after) || before[s.Path()] != after[s.Path()] {
 				t.Error("something was changed")
 			}
 		})
@@ -168,18 +168,17 @@ func TestUnreadable(t *testing.T) {
 }
 
 // withoutSecrets is a world in which what can't be read seems empty.
-type withoutSecrets struct{ world.World }
-
-func (w withoutSecrets) Host() world.Files { return readable{w.World.Host()} }
-
-type readable struct{ world.Files }
-
-func (f readable) ReadFile(name string, limit int64) ([]byte, error) {
-	data, err := f.Files.ReadFile(name, limit)
-	if errors.Is(err, fs.ErrPermission) {
-		err = nil
-	}
-	return data, err
+func withoutSecrets(w world.World) world.World {
+	w.Disk = worldtest.Disk{Disk: w.Disk, Alter: func(files world.Files, _ string) world.Files {
+		return worldtest.Files{Files: files, OnReadFile: func(name string, limit int64) ([]byte, error) {
+			data, err := files.ReadFile(name, limit)
+			if errors.Is(err, fs.ErrPermission) {
+				err = nil
+			}
+			return data, err
+		}}
+	}}
+	return w
 }
 
 func TestHintNamesTheLastGoodCopy(t *testing.T) {
@@ -194,7 +193,7 @@ func TestHintNamesTheLastGoodCopy(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	// A copy that a loss of power has torn isn't one.
-	w.Write(all[1].Path, onDisk(t, w, all[1].Path)[:100])
+	w.Write(all[1].Path, onDisk(t, w.World(), all[1].Path)[:100])
 	_, err = s.Load(t.Context())
 	if got := hintOf(err); !strings.HasSuffix(got, "restore 1") {
 		t.Errorf("got %s", got)
@@ -207,9 +206,13 @@ type sleeper struct {
 	during func()
 }
 
-func (w sleeper) Sleep(ctx context.Context, d time.Duration) error {
-	w.during()
-	return w.Fake.Sleep(ctx, d)
+func (s sleeper) World() world.World {
+	w := s.Fake.World()
+	w.Clock = worldtest.Clock{Clock: w.Clock, OnSleep: func(ctx context.Context, d time.Duration) error {
+		s.during()
+		return s.Sleep(ctx, d)
+	}}
+	return w
 }
 
 // An older tool that is just rewriting the file in place is waited for.
@@ -220,7 +223,7 @@ func TestReadWhileItIsRewritten(t *testing.T) {
 		if naps++; naps == readRetries {
 			w.Write(root+"/"+File, fixture(t, "v2.json"))
 		}
-	}}, root)
+	}}.World(), root)
 	r, err := s.Load(t.Context())
 	if err != nil || len(r.Slots()) != 3 {
 		t.Errorf("got %v, %v", r, err)
@@ -271,7 +274,7 @@ func TestRootThatIsAFile(t *testing.T) {
 
 func TestLeftoversAreCollected(t *testing.T) {
 	w, s := machine(t, fixture(t, "v2.json"))
-	left := world.TempName(w, s.Path())
+	left := world.TempName(w.World(), s.Path())
 	w.Write(left, []byte("x"))
 	update(t, s, put(9))
 	if _, err := w.Host().Lstat(left); !errors.Is(err, fs.ErrNotExist) {
@@ -322,8 +325,8 @@ func TestLockHeldTooLong(t *testing.T) {
 func TestPlannedLeavesNoTrace(t *testing.T) {
 	for _, file := range [][]byte{nil, fixture(t, "v1.json"), fixture(t, "v2.json")} {
 		w, _ := machine(t, file)
-		before := worldtest.Snapshot(t, w, "/home")
-		planned := world.Planned(w)
+		before := worldtest.Snapshot(t, w.World(), "/home")
+		planned := world.Planned(w.World())
 		s := Open(planned, root)
 		update(t, s, put(7))
 		update(t, s, put(8))
@@ -337,7 +340,7 @@ func TestPlannedLeavesNoTrace(t *testing.T) {
 		if _, err := s.Restore(t.Context(), 1); err != nil {
 			t.Error(err)
 		}
-		after := worldtest.Snapshot(t, w, "/home")
+		after := worldtest.Snapshot(t, w.World(), "/home")
 		if len(before) != len(after) {
 			t.Errorf("the machine now has:\n%s", names(after))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // installOp makes a shell script the command op.
@@ -48,18 +49,20 @@ func TestRealOnePassword(t *testing.T) {
 	}
 }
 
-// hurried is this machine with less patience: what it is asked to run must be given
-// a time, and is ended at once when that is over.
-type hurried struct{ world.World }
-
-func (h hurried) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
-	cmd.Timeout /= 1000
-	return h.World.Run(ctx, cmd)
+// hurried is a world with less patience: what it is asked to run must be given a time,
+// and is ended at once when that is over.
+func hurried(w world.World) world.World {
+	processes := w.Processes
+	w.Processes = worldtest.Processes{Processes: processes, OnRun: func(ctx context.Context, cmd world.Command) (world.Output, error) {
+		cmd.Timeout /= 1000
+		return processes.Run(ctx, cmd)
+	}}
+	return w
 }
 
 func TestRealOnePasswordHangs(t *testing.T) {
 	installOp(t, "printf canary; exec sleep 1000")
-	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), hurried{world.Real("test")})
+	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), hurried(world.Real("test")))
 	if !errors.Is(err, world.ErrTimeout) {
 		t.Errorf("got error %v, want an ErrTimeout", err)
 	}

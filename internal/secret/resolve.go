@@ -81,7 +81,7 @@ func cutNewline(data []byte) []byte {
 }
 
 func readVariable(w world.World, name string) ([]byte, error) {
-	value, _ := w.Getenv(name)
+	value, _ := w.Env.Getenv(name)
 	if value == "" {
 		return nil, hint.Wrap(fmt.Errorf("the variable %s is not set, or empty", name), "set %s in the environment", name)
 	}
@@ -91,16 +91,16 @@ func readVariable(w world.World, name string) ([]byte, error) {
 func readFile(w world.World, place string) ([]byte, error) {
 	path := place
 	if below, ok := strings.CutPrefix(place, "~"); ok {
-		home, _ := w.Getenv("HOME")
+		home, _ := w.Env.Getenv("HOME")
 		if !filepath.IsAbs(home) {
 			return nil, fmt.Errorf("HOME is %q: want an absolute path", home)
 		}
 		path = filepath.Join(home, below)
 	}
-	files, name := w.Root(filepath.Dir(path)), filepath.Base(path)
+	files, name := w.Disk.Root(filepath.Dir(path)), filepath.Base(path)
 	before, err := files.Lstat(name)
 	if err == nil {
-		err = checkFile(before, w.UserID(), path)
+		err = checkFile(before, w.Env.UserID(), path)
 	}
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func checkFile(info world.Info, user int, path string) error {
 // readOnePassword asks 1Password's command. What that prints when it fails is not
 // shown, since nobody can tell what is in it.
 func readOnePassword(ctx context.Context, w world.World, r Ref) ([]byte, error) {
-	out, err := w.Run(ctx, world.Command{
+	out, err := w.Processes.Run(ctx, world.Command{
 		Args: []string{"op", "read", r.String()}, Dir: "/", Env: world.CleanEnv(w, opVariables(w)...),
 		ReadOnly: true, Timeout: opTimeout, Limit: mostBytes + 1,
 	})
@@ -156,7 +156,7 @@ func readOnePassword(ctx context.Context, w world.World, r Ref) ([]byte, error) 
 // opVariables are the names of the variables by which op is told who asks.
 func opVariables(w world.World) []string {
 	var names []string
-	for _, entry := range w.Environ() {
+	for _, entry := range w.Env.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, "OP_") {
 			names = append(names, name)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 func mustParse(t testing.TB, text string) secret.Ref {
@@ -92,7 +93,7 @@ func TestResolve(t *testing.T) {
 	for _, tt := range tests {
 		w := world.NewFake()
 		tt.prepare(w)
-		value, err := mustParse(t, tt.ref).Resolve(t.Context(), w)
+		value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World())
 		if err != nil || value.Reveal() != tt.want {
 			t.Errorf("%s: got %.40q, %v, want %.40q", tt.name, value.Reveal(), err, tt.want)
 		}
@@ -173,7 +174,7 @@ func TestResolveFailsClosed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := world.NewFake()
 			tt.prepare(w)
-			value, err := mustParse(t, tt.ref).Resolve(t.Context(), w)
+			value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World())
 			wantUnavailable(t, err, tt.message, tt.hint)
 			if value.Known() {
 				t.Error("there is a value beside the error")
@@ -181,7 +182,7 @@ func TestResolveFailsClosed(t *testing.T) {
 		})
 	}
 	t.Run("no reference", func(t *testing.T) {
-		_, err := secret.Ref{}.Resolve(t.Context(), world.NewFake())
+		_, err := secret.Ref{}.Resolve(t.Context(), world.NewFake().World())
 		wantUnavailable(t, err, "leads nowhere", "")
 	})
 }
@@ -192,7 +193,7 @@ func TestResolveAsks(t *testing.T) {
 	w := world.NewFake()
 	w.Env["OP_SERVICE_ACCOUNT_TOKEN"], w.Env["OP_SESSION_my"], w.Env["OTHER"] = "token", "session", "other"
 	prints("value\n", "", 0)(w)
-	mustResolve(t, w, "op://a vault/item/field")
+	mustResolve(t, w.World(), "op://a vault/item/field")
 	commands := w.Commands()
 	if len(commands) != 1 {
 		t.Fatalf("%d commands were run, want one", len(commands))
@@ -211,11 +212,11 @@ func TestResolveAsks(t *testing.T) {
 }
 
 func TestResolveKeepsCauses(t *testing.T) {
-	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), world.NewFake())
+	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), world.NewFake().World())
 	if !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("got error %v, want an exec.ErrNotFound", err)
 	}
-	_, err = mustParse(t, "file:///none/x").Resolve(t.Context(), world.NewFake())
+	_, err = mustParse(t, "file:///none/x").Resolve(t.Context(), world.NewFake().World())
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got error %v, want an fs.ErrNotExist", err)
 	}
@@ -223,7 +224,7 @@ func TestResolveKeepsCauses(t *testing.T) {
 	cancel()
 	w := world.NewFake()
 	prints("canary", "", 0)(w)
-	if _, err = mustParse(t, "op://v/i/f").Resolve(ctx, w); !errors.Is(err, context.Canceled) {
+	if _, err = mustParse(t, "op://v/i/f").Resolve(ctx, w.World()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want a context.Canceled", err)
 	}
 }
@@ -235,7 +236,7 @@ func TestDryRunReadsNothing(t *testing.T) {
 	privateFile(w, "/run/db", "canary")
 	prints("canary", "", 0)(w)
 	for _, ref := range []string{"env://A", "file:///run/db", "op://v/i/f"} {
-		value, err := mustParse(t, ref).Resolve(t.Context(), world.Planned(w))
+		value, err := mustParse(t, ref).Resolve(t.Context(), world.Planned(w.World()))
 		if !errors.Is(err, world.ErrPlanned) || value.Known() {
 			t.Errorf("%s: got %q, %v, want an ErrPlanned", ref, value.Reveal(), err)
 		}
@@ -247,21 +248,14 @@ func TestDryRunReadsNothing(t *testing.T) {
 
 // swapping is a world in which somebody puts another file in the place of one that is
 // just being read.
-type swapping struct {
-	*world.Fake
-	swap func()
-}
-
-func (s swapping) Root(dir string) world.Files { return swappingFiles{s.Fake.Root(dir), s.swap} }
-
-type swappingFiles struct {
-	world.Files
-	swap func()
-}
-
-func (f swappingFiles) ReadFile(name string, limit int64) ([]byte, error) {
-	f.swap()
-	return f.Files.ReadFile(name, limit)
+func swapping(w world.World, swap func()) world.World {
+	w.Disk = worldtest.Disk{Disk: w.Disk, Alter: func(files world.Files, _ string) world.Files {
+		return worldtest.Files{Files: files, OnReadFile: func(name string, limit int64) ([]byte, error) {
+			swap()
+			return files.ReadFile(name, limit)
+		}}
+	}}
+	return w
 }
 
 func TestFileChangesMeanwhile(t *testing.T) {
@@ -274,7 +268,7 @@ func TestFileChangesMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := world.NewFake()
 			privateFile(w, "/run/db", "canary")
-			_, err := mustParse(t, "file:///run/db").Resolve(t.Context(), swapping{w, func() { swap(w) }})
+			_, err := mustParse(t, "file:///run/db").Resolve(t.Context(), swapping(w.World(), func() { swap(w) }))
 			wantUnavailable(t, err, "/run/db was changed while it was read", "")
 		})
 	}

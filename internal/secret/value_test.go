@@ -15,7 +15,7 @@ func valueOf(t testing.TB, text string) secret.Value {
 	t.Helper()
 	w := world.NewFake()
 	w.Env["SECRET"] = text
-	return mustResolve(t, w, "env://SECRET")
+	return mustResolve(t, w.World(), "env://SECRET")
 }
 
 func TestValuePrintsNothing(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // is, and told how it ended; where nothing is to be written, nobody is asked.
 func TestCheckAndBegin(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(1), Options{})
+	ensure(t, w.World(), specs(1), Options{})
 	checks, begun := 0, 0
 	var ended error
 	options := Options{
@@ -30,17 +30,17 @@ func TestCheckAndBegin(t *testing.T) {
 			return func(err error) error { ended = err; return err }, nil
 		},
 	}
-	ensure(t, w, specs(1), options)
+	ensure(t, w.World(), specs(1), options)
 	if checks != 0 || begun != 0 {
 		t.Errorf("nothing is to be written, and it asks %d times and begins %d times", checks, begun)
 	}
-	ensure(t, w, specs(2), options)
+	ensure(t, w.World(), specs(2), options)
 	if checks != 2 || begun != 1 || ended != nil {
 		t.Errorf("asked %d times, begun %d times, ended with %v; want 2, 1 and nil", checks, begun, ended)
 	}
 
 	full := errors.New("disk full")
-	faulty := world.Faulty(w, func(op, _ string) error {
+	faulty := world.Faulty(w.World(), func(op, _ string) error {
 		if op == "create" && begun == 2 {
 			return full
 		}
@@ -61,7 +61,7 @@ func TestRefusedChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := world.NewFake()
-			if _, err := Ensure(t.Context(), w, registry.Open(w, root), specs(1), options); !errors.Is(err, refused) {
+			if _, err := Ensure(t.Context(), w.World(), registry.Open(w.World(), root), specs(1), options); !errors.Is(err, refused) {
 				t.Fatalf("got %v, want it refused", err)
 			}
 			below := poolDir

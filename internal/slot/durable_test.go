@@ -22,7 +22,7 @@ func watch(t *testing.T, w world.World) (watched world.World, dirty map[string]s
 		case "create":
 			dirty[name], dirty[path.Dir(name)] = op, op
 		case "symlink", "rename", "mkdir", "removeall":
-			if _, err := w.Host().Lstat(name); op != "mkdir" || err != nil {
+			if _, err := w.Disk.Host().Lstat(name); op != "mkdir" || err != nil {
 				dirty[path.Dir(name)] = op + " " + path.Base(name)
 			}
 		case "sync":
@@ -53,7 +53,7 @@ func wantClean(t *testing.T, dirty map[string]string) {
 func TestDurable(t *testing.T) {
 	for name, start := range starts(t) {
 		t.Run(name, func(t *testing.T) {
-			w, dirty := watch(t, start())
+			w, dirty := watch(t, start().World())
 			ensure(t, w, specs(3), Options{Refresh: true})
 			wantClean(t, dirty)
 			if _, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{}); err != nil {

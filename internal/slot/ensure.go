@@ -62,8 +62,8 @@ func Ensure(ctx context.Context, w world.World, store *registry.Store, specs []S
 	if err != nil {
 		return nil, err
 	}
-	files := w.Root(store.Root())
-	l := looker{files: files, root: store.Root(), user: w.UserID(), held: opts.Held}
+	files := w.Disk.Root(store.Root())
+	l := looker{files: files, root: store.Root(), user: w.Env.UserID(), held: opts.Held}
 
 	// The first look needs no lock, as it decides nothing but whether a second
 	// one is needed.

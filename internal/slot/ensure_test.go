@@ -19,33 +19,33 @@ import (
 func TestCreate(t *testing.T) {
 	w := world.NewFake()
 	var reported []Result
-	results := ensure(t, w, specs(3), Options{Report: func(r Result) { reported = append(reported, r) }})
+	results := ensure(t, w.World(), specs(3), Options{Report: func(r Result) { reported = append(reported, r) }})
 	wantTold(t, results, "1 created\n2 created\n3 created\n")
 	wantTold(t, reported, told(results))
-	wantWhole(t, w, specs(3))
+	wantWhole(t, w.World(), specs(3))
 	if r := results[1]; r.Dir != root+"/sandboxes/slot-2" || r.Profile != "small" || r.Ports[0].Number != 8002 {
 		t.Errorf("slot 2 is told as %+v", r)
 	}
-	if got := string(read(t, w, root+"/sandboxes/slot-2/.env.sandbox")); got != "DATA_DIR='/home/user/my data'\nSLOT_ID=2\nWEB_PORT=8002\n" {
+	if got := string(read(t, w.World(), root+"/sandboxes/slot-2/.env.sandbox")); got != "DATA_DIR='/home/user/my data'\nSLOT_ID=2\nWEB_PORT=8002\n" {
 		t.Errorf("its environment is:\n%s", got)
 	}
-	for name, what := range worldtest.Snapshot(t, w, root) {
+	for name, what := range worldtest.Snapshot(t, w.World(), root) {
 		mode, _, _ := strings.Cut(what, " ")
 		if mode != "drwx------" && mode != "-rw-------" && mode[0] != 'L' {
 			t.Errorf("%s has mode %s", name, mode)
 		}
 	}
-	if s, _ := load(t, w).Slot(2); s.Status != "stopped" || s.ClaimedBy != "" {
+	if s, _ := load(t, w.World()).Slot(2); s.Status != "stopped" || s.ClaimedBy != "" {
 		t.Errorf("slot 2 is registered as %+v", s)
 	}
 }
 
 func TestNothingToDo(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(3), Options{})
-	before := worldtest.Snapshot(t, w, root)
+	ensure(t, w.World(), specs(3), Options{})
+	before := worldtest.Snapshot(t, w.World(), root)
 	w.Advance(time.Hour)
-	counting := world.Faulty(w, func(op, name string) error {
+	counting := world.Faulty(w.World(), func(op, name string) error {
 		if !slices.Contains([]string{"read", "lstat", "readdir", "readlink"}, op) {
 			t.Errorf("%s of %s", op, name)
 		}
@@ -53,7 +53,7 @@ func TestNothingToDo(t *testing.T) {
 	})
 	wantTold(t, ensure(t, counting, specs(3), Options{}), "1 skipped\n2 skipped\n3 skipped\n")
 	wantTold(t, ensure(t, counting, specs(2), Options{Refresh: true}), "1 skipped\n2 skipped\n")
-	wantSame(t, before, worldtest.Snapshot(t, w, root))
+	wantSame(t, before, worldtest.Snapshot(t, w.World(), root))
 }
 
 func TestEnsure(t *testing.T) {
@@ -66,10 +66,10 @@ func TestEnsure(t *testing.T) {
 		}
 	}
 	entry := func(change func(*registry.Slot)) func(*testing.T, *world.Fake) {
-		return func(t *testing.T, w *world.Fake) { alter(t, w, 2, change) }
+		return func(t *testing.T, w *world.Fake) { alter(t, w.World(), 2, change) }
 	}
 	unregister := func(t *testing.T, w *world.Fake) {
-		err := registry.Open(w, root).Update(t.Context(), func(reg *registry.Registry) error {
+		err := registry.Open(w.World(), root).Update(t.Context(), func(reg *registry.Registry) error {
 			reg.RemoveSlot(2)
 			return nil
 		})
@@ -174,15 +174,15 @@ func TestEnsure(t *testing.T) {
 		for _, refresh := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, refresh %v", test.name, refresh), func(t *testing.T) {
 				w := world.NewFake()
-				ensure(t, w, specs(3), Options{})
+				ensure(t, w.World(), specs(3), Options{})
 				test.spoil(t, w)
 				w.Advance(time.Hour)
-				before := worldtest.Snapshot(t, w, root)
+				before := worldtest.Snapshot(t, w.World(), root)
 				// A dry run tells the same and changes nothing.
-				planned := ensure(t, world.Planned(w), specs(3), Options{Refresh: refresh})
-				wantSame(t, before, worldtest.Snapshot(t, w, root))
+				planned := ensure(t, world.Planned(w.World()), specs(3), Options{Refresh: refresh})
+				wantSame(t, before, worldtest.Snapshot(t, w.World(), root))
 
-				results := ensure(t, w, specs(3), Options{Refresh: refresh})
+				results := ensure(t, w.World(), specs(3), Options{Refresh: refresh})
 				wantTold(t, planned, told(results))
 				want := test.want
 				if refresh {
@@ -198,13 +198,13 @@ func TestEnsure(t *testing.T) {
 				if strings.Contains(told(results), "canary") {
 					t.Errorf("a secret is told: %s", told(results))
 				}
-				after := worldtest.Snapshot(t, w, root)
+				after := worldtest.Snapshot(t, w.World(), root)
 				switch results[1].Action {
 				case Skipped, Drifted:
 					wantSame(t, before, after)
 				default:
-					wantWhole(t, w, specs(3))
-					wantTold(t, ensure(t, w, specs(3), Options{}), "1 skipped\n2 skipped\n3 skipped\n")
+					wantWhole(t, w.World(), specs(3))
+					wantTold(t, ensure(t, w.World(), specs(3), Options{}), "1 skipped\n2 skipped\n3 skipped\n")
 				}
 				for name := range before {
 					if strings.Contains(name, "/slot-1") || strings.Contains(name, "/slot-3") {
@@ -221,13 +221,13 @@ func TestEnsure(t *testing.T) {
 // What kinfra doesn't know of an entry survives a refresh, and so does a status.
 func TestRefreshKeepsTheRestOfTheEntry(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(2), Options{})
+	ensure(t, w.World(), specs(2), Options{})
 	file := root + "/" + registry.File
-	text := strings.Replace(string(read(t, w, file)), `"profile": "small"`, `"note": {"x": 1.50}, "profile": "large"`, 1)
+	text := strings.Replace(string(read(t, w.World(), file)), `"profile": "small"`, `"note": {"x": 1.50}, "profile": "large"`, 1)
 	text = strings.Replace(text, `"stopped"`, `"running"`, 1)
 	w.Write(file, []byte(text))
-	wantTold(t, ensure(t, w, specs(2), Options{Refresh: true}), "1 refreshed; profile: large -> small\n2 skipped\n")
-	after := string(read(t, w, file))
+	wantTold(t, ensure(t, w.World(), specs(2), Options{Refresh: true}), "1 refreshed; profile: large -> small\n2 skipped\n")
+	after := string(read(t, w.World(), file))
 	if !strings.Contains(after, `"x": 1.50`) || !strings.Contains(after, `"profile": "small"`) || !strings.Contains(after, `"running"`) {
 		t.Errorf("the registry is now:\n%s", after)
 	}
@@ -236,12 +236,12 @@ func TestRefreshKeepsTheRestOfTheEntry(t *testing.T) {
 // An entry that agrees is not rewritten because its directory is repaired.
 func TestRepairLeavesTheEntry(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(2), Options{})
-	alter(t, w, 2, func(s *registry.Slot) { slices.Reverse(s.Ports) })
-	before := read(t, w, root+"/"+registry.File)
+	ensure(t, w.World(), specs(2), Options{})
+	alter(t, w.World(), 2, func(s *registry.Slot) { slices.Reverse(s.Ports) })
+	before := read(t, w.World(), root+"/"+registry.File)
 	w.Host().Remove(Dir(root, 2) + "/.env")
-	wantTold(t, ensure(t, w, specs(2), Options{}), "1 skipped\n2 repaired; .env was missing\n")
-	if after := read(t, w, root+"/"+registry.File); !bytes.Equal(before, after) {
+	wantTold(t, ensure(t, w.World(), specs(2), Options{}), "1 skipped\n2 repaired; .env was missing\n")
+	if after := read(t, w.World(), root+"/"+registry.File); !bytes.Equal(before, after) {
 		t.Errorf("the registry is now:\n%s", after)
 	}
 }
@@ -250,18 +250,18 @@ func TestRepairLeavesTheEntry(t *testing.T) {
 // rules, and the held one is reported.
 func TestRegistryWithoutDirectories(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(3), Options{})
+	ensure(t, w.World(), specs(3), Options{})
 	for id := range 3 {
-		alter(t, w, id+1, func(s *registry.Slot) { s.Ports[0].Number, s.Path = 4316+id, "/home/dev/slot" })
+		alter(t, w.World(), id+1, func(s *registry.Slot) { s.Ports[0].Number, s.Path = 4316+id, "/home/dev/slot" })
 	}
-	alter(t, w, 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
+	alter(t, w.World(), 2, func(s *registry.Slot) { s.ClaimedBy = "/w" })
 	if err := w.Host().RemoveAll(root + "/sandboxes"); err != nil {
 		t.Fatal(err)
 	}
-	wantTold(t, ensure(t, w, specs(3), Options{}), "1 created\n"+
+	wantTold(t, ensure(t, w.World(), specs(3), Options{}), "1 created\n"+
 		"2 drifted (held by /w); infrastructure_path: /home/dev/slot -> /home/user/pool/sandboxes/slot-2; ports.web: 4317 -> 8002; directory: nothing -> /home/user/pool/sandboxes/slot-2\n"+
 		"3 created\n")
-	reg := load(t, w)
+	reg := load(t, w.World())
 	if s, _ := reg.Slot(1); s.Ports[0].Number != 8001 || s.Path != Dir(root, 1) {
 		t.Errorf("slot 1 is now %+v", s)
 	}
@@ -273,13 +273,13 @@ func TestRegistryWithoutDirectories(t *testing.T) {
 // What no spec names stays.
 func TestOtherSlotsAreLeftAlone(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(3), Options{})
-	before := worldtest.Snapshot(t, w, root+"/sandboxes/slot-3")
-	ensure(t, w, []Spec{spec(5, 8000)}, Options{})
-	if ids := len(load(t, w).Slots()); ids != 4 {
+	ensure(t, w.World(), specs(3), Options{})
+	before := worldtest.Snapshot(t, w.World(), root+"/sandboxes/slot-3")
+	ensure(t, w.World(), []Spec{spec(5, 8000)}, Options{})
+	if ids := len(load(t, w.World()).Slots()); ids != 4 {
 		t.Errorf("%d slots are registered", ids)
 	}
-	wantSame(t, before, worldtest.Snapshot(t, w, root+"/sandboxes/slot-3"))
+	wantSame(t, before, worldtest.Snapshot(t, w.World(), root+"/sandboxes/slot-3"))
 }
 
 func TestRefused(t *testing.T) {
@@ -339,20 +339,20 @@ func TestRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := world.NewFake()
 			w.Write("/etc/passwd", []byte("root"))
-			ensure(t, w, specs(3), Options{})
+			ensure(t, w.World(), specs(3), Options{})
 			w.Host().RemoveAll(root + "/sandboxes/slot-3")
 			test.spoil(w)
 			unreadable := test.is != ErrBroken
 			var before map[string]string
 			if !unreadable {
-				before = worldtest.Snapshot(t, w, "/home")
+				before = worldtest.Snapshot(t, w.World(), "/home")
 			}
-			_, err := Ensure(t.Context(), w, registry.Open(w, root), specs(4), Options{Refresh: true})
+			_, err := Ensure(t.Context(), w.World(), registry.Open(w.World(), root), specs(4), Options{Refresh: true})
 			if !errors.Is(err, test.is) || !strings.HasSuffix(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 			if !unreadable {
-				wantSame(t, before, worldtest.Snapshot(t, w, "/home"))
+				wantSame(t, before, worldtest.Snapshot(t, w.World(), "/home"))
 			}
 		})
 	}
@@ -382,12 +382,12 @@ func TestInvalidSpecs(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := world.NewFake()
-			before := worldtest.Snapshot(t, w, "/home")
-			_, err := Ensure(t.Context(), w, registry.Open(w, test.root), test.specs, Options{})
+			before := worldtest.Snapshot(t, w.World(), "/home")
+			_, err := Ensure(t.Context(), w.World(), registry.Open(w.World(), test.root), test.specs, Options{})
 			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
-			wantSame(t, before, worldtest.Snapshot(t, w, "/home"))
+			wantSame(t, before, worldtest.Snapshot(t, w.World(), "/home"))
 		})
 	}
 }
@@ -395,18 +395,18 @@ func TestInvalidSpecs(t *testing.T) {
 func TestDamagedRegistryStopsEverything(t *testing.T) {
 	w := world.NewFake()
 	w.Write(root+"/"+registry.File, nil)
-	before := worldtest.Snapshot(t, w, root)
-	_, err := Ensure(t.Context(), w, registry.Open(w, root), specs(2), Options{})
+	before := worldtest.Snapshot(t, w.World(), root)
+	_, err := Ensure(t.Context(), w.World(), registry.Open(w.World(), root), specs(2), Options{})
 	if !errors.Is(err, registry.ErrDamaged) {
 		t.Errorf("the error is %v", err)
 	}
-	wantSame(t, before, worldtest.Snapshot(t, w, root))
+	wantSame(t, before, worldtest.Snapshot(t, w.World(), root))
 }
 
 func TestCancelled(t *testing.T) {
 	w := world.NewFake()
 	ctx, cancel := context.WithCancel(t.Context())
-	stop := world.Faulty(w, func(op, name string) error {
+	stop := world.Faulty(w.World(), func(op, name string) error {
 		if op == "create" {
 			cancel()
 		}
@@ -415,9 +415,9 @@ func TestCancelled(t *testing.T) {
 	if _, err := Ensure(ctx, stop, registry.Open(stop, root), specs(20), Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	wantWhole(t, w, nil)
-	ensure(t, w, specs(20), Options{})
-	wantWhole(t, w, specs(20))
+	wantWhole(t, w.World(), nil)
+	ensure(t, w.World(), specs(20), Options{})
+	wantWhole(t, w.World(), specs(20))
 }
 
 // A slot that the registry has lost is still its holder's: it gets an entry with the
@@ -428,23 +428,23 @@ func TestLostSlotOfAHolder(t *testing.T) {
 	}
 	w := world.NewFake()
 	all := specs(4)
-	ensure(t, w, all[:3], Options{})
+	ensure(t, w.World(), all[:3], Options{})
 	w.Write(root+"/"+registry.File, []byte(`{"version": 2, "local_prod": null, "instances": {}, "slots": {}}`))
 	w.Write(Dir(root, 2)+"/"+ComposeName, []byte("services: {}"))
-	before := read(t, w, Dir(root, 2)+"/"+ComposeName)
+	before := read(t, w.World(), Dir(root, 2)+"/"+ComposeName)
 
-	wantTold(t, ensure(t, w, all, Options{Refresh: true, Held: held}), `1 repaired (held by /w); no registry entry named it
+	wantTold(t, ensure(t, w.World(), all, Options{Refresh: true, Held: held}), `1 repaired (held by /w); no registry entry named it
 2 drifted (held by /v); docker-compose.yml: 12 bytes, another text from line 1 on -> 32 bytes
 3 repaired; no registry entry named it
 4 created
 `)
-	reg := load(t, w)
+	reg := load(t, w.World())
 	for id, want := range map[int]string{1: "/w", 3: "", 4: ""} {
 		if s, ok := reg.Slot(id); !ok || s.ClaimedBy != want {
 			t.Errorf("slot %d is held by %q (registered: %v), want %q", id, s.ClaimedBy, ok, want)
 		}
 	}
-	if after := read(t, w, Dir(root, 2)+"/"+ComposeName); !bytes.Equal(before, after) {
+	if after := read(t, w.World(), Dir(root, 2)+"/"+ComposeName); !bytes.Equal(before, after) {
 		t.Error("the file of a slot that somebody holds was changed")
 	}
 }
@@ -452,16 +452,16 @@ func TestLostSlotOfAHolder(t *testing.T) {
 // What can't be known of holders stops all.
 func TestHoldersThatAreNotKnown(t *testing.T) {
 	w := world.NewFake()
-	ensure(t, w, specs(1), Options{})
+	ensure(t, w.World(), specs(1), Options{})
 	if err := w.Host().Remove(root + "/" + registry.File); err != nil {
 		t.Fatal(err)
 	}
 	unknown := errors.New("damaged")
 	held := func() (map[int]Holder, error) { return nil, unknown }
-	if _, err := Ensure(t.Context(), w, registry.Open(w, root), specs(1), Options{Held: held}); !errors.Is(err, unknown) {
+	if _, err := Ensure(t.Context(), w.World(), registry.Open(w.World(), root), specs(1), Options{Held: held}); !errors.Is(err, unknown) {
 		t.Errorf("got %v, want %v", err, unknown)
 	}
-	if _, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{Held: held}); !errors.Is(err, unknown) {
+	if _, err := Remove(t.Context(), w.World(), registry.Open(w.World(), root), nil, RemoveOptions{Held: held}); !errors.Is(err, unknown) {
 		t.Errorf("got %v, want %v", err, unknown)
 	}
 }

@@ -18,14 +18,14 @@ import (
 func starts(t *testing.T) map[string]func() *world.Fake {
 	whole := func() *world.Fake {
 		w := world.NewFake()
-		ensure(t, w, specs(3), Options{})
+		ensure(t, w.World(), specs(3), Options{})
 		return w
 	}
 	return map[string]func() *world.Fake{
 		"nothing": world.NewFake,
 		"a directory gone, the entry by other rules": func() *world.Fake {
 			w := whole()
-			alter(t, w, 2, func(s *registry.Slot) { s.Ports[0].Number = 9 })
+			alter(t, w.World(), 2, func(s *registry.Slot) { s.Ports[0].Number = 9 })
 			w.Host().RemoveAll(Dir(root, 2))
 			return w
 		},
@@ -36,7 +36,7 @@ func starts(t *testing.T) map[string]func() *world.Fake {
 		},
 		"files to be replaced": func() *world.Fake {
 			w := whole()
-			alter(t, w, 1, func(s *registry.Slot) { s.Profile = "large" })
+			alter(t, w.World(), 1, func(s *registry.Slot) { s.Profile = "large" })
 			w.Write(Dir(root, 1)+"/docker-compose.yml", []byte("x"))
 			w.Write(Dir(root, 1)+"/.env.sandbox", []byte("X=1\n"))
 			w.Host().Remove(Dir(root, 1) + "/.env")
@@ -74,7 +74,7 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) bool 
 		count int
 		at    string
 	)
-	faulty := world.Faulty(w, func(op, name string) error {
+	faulty := world.Faulty(w.World(), func(op, name string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		count++
@@ -97,19 +97,19 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) bool 
 		t.Errorf("%s: the error wasn't told", at)
 	}
 	if err != nil && !forGood {
-		for name := range worldtest.Snapshot(t, w, root) {
+		for name := range worldtest.Snapshot(t, w.World(), root) {
 			// Where it was the removal itself that failed, the next run removes it.
 			if strings.Contains(name, ".tmp-") && !strings.Contains(at, "remove") {
 				t.Errorf("%s: %s was left over", at, name)
 			}
 		}
 	}
-	for _, r := range ensure(t, w, specs(3), Options{Refresh: true}) {
+	for _, r := range ensure(t, w.World(), specs(3), Options{Refresh: true}) {
 		if r.Action == Drifted {
 			t.Errorf("%s: then slot %d has drifted", at, r.ID)
 		}
 	}
-	wantWhole(t, w, specs(3))
+	wantWhole(t, w.World(), specs(3))
 	if t.Failed() {
 		t.Fatalf("after %s", at)
 	}
@@ -128,7 +128,7 @@ func TestPublishingFails(t *testing.T) {
 		{"sync", root + "/sandbox", 2},
 	} {
 		w := world.NewFake()
-		faulty := world.Faulty(w, func(op, name string) error {
+		faulty := world.Faulty(w.World(), func(op, name string) error {
 			if op == test.op && (name == test.name || strings.HasPrefix(name, root+"/sandbox/.") && op == "create") {
 				return syscall.EIO
 			}
@@ -137,7 +137,7 @@ func TestPublishingFails(t *testing.T) {
 		if _, err := Ensure(t.Context(), faulty, registry.Open(faulty, root), specs(2), Options{}); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: %v", test.op, err)
 		}
-		wantWhole(t, w, specs(test.want))
+		wantWhole(t, w.World(), specs(test.want))
 	}
 }
 
@@ -159,7 +159,7 @@ func TestKilledThenEnsuredWithoutRefresh(t *testing.T) {
 			for n := 1; ; n++ {
 				w, count := start(), 0
 				var mu sync.Mutex
-				faulty := world.Faulty(w, func(op, name string) error {
+				faulty := world.Faulty(w.World(), func(op, name string) error {
 					mu.Lock()
 					defer mu.Unlock()
 					if count++; count >= n {
@@ -171,12 +171,12 @@ func TestKilledThenEnsuredWithoutRefresh(t *testing.T) {
 				if count < n {
 					break
 				}
-				for _, r := range ensure(t, w, specs(3), Options{}) {
+				for _, r := range ensure(t, w.World(), specs(3), Options{}) {
 					if r.Action == Drifted {
 						t.Fatalf("killed at operation %d, slot %d has drifted: %v", n, r.ID, r.Drift)
 					}
 				}
-				wantWhole(t, w, specs(3))
+				wantWhole(t, w.World(), specs(3))
 			}
 		})
 	}
@@ -186,10 +186,10 @@ func TestRemoveFails(t *testing.T) {
 	for _, forGood := range []bool{false, true} {
 		for n := 1; ; n++ {
 			w := world.NewFake()
-			ensure(t, w, specs(3), Options{})
+			ensure(t, w.World(), specs(3), Options{})
 			var at string
 			count := 0
-			faulty := world.Faulty(w, func(op, name string) error {
+			faulty := world.Faulty(w.World(), func(op, name string) error {
 				count++
 				if count == n {
 					at = fmt.Sprintf("operation %d, %s of %s", n, op, name)
@@ -207,15 +207,15 @@ func TestRemoveFails(t *testing.T) {
 				t.Errorf("%s: %v", at, err)
 			}
 			// No entry without its directory.
-			for _, s := range load(t, w).Slots() {
+			for _, s := range load(t, w.World()).Slots() {
 				if _, err := w.Host().Lstat(Dir(root, s.ID)); err != nil {
 					t.Errorf("%s: slot %d: %v", at, s.ID, err)
 				}
 			}
-			if _, err := Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{}); err != nil {
+			if _, err := Remove(t.Context(), w.World(), registry.Open(w.World(), root), nil, RemoveOptions{}); err != nil {
 				t.Errorf("%s: then %v", at, err)
 			}
-			wantWhole(t, w, nil)
+			wantWhole(t, w.World(), nil)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func wantSame(t *testing.T, before, after map[string]string) {
 
 func read(t *testing.T, w world.World, name string) []byte {
 	t.Helper()
-	data, err := w.Host().ReadFile(name, 1<<30)
+	data, err := w.Disk.Host().ReadFile(name, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func wantWhole(t *testing.T, w world.World, all []Spec) {
 		if got := read(t, w, dir+"/docker-compose.yml"); !bytes.Equal(got, s.Compose) {
 			t.Errorf("the compose file of slot %d is %s", s.ID, got)
 		}
-		if to, err := w.Host().ReadLink(dir + "/.env"); err != nil || to != ".env.sandbox" {
+		if to, err := w.Disk.Host().ReadLink(dir + "/.env"); err != nil || to != ".env.sandbox" {
 			t.Errorf("the link of slot %d leads to %q, %v", s.ID, to, err)
 		}
 		for _, name := range []string{"", "/.env", "/.env.sandbox", "/docker-compose.yml"} {

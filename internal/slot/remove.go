@@ -44,7 +44,7 @@ type RemoveOptions struct {
 // whose directory is half gone; killed in between, a directory without an entry is
 // left, which the next Remove removes, or the next Ensure completes and registers.
 func Remove(ctx context.Context, w world.World, store *registry.Store, ids []int, opts RemoveOptions) ([]Result, error) {
-	r := remover{w: w, store: store, files: w.Root(store.Root()), opts: opts}
+	r := remover{w: w, store: store, files: w.Disk.Root(store.Root()), opts: opts}
 	reg, err := store.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ type remover struct {
 }
 
 func (r remover) looker() looker {
-	return looker{files: r.files, root: r.store.Root(), user: r.w.UserID()}
+	return looker{files: r.files, root: r.store.Root(), user: r.w.Env.UserID()}
 }
 
 // release ends the claims of the slots that somebody holds, and gives their holders by

@@ -17,11 +17,11 @@ import (
 // common, for the user alone, where they are missing. Compose would have the Engine make
 // them, as root, and takes a colon in their path for a separator then.
 func MakeShared(w world.World, root string, dirs []string) error {
-	files := w.Root(root)
+	files := w.Disk.Root(root)
 	for _, dir := range dirs {
 		_, err := files.Lstat(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = w.Host().MkdirAll(root, dirMode)
+			err = w.Disk.Host().MkdirAll(root, dirMode)
 			if err == nil {
 				err = files.MkdirAll(dir, dirMode)
 			}

@@ -14,7 +14,7 @@ func TestMakeShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := MakeShared(w, "/pool", []string{"shared/data", "shared/a:b"}); err != nil {
+		if err := MakeShared(w.World(), "/pool", []string{"shared/data", "shared/a:b"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -26,11 +26,11 @@ func TestMakeShared(t *testing.T) {
 	if err := w.Host().Symlink("/elsewhere", "/pool/out"); err != nil {
 		t.Fatal(err)
 	}
-	if err := MakeShared(w, "/pool", []string{"out/data"}); !errors.Is(err, world.ErrEscape) {
+	if err := MakeShared(w.World(), "/pool", []string{"out/data"}); !errors.Is(err, world.ErrEscape) {
 		t.Errorf("through a link out of the pool: %v", err)
 	}
 	w.Write("/file", nil)
-	if err := MakeShared(w, "/file", []string{"data"}); !errors.Is(err, syscall.ENOTDIR) {
+	if err := MakeShared(w.World(), "/file", []string{"data"}); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("below a file: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ func (s Stack) runCompose(ctx context.Context, w world.World, timeout time.Durat
 	if command[0] == "up" {
 		cmd.Env = s.environment(w, true)
 	}
-	out, err := w.Run(ctx, cmd)
+	out, err := w.Processes.Run(ctx, cmd)
 	if err != nil {
 		return fmt.Errorf("docker compose %s for project %s: %w", command[0], s.Project, err)
 	}
@@ -87,7 +87,7 @@ func pluginDirs(w world.World, config docker.Config) []string {
 }
 
 func searchPath(w world.World) []string {
-	path, _ := w.Getenv("PATH")
+	path, _ := w.Env.Getenv("PATH")
 	return filepath.SplitList(path)
 }
 
@@ -99,7 +99,7 @@ func findProgram(w world.World, name string, dirs []string) (path string, ok boo
 			continue
 		}
 		path := filepath.Join(dir, name)
-		info, err := w.Host().Lstat(path)
+		info, err := w.Disk.Host().Lstat(path)
 		if err == nil && !info.Mode.IsDir() && info.Mode.Perm()&0o111 != 0 {
 			return path, true
 		}
@@ -110,7 +110,7 @@ func findProgram(w world.World, name string, dirs []string) (path string, ok boo
 // askForCompose asks the docker command, and says what there is instead.
 func askForCompose(ctx context.Context, w world.World) error {
 	version := func(args ...string) (string, error) {
-		out, err := w.Run(ctx, world.Command{
+		out, err := w.Processes.Run(ctx, world.Command{
 			Args: append(args, "version", "--short"), Dir: "/", Env: world.CleanEnv(w), ReadOnly: true, Timeout: 10 * time.Second,
 		})
 		if err == nil && out.Code != 0 {

@@ -78,7 +78,7 @@ func (s Stack) look(ctx context.Context, w world.World, engine *docker.Engine) (
 // composeDown has Compose do it, which stops the services in their order. A missing
 // directory is no error: it may have been removed by hand, and the rest does without.
 func (s Stack) composeDown(ctx context.Context, w world.World, volumes bool) error {
-	if _, err := w.Host().Lstat(s.Dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := w.Disk.Host().Lstat(s.Dir); errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := CheckCompose(ctx, w); err != nil {
@@ -134,7 +134,7 @@ func (s Stack) removeNetwork(ctx context.Context, w world.World, id string) erro
 		if err == nil || !strings.Contains(err.Error(), "active endpoint") || !isEmpty(ctx, w, id) {
 			return err
 		}
-		if err := w.Sleep(ctx, pollEvery); err != nil {
+		if err := w.Clock.Sleep(ctx, pollEvery); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func dockerFailed(command []string, out world.Output) error {
 
 // runDocker runs a docker command that is soon done.
 func runDocker(ctx context.Context, w world.World, readOnly bool, args ...string) (world.Output, error) {
-	return w.Run(ctx, world.Command{
+	return w.Processes.Run(ctx, world.Command{
 		Args: append([]string{"docker"}, args...), Dir: "/", Env: world.CleanEnv(w), ReadOnly: readOnly, Timeout: dockerTimeout,
 	})
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os/exec"
 	"slices"
 	"strings"
@@ -39,20 +37,14 @@ func newMachine() *machine {
 		m.Write(path, nil)
 		m.Alter(path, func(i *world.Info) { i.Mode = 0o755 })
 	}
-	m.Connect = func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
-		go func() {
-			there.Read(make([]byte, 1<<12))
-			io.WriteString(there, "HTTP/1.0 200 OK\r\n\r\n"+m.answer())
-			there.Close()
-		}()
-		return here, nil
+	m.Answer = func(context.Context, world.Request) ([]byte, error) {
+		return []byte("HTTP/1.0 200 OK\r\n\r\n" + m.containers()), nil
 	}
 	m.Handle = m.handle
 	return m
 }
 
-func (m *machine) answer() string {
+func (m *machine) containers() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []map[string]any
@@ -130,7 +122,7 @@ func TestWatch(t *testing.T) {
 			down = command == "down"
 			return "", nil
 		}
-		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Minute})
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
@@ -165,7 +157,7 @@ func TestClockThatJumps(t *testing.T) {
 				down = command == "down"
 				return "", nil
 			}
-			err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Minute})
+			err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
 			if !errors.Is(err, want) {
 				t.Errorf("by %s, %s: got %v, want %v", jump, life, err, want)
 			}
@@ -209,7 +201,7 @@ func TestWatchOldContainers(t *testing.T) {
 			down = true
 			return "", nil
 		}
-		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Timeout: time.Hour})
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Hour})
 		if starts == (err != nil) || !starts && !errors.Is(err, stack.ErrUnhealthy) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("starts is %v: got %v", starts, err)
 		}
@@ -248,7 +240,7 @@ func TestTakeDownAgain(t *testing.T) {
 		}
 		return out, err
 	}
-	err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+	err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
 	if err == nil || !strings.Contains(err.Error(), "out of luck") || downs != 2 || !removed {
 		t.Errorf("taken down %d times, removed is %v, error %v", downs, removed, err)
 	}
@@ -258,7 +250,7 @@ func TestTakeDownAgain(t *testing.T) {
 func TestDownThatLeavesSomething(t *testing.T) {
 	m := newMachine()
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
-	err := stack.Down(t.Context(), m, m.stack(), true)
+	err := stack.Down(t.Context(), m.World(), m.stack(), true)
 	if err == nil || !strings.Contains(err.Error(), "1 containers are left, a the first") {
 		t.Errorf("got %v", err)
 	}
@@ -267,7 +259,7 @@ func TestDownThatLeavesSomething(t *testing.T) {
 // TestPlanned changes nothing in a dry run, and says so.
 func TestPlanned(t *testing.T) {
 	m := newMachine()
-	w := world.Planned(m)
+	w := world.Planned(m.World())
 	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
 	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
@@ -282,9 +274,9 @@ func TestPlanned(t *testing.T) {
 
 func TestNoEngine(t *testing.T) {
 	m := newMachine()
-	m.Connect = nil
-	worldtest.WantErr(t, stack.Up(t.Context(), m, m.stack(), stack.Options{}), docker.ErrUnavailable)
-	worldtest.WantErr(t, stack.Down(t.Context(), m, m.stack(), true), docker.ErrUnavailable)
+	m.Answer = nil
+	worldtest.WantErr(t, stack.Up(t.Context(), m.World(), m.stack(), stack.Options{}), docker.ErrUnavailable)
+	worldtest.WantErr(t, stack.Down(t.Context(), m.World(), m.stack(), true), docker.ErrUnavailable)
 	if len(m.ran) > 0 {
 		t.Errorf("without an Engine it ran %q", m.ran)
 	}
@@ -337,7 +329,7 @@ func TestCheckCompose(t *testing.T) {
 			f.Write("/home/user/.docker/config.json", []byte(tt.config))
 		}
 		f.Handle = answers(tt.docker, tt.standalone)
-		err := stack.CheckCompose(t.Context(), f)
+		err := stack.CheckCompose(t.Context(), f.World())
 		if !errors.Is(err, tt.want) || tt.text != "" && !strings.Contains(fmt.Sprint(err), tt.text) || len(f.Commands()) != tt.runs {
 			t.Errorf("%s: got %v after %d processes, want %v, %q, %d", tt.name, err, len(f.Commands()), tt.want, tt.text, tt.runs)
 		}
@@ -356,10 +348,10 @@ func TestIncompleteStack(t *testing.T) {
 		m := newMachine()
 		s := m.stack()
 		spoil(&s)
-		if err := stack.Up(t.Context(), m, s, stack.Options{}); err == nil {
+		if err := stack.Up(t.Context(), m.World(), s, stack.Options{}); err == nil {
 			t.Errorf("%s: up has no error", name)
 		}
-		if err := stack.Down(t.Context(), m, s, false); err == nil {
+		if err := stack.Down(t.Context(), m.World(), s, false); err == nil {
 			t.Errorf("%s: down has no error", name)
 		}
 		if m.looks > 0 || len(m.ran) > 0 {
@@ -386,7 +378,7 @@ func TestStuckNetwork(t *testing.T) {
 			}
 			return world.Output{}, nil
 		}
-		err := stack.Down(t.Context(), m, m.stack(), true)
+		err := stack.Down(t.Context(), m.World(), m.stack(), true)
 		if (err != nil) != (containers == "1") || (tries > 1) != (containers == "0") {
 			t.Errorf("with %s containers: %d tries, %v", containers, tries, err)
 		}
@@ -415,7 +407,7 @@ func TestPortOfStartingContainer(t *testing.T) {
 			return []string{"a running Up 1 second (healthy)"}
 		}
 		port := compose.Port{Service: "a", HostIP: "127.0.0.1", Published: 8001, Protocol: "tcp"}
-		err := stack.Up(t.Context(), m, m.stack(), stack.Options{Ports: []compose.Port{port}})
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Ports: []compose.Port{port}})
 		if !errors.Is(err, test.want) {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
@@ -470,7 +462,7 @@ func TestComposeGivesUp(t *testing.T) {
 			down = command == "down"
 			return "", nil
 		}
-		err := stack.Up(t.Context(), m, m.stack(), stack.Options{})
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
 		unhealthy, ok := errors.AsType[*stack.UnhealthyError](err)
 		if ok != test.fails || err == nil || ok && (len(unhealthy.Failures) != 1 || unhealthy.Failures[0].Service != "a") {
 			t.Errorf("%s: got %v", name, err)

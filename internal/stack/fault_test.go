@@ -204,7 +204,7 @@ func TestWorktreePaths(t *testing.T) {
 		for _, path := range []string{"/app/src/code.py", "/all: $it/src $x: #1/code.py"} {
 			cmd := s.Exec(w, "-T", fmt.Sprintf("s%d", i), "cat", path)
 			cmd.Timeout = time.Minute
-			out, err := w.Run(t.Context(), cmd)
+			out, err := w.Processes.Run(t.Context(), cmd)
 			if err != nil || string(out.Stdout) != "the code of "+name {
 				t.Errorf("%q: %s holds %q, %q, %v", name, path, out.Stdout, out.Stderr, err)
 			}
@@ -296,24 +296,25 @@ func TestPortTaken(t *testing.T) {
 	check(s.up(t.Context(), stack.Options{}))
 
 	// taken between the check and the start
-	blind := &blindOnce{World: world.Real("test")}
-	check(stack.Up(t.Context(), blind, s.Stack, stack.Options{Ports: s.ports}))
+	blind := &blindOnce{}
+	check(stack.Up(t.Context(), blind.of(world.Real("test")), s.Stack, stack.Options{Ports: s.ports}))
 	if blind.asked.Load() < 2 {
 		t.Error("the port was not looked at again")
 	}
 }
 
 // blindOnce takes every port for free the first time.
-type blindOnce struct {
-	world.World
-	asked atomic.Int32
-}
+type blindOnce struct{ asked atomic.Int32 }
 
-func (w *blindOnce) TryListen(ctx context.Context, network, address string) error {
-	if w.asked.Add(1) == 1 {
-		return nil
-	}
-	return w.World.TryListen(ctx, network, address)
+func (b *blindOnce) of(w world.World) world.World {
+	services := w.Services
+	w.Services = worldtest.Services{Services: services, OnTryListen: func(ctx context.Context, network, address string) error {
+		if b.asked.Add(1) == 1 {
+			return nil
+		}
+		return services.TryListen(ctx, network, address)
+	}}
+	return w
 }
 
 // TestPortOfContainer starts two stacks on one port.

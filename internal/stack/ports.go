@@ -58,8 +58,8 @@ func (u *upper) checkPorts(ctx context.Context, own docker.State, containers []d
 			continue
 		}
 		address := net.JoinHostPort(port.HostIP, strconv.Itoa(port.Published))
-		if err := u.world.TryListen(ctx, port.Protocol, address); errors.Is(err, syscall.EADDRINUSE) {
-			taken = append(taken, TakenPort{port, listener(u.world.Host(), port.Protocol, port.Published)})
+		if err := u.world.Services.TryListen(ctx, port.Protocol, address); errors.Is(err, syscall.EADDRINUSE) {
+			taken = append(taken, TakenPort{port, listener(u.world.Disk.Host(), port.Protocol, port.Published)})
 		}
 	}
 	if len(taken) == 0 {

@@ -97,13 +97,13 @@ func TestRestart(t *testing.T) {
 
 	cmd := s.Exec(w, "-T", "api", "env")
 	cmd.Timeout = time.Minute
-	out, err := w.Run(t.Context(), cmd)
+	out, err := w.Processes.Run(t.Context(), cmd)
 	if err != nil || !strings.Contains(string(out.Stdout), "SLOT=42\n") {
 		t.Errorf("exec printed %q, %q, %v", out.Stdout, out.Stderr, err)
 	}
 	cmd = s.Logs(w, "--no-log-prefix", "api")
 	cmd.Timeout = time.Minute
-	out, err = w.Run(t.Context(), cmd)
+	out, err = w.Processes.Run(t.Context(), cmd)
 	if err != nil || !strings.Contains(string(out.Stdout), "listening on 80") {
 		t.Errorf("logs printed %q, %q, %v", out.Stdout, out.Stderr, err)
 	}

@@ -22,7 +22,7 @@ func withSecret(t *testing.T) (*machine, stack.Stack) {
 	m.Env["KEPT_HERE"] = canary
 	ref, err := secret.Parse("env://KEPT_HERE")
 	worldtest.Must(t, err)
-	value, err := ref.Resolve(t.Context(), m)
+	value, err := ref.Resolve(t.Context(), m.World())
 	worldtest.Must(t, err)
 	s := m.stack()
 	s.Secrets = map[string]secret.Value{"PASSWORD": value}
@@ -65,11 +65,11 @@ func TestOnlyTheStartGetsSecrets(t *testing.T) {
 		}
 		return []string{"a running Up 1 second (healthy)"}
 	}
-	worldtest.Must(t, stack.Up(t.Context(), m, s, stack.Options{}))
-	worldtest.Must(t, stack.Restart(t.Context(), m, s, stack.Options{}))
+	worldtest.Must(t, stack.Up(t.Context(), m.World(), s, stack.Options{}))
+	worldtest.Must(t, stack.Restart(t.Context(), m.World(), s, stack.Options{}))
 	m.list = func(int) []string { return nil }
-	worldtest.Must(t, stack.Down(t.Context(), m, s, true))
-	for _, cmd := range []world.Command{s.Logs(m), s.Exec(m, "a", "up"), s.Shell(m, "up", "")} {
+	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, true))
+	for _, cmd := range []world.Command{s.Logs(m.World()), s.Exec(m.World(), "a", "up"), s.Shell(m.World(), "up", "")} {
 		_, err := m.Attach(t.Context(), cmd)
 		if err != nil || slices.Contains(cmd.Env, "PASSWORD="+canary) || !slices.Contains(cmd.Env, "PASSWORD=***") {
 			t.Errorf("%q gets the environment %q, %v", cmd.Args, cmd.Env, err)
@@ -108,7 +108,7 @@ func TestFailedStartShowsNoSecret(t *testing.T) {
 				}
 				return world.Output{}, nil
 			}
-			err := stack.Up(t.Context(), m, s, stack.Options{})
+			err := stack.Up(t.Context(), m.World(), s, stack.Options{})
 			if err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "refused: ***") {
 				t.Errorf("got error %v, want one with what was said, and *** for the secret", err)
 			}
@@ -123,11 +123,11 @@ func TestSecretThatWasNotRead(t *testing.T) {
 	m := newMachine()
 	s := m.stack()
 	s.Secrets = map[string]secret.Value{"PASSWORD": {}}
-	err := stack.Up(t.Context(), m, s, stack.Options{})
+	err := stack.Up(t.Context(), m.World(), s, stack.Options{})
 	if err == nil || !strings.Contains(err.Error(), "the secret for PASSWORD was not read") || len(m.ran) > 0 {
 		t.Errorf("got error %v after %q", err, m.ran)
 	}
-	worldtest.WantErr(t, stack.Up(t.Context(), world.Planned(m), s, stack.Options{}), world.ErrPlanned)
-	worldtest.Must(t, stack.Down(t.Context(), m, s, false))
+	worldtest.WantErr(t, stack.Up(t.Context(), world.Planned(m.World()), s, stack.Options{}), world.ErrPlanned)
+	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, false))
 	wantSecretOnlyAtStart(t, m, 0)
 }

@@ -125,7 +125,7 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 		if err == nil || try == tries || !slices.ContainsFunc(state.Containers, beingStarted) {
 			return state, err
 		}
-		if err := u.world.Sleep(ctx, pollEvery); err != nil {
+		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
 			return state, fmt.Errorf("starting project %s: %w", u.stack.Project, err)
 		}
 	}
@@ -176,7 +176,7 @@ func (s Stack) inTheWay(state docker.State) error {
 // start runs a Compose command and watches the services, until the command has ended
 // and all services are up, or something has failed.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
-	_, began, err := u.world.BootTime() // the wall clock may be set meanwhile
+	_, began, err := u.world.Clock.BootTime() // the wall clock may be set meanwhile
 	if err != nil {
 		return fmt.Errorf("starting project %s: %w", u.stack.Project, err)
 	}
@@ -215,7 +215,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 			reason := fmt.Sprintf("not healthy after %s", u.options.Timeout)
 			return &UnhealthyError{u.stack.Project, reason, u.failures(ctx, watch.pending), world.ErrTimeout}
 		}
-		if err := u.world.Sleep(ctx, pollEvery); err != nil {
+		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
 			return fmt.Errorf("waiting for project %s: %w", u.stack.Project, err)
 		}
 	}
@@ -249,7 +249,7 @@ func (u *upper) missingImages(ctx context.Context) []string {
 	const timeout = 20 * time.Second
 	config := u.stack.command(u.world, timeout, "config", "--images")
 	config.ReadOnly = true
-	out, err := u.world.Run(ctx, config)
+	out, err := u.world.Processes.Run(ctx, config)
 	if err != nil || out.Code != 0 {
 		return nil
 	}
@@ -300,7 +300,7 @@ func (u *upper) takeDown(ctx context.Context, cause error, volumes bool) error {
 	for range 3 {
 		err := Down(ctx, u.world, u.stack, volumes)
 		if err == nil {
-			err = u.world.Sleep(ctx, pollEvery)
+			err = u.world.Clock.Sleep(ctx, pollEvery)
 		}
 		left := 0
 		if err == nil {

@@ -61,7 +61,7 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, w.now, err = w.upper.world.BootTime()
+	_, w.now, err = w.upper.world.Clock.BootTime()
 	if err != nil {
 		return fmt.Errorf("waiting for project %s: %w", w.upper.stack.Project, err)
 	}

@@ -91,7 +91,7 @@ func (o order) command(ctx context.Context) (*exec.Cmd, error) {
 
 // upTime is the clock that all processes of a machine share.
 func upTime() time.Duration {
-	_, up, err := world.Real("").BootTime()
+	_, up, err := world.Real("").Clock.BootTime()
 	if err != nil {
 		panic(err) // every system that the project is built for has that clock
 	}

@@ -44,13 +44,22 @@ func tryClock(ctx context.Context, l *lab) (finding, error) {
 	return f, nil
 }
 
-// jumped is a world whose wall clock is off.
-type jumped struct {
-	world.World
-	by time.Duration
+// jump is a world whose wall clock is off.
+func jump(w world.World, by time.Duration) world.World {
+	w.Clock = jumped{w.Clock, by}
+	return w
 }
 
-func (w jumped) Now() time.Time { return w.World.Now().Add(w.by) }
+type jumped struct {
+	clock world.Clock
+	by    time.Duration
+}
+
+func (c jumped) Now() time.Time { return c.clock.Now().Add(c.by) }
+
+func (c jumped) BootTime() (boot string, up time.Duration, err error) { return c.clock.BootTime() }
+
+func (c jumped) Sleep(ctx context.Context, d time.Duration) error { return c.clock.Sleep(ctx, d) }
 
 // jumpOnFiles claims the only slot for an hour by one clock, and has others look at it,
 // and try to take it, by clocks that are off.
@@ -64,7 +73,7 @@ func (l *lab) jumpOnFiles(ctx context.Context, f *finding) (jumps int, err error
 		return 0, err
 	}
 	for _, base := range []time.Duration{0, -year, year} {
-		p := openPool(jumped{w, base}, dir)
+		p := openPool(jump(w, base), dir)
 		req := p.request(0)
 		req.TTL = time.Hour
 		held, _, err := p.Claim(ctx, req)
@@ -73,7 +82,7 @@ func (l *lab) jumpOnFiles(ctx context.Context, f *finding) (jumps int, err error
 		}
 		for by := -year; by <= year; by += year / 12 {
 			jumps++
-			if problem := takeFalsely(ctx, openPool(jumped{w, by}, dir)); problem != "" {
+			if problem := takeFalsely(ctx, openPool(jump(w, by), dir)); problem != "" {
 				f.wrong("claimed by a clock that is %s off, looked at by one that is %s off: %s", base, by, problem)
 			}
 		}
@@ -123,7 +132,7 @@ type leased struct {
 
 func newClockTrial(ctx context.Context, f *finding) (*clockTrial, error) {
 	w := world.NewFake()
-	p, err := newPool(ctx, w, "/home/user", small(clockSlots), clockTrees)
+	p, err := newPool(ctx, w.World(), "/home/user", small(clockSlots), clockTrees)
 	return &clockTrial{finding: f, pool: p, machine: w, rand: rand.New(rand.NewPCG(5, 6)), held: map[int]*leased{}}, err
 }
 

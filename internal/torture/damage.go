@@ -76,7 +76,7 @@ func tryDamage(ctx context.Context, l *lab) (finding, error) {
 // newDamaged is a pool in which kinfra has given slots, and another tool one.
 func newDamaged(ctx context.Context, f *finding, file string, refusal error) (*damaged, error) {
 	w := world.NewFake()
-	p, err := newPool(ctx, w, "/home/user", specs(profiles[0], profiles[0], profiles[0], profiles[1]), 4)
+	p, err := newPool(ctx, w.World(), "/home/user", specs(profiles[0], profiles[0], profiles[0], profiles[1]), 4)
 	if err != nil {
 		return nil, err
 	}

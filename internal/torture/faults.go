@@ -15,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // fault is a mistake that kinfra could have been built with.
@@ -35,71 +36,60 @@ const (
 
 func faults() map[string]fault {
 	return map[string]fault{
-		faultNoLock:       {files: func(f world.Files, _ string, _ child) world.Files { return unlocked{f} }},
-		faultLockReplaced: {files: func(f world.Files, dir string, _ child) world.Files { return lockedByRegistry{f, dir} }},
+		faultNoLock:       {files: func(f world.Files, _ string, _ child) world.Files { return unlocked(f) }},
+		faultLockReplaced: {files: func(f world.Files, dir string, _ child) world.Files { return lockedByRegistry(f, dir) }},
 		faultOutside:      {claimer: func(p pool) claimer { return hasty{p} }},
 		faultPID: {files: func(f world.Files, dir string, c child) world.Files {
-			return lockedByNumber{f, dir, c.Number + 1, alwaysAlive}
+			return lockedByNumber{f, dir, c.Number + 1, alwaysAlive}.all()
 		}},
 		faultPIDRace: {files: func(f world.Files, dir string, _ child) world.Files {
-			return lockedByNumber{f, dir, os.Getpid(), alive}
+			return lockedByNumber{f, dir, os.Getpid(), alive}.all()
 		}},
-		faultInPlace: {files: func(f world.Files, dir string, _ child) world.Files { return inPlace{f, dir} }},
+		faultInPlace: {files: func(f world.Files, dir string, _ child) world.Files { return inPlace(f, dir) }},
 	}
 }
 
 // of is a world with the fault in it.
 func (f fault) of(w world.World, c child) world.World {
-	if f.files == nil {
-		return w
+	if f.files != nil {
+		w.Disk = worldtest.Disk{Disk: w.Disk, Alter: func(files world.Files, dir string) world.Files { return f.files(files, dir, c) }}
 	}
-	return altered{w, func(files world.Files, dir string) world.Files { return f.files(files, dir, c) }}
+	return w
 }
-
-// altered is a world with other files.
-type altered struct {
-	world.World
-	alter func(files world.Files, dir string) world.Files
-}
-
-func (w altered) Host() world.Files { return w.alter(w.World.Host(), "/") }
-
-func (w altered) Root(dir string) world.Files { return w.alter(w.World.Root(dir), dir) }
 
 // unlocked gives locks to everybody.
-type unlocked struct{ world.Files }
-
-func (unlocked) Lock(context.Context, string) (func(), error) { return func() {}, nil }
-
-func (unlocked) TryLock(string) (func(), error) { return func() {}, nil }
+func unlocked(files world.Files) world.Files {
+	return worldtest.Files{
+		Files:     files,
+		OnLock:    func(context.Context, string) (func(), error) { return func() {}, nil },
+		OnTryLock: func(string) (func(), error) { return func() {}, nil },
+	}
+}
 
 // lockedByRegistry locks the registry itself in place of a file that stays: who waits
 // for the old file gets it beside who has locked the new one.
-type lockedByRegistry struct {
-	world.Files
-	dir string
-}
-
-func (f lockedByRegistry) Lock(ctx context.Context, name string) (func(), error) {
-	if name != registry.LockFile {
-		return f.Files.Lock(ctx, name)
-	}
-	file, err := os.Open(filepath.Join(f.dir, registry.File))
-	if err != nil {
-		return nil, err
-	}
-	err = poll(ctx, func() (bool, error) {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
-			return false, nil
+func lockedByRegistry(files world.Files, dir string) world.Files {
+	return worldtest.Files{Files: files, OnLock: func(ctx context.Context, name string) (func(), error) {
+		if name != registry.LockFile {
+			return files.Lock(ctx, name)
 		}
-		return err == nil, err
-	})
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return sync.OnceFunc(func() { file.Close() }), nil
+		file, err := os.Open(filepath.Join(dir, registry.File))
+		if err != nil {
+			return nil, err
+		}
+		err = poll(ctx, func() (bool, error) {
+			err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+			if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
+				return false, nil
+			}
+			return err == nil, err
+		})
+		if err != nil {
+			file.Close()
+			return nil, err
+		}
+		return sync.OnceFunc(func() { file.Close() }), nil
+	}}
 }
 
 // poll asks until the answer is true.
@@ -119,7 +109,7 @@ func poll(ctx context.Context, ask func() (bool, error)) error {
 // number of the holder's process in it. Where that process isn't alive the file is
 // removed: not at one with making the next.
 type lockedByNumber struct {
-	world.Files
+	files  world.Files
 	dir    string
 	number int
 	alive  func(number int) bool
@@ -132,9 +122,14 @@ func alwaysAlive(int) bool { return true }
 
 func alive(number int) bool { return !errors.Is(syscall.Kill(number, 0), syscall.ESRCH) }
 
-func (f lockedByNumber) Lock(ctx context.Context, name string) (func(), error) {
+// all is the files with that lock.
+func (f lockedByNumber) all() world.Files {
+	return worldtest.Files{Files: f.files, OnLock: f.lock}
+}
+
+func (f lockedByNumber) lock(ctx context.Context, name string) (func(), error) {
 	if name != registry.LockFile {
-		return f.Files.Lock(ctx, name)
+		return f.files.Lock(ctx, name)
 	}
 	path := filepath.Join(f.dir, name+".pid")
 	err := poll(ctx, func() (bool, error) {
@@ -146,7 +141,7 @@ func (f lockedByNumber) Lock(ctx context.Context, name string) (func(), error) {
 		var holder int
 		if text, err := os.ReadFile(path); err == nil {
 			if _, err := fmt.Sscan(string(text), &holder); err == nil && !f.alive(holder) {
-				_, _ = f.Lstat(name) // so that the delays of the world come in between
+				_, _ = f.files.Lstat(name) // so that the delays of the world come in between
 				return false, os.Remove(path)
 			}
 		}
@@ -162,21 +157,17 @@ func (f lockedByNumber) Lock(ctx context.Context, name string) (func(), error) {
 }
 
 // inPlace writes the registry into the file that is there, in two parts.
-type inPlace struct {
-	world.Files
-	dir string
-}
-
-func (f inPlace) Rename(oldName, newName string) error {
-	if newName != registry.File {
-		return f.Files.Rename(oldName, newName)
-	}
-	path := filepath.Join(f.dir, newName)
-	data, err := f.ReadFile(oldName, registry.MaxSize)
-	if err == nil {
-		err = writeInParts(path, data, 0)
-	}
-	return errors.Join(err, f.Remove(oldName))
+func inPlace(files world.Files, dir string) world.Files {
+	return worldtest.Files{Files: files, OnRename: func(oldName, newName string) error {
+		if newName != registry.File {
+			return files.Rename(oldName, newName)
+		}
+		data, err := files.ReadFile(oldName, registry.MaxSize)
+		if err == nil {
+			err = writeInParts(filepath.Join(dir, newName), data, 0)
+		}
+		return errors.Join(err, files.Remove(oldName))
+	}}
 }
 
 // writeInParts truncates a file and writes it in two parts, as a program does whose

@@ -63,7 +63,7 @@ func openPool(w world.World, dir string) pool {
 func newPool(ctx context.Context, w world.World, dir string, slots []slot.Spec, trees int) (pool, error) {
 	p := openPool(w, dir)
 	for i := range trees {
-		if err := w.Host().MkdirAll(p.tree(i), 0o755); err != nil {
+		if err := w.Disk.Host().MkdirAll(p.tree(i), 0o755); err != nil {
 			return p, err
 		}
 	}
@@ -138,7 +138,7 @@ func (p pool) holders(ctx context.Context) (string, error) {
 // strays are files that a process under way makes and a finished one doesn't leave.
 func (p pool) strays() ([]string, error) {
 	var found []string
-	err := walk(p.w.Host(), filepath.Dir(p.root), func(path string, info world.Info) {
+	err := walk(p.w.Disk.Host(), filepath.Dir(p.root), func(path string, info world.Info) {
 		if strings.Contains(info.Name, ".tmp-") {
 			found = append(found, path)
 		}

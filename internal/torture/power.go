@@ -113,7 +113,7 @@ func (l *lab) catchInPower(ctx context.Context, o unsynced) (string, error) {
 // live records a pool's life. Syncs that lost names are not recorded.
 func live(ctx context.Context, lost func(written) bool) (*blackout, error) {
 	w := world.NewFake()
-	trees := openPool(w, powered).trees
+	trees := openPool(w.World(), powered).trees
 	var dirs []string
 	for i := range 4 {
 		dir := path.Join(trees, fmt.Sprint("tree-", i))
@@ -122,9 +122,9 @@ func live(ctx context.Context, lost func(written) bool) (*blackout, error) {
 		}
 		dirs = append(dirs, dir)
 	}
-	r := record(w, dirs...)
+	r := record(w.World(), dirs...)
 	b := &blackout{journal: r.journal, seed: maphash.MakeSeed(), seen: map[uint64]bool{}}
-	p := openPool(r, powered)
+	p := openPool(r.world, powered)
 	before, err := p.holders(ctx)
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (b *blackout) fail(ctx context.Context, d *disk, l loss) string {
 	}
 	b.seen[key] = true
 	w.Reboot()
-	return b.judge(ctx, openPool(w, powered))
+	return b.judge(ctx, openPool(w.World(), powered))
 }
 
 // judge says what is wrong on a machine after the power has failed.
@@ -274,7 +274,7 @@ func (p pool) goesOn(ctx context.Context, slots string) error {
 // recovers damages the registry and restores the newest good generation, which is as it
 // was.
 func (p pool) recovers(ctx context.Context) error {
-	files := p.w.Root(p.root)
+	files := p.w.Disk.Root(p.root)
 	good, err := files.ReadFile(registry.File, registry.MaxSize)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ type written struct {
 
 // recorder is a world that notes all that reaches its files.
 type recorder struct {
-	world.World
+	world world.World
 	*journal
 }
 
@@ -63,6 +63,7 @@ func record(w world.World, dirs ...string) recorder {
 		j.makeAll(dir)
 	}
 	j.log = nil
+	w.Disk = recordedDisk{w.Disk, j}
 	return recorder{w, j}
 }
 
@@ -73,10 +74,15 @@ func (j *journal) note(mark func()) {
 	j.log = append(j.log, written{mark: mark})
 }
 
-func (r recorder) Host() world.Files { return recordedFiles{r.World.Host(), "/", r.journal} }
+type recordedDisk struct {
+	disk world.Disk
+	j    *journal
+}
 
-func (r recorder) Root(dir string) world.Files {
-	return recordedFiles{r.World.Root(dir), dir, r.journal}
+func (d recordedDisk) Host() world.Files { return recordedFiles{d.disk.Host(), "/", d.j} }
+
+func (d recordedDisk) Root(dir string) world.Files {
+	return recordedFiles{d.disk.Root(dir), dir, d.j}
 }
 
 // find is what is at a path; nil for nothing.
@@ -131,10 +137,18 @@ func (j *journal) removeAll(name string) {
 
 // recordedFiles are the files of a recorder.
 type recordedFiles struct {
-	world.Files
-	dir string
-	j   *journal
+	files world.Files
+	dir   string
+	j     *journal
 }
+
+func (f recordedFiles) ReadFile(name string, limit int64) ([]byte, error) {
+	return f.files.ReadFile(name, limit)
+}
+
+func (f recordedFiles) Lstat(name string) (world.Info, error)     { return f.files.Lstat(name) }
+func (f recordedFiles) ReadDir(name string) ([]world.Info, error) { return f.files.ReadDir(name) }
+func (f recordedFiles) ReadLink(name string) (string, error)      { return f.files.ReadLink(name) }
 
 // do does something, and then notes it.
 func (f recordedFiles) do(name string, act func() error, note func(path string)) error {
@@ -148,7 +162,7 @@ func (f recordedFiles) do(name string, act func() error, note func(path string))
 }
 
 func (f recordedFiles) CreateFile(name string, data []byte, mode fs.FileMode) error {
-	return f.do(name, func() error { return f.Files.CreateFile(name, data, mode) }, func(path string) {
+	return f.do(name, func() error { return f.files.CreateFile(name, data, mode) }, func(path string) {
 		file := &inode{mode: mode, data: bytes.Clone(data)}
 		f.j.put(path, file)
 		f.j.log = append(f.j.log, written{grown: file, size: len(data)})
@@ -156,7 +170,7 @@ func (f recordedFiles) CreateFile(name string, data []byte, mode fs.FileMode) er
 }
 
 func (f recordedFiles) Append(name string) (world.Appender, error) {
-	a, err := f.Files.Append(name)
+	a, err := f.files.Append(name)
 	if err != nil {
 		return nil, err
 	}
@@ -165,14 +179,14 @@ func (f recordedFiles) Append(name string) (world.Appender, error) {
 
 // recordedAppender notes what is added to a file.
 type recordedAppender struct {
-	world.Appender
-	files recordedFiles
-	name  string
+	appender world.Appender
+	files    recordedFiles
+	name     string
 }
 
 func (a recordedAppender) Write(data []byte) (n int, err error) {
 	j := a.files.j
-	err = a.files.do(a.name, func() error { n, err = a.Appender.Write(data); return err }, func(path string) {
+	err = a.files.do(a.name, func() error { n, err = a.appender.Write(data); return err }, func(path string) {
 		file := j.find(path)
 		file.data = append(file.data, data...)
 		j.log = append(j.log, written{grown: file, size: len(file.data)})
@@ -182,28 +196,30 @@ func (a recordedAppender) Write(data []byte) (n int, err error) {
 
 func (a recordedAppender) Sync() error {
 	j := a.files.j
-	return a.files.do(a.name, a.Appender.Sync, func(path string) {
+	return a.files.do(a.name, a.appender.Sync, func(path string) {
 		j.log = append(j.log, written{synced: j.find(path), adding: true})
 	})
 }
 
+func (a recordedAppender) Close() error { return a.appender.Close() }
+
 func (f recordedFiles) Mkdir(name string, mode fs.FileMode) error {
-	return f.do(name, func() error { return f.Files.Mkdir(name, mode) }, func(path string) { f.j.put(path, newDirectory()) })
+	return f.do(name, func() error { return f.files.Mkdir(name, mode) }, func(path string) { f.j.put(path, newDirectory()) })
 }
 
 func (f recordedFiles) MkdirAll(name string, mode fs.FileMode) error {
-	return f.do(name, func() error { return f.Files.MkdirAll(name, mode) }, f.j.makeAll)
+	return f.do(name, func() error { return f.files.MkdirAll(name, mode) }, f.j.makeAll)
 }
 
 func (f recordedFiles) Symlink(target, name string) error {
-	return f.do(name, func() error { return f.Files.Symlink(target, name) }, func(path string) {
+	return f.do(name, func() error { return f.files.Symlink(target, name) }, func(path string) {
 		f.j.put(path, &inode{mode: fs.ModeSymlink, target: target})
 	})
 }
 
 // Rename within a directory is one change, which is all that kinfra does.
 func (f recordedFiles) Rename(oldName, newName string) error {
-	return f.do(newName, func() error { return f.Files.Rename(oldName, newName) }, func(to string) {
+	return f.do(newName, func() error { return f.files.Rename(oldName, newName) }, func(to string) {
 		from := filepath.Join(f.dir, oldName)
 		if path.Dir(from) != path.Dir(to) {
 			panic("a rename from " + from + " to " + to + ", which this can't replay")
@@ -213,26 +229,26 @@ func (f recordedFiles) Rename(oldName, newName string) error {
 }
 
 func (f recordedFiles) Remove(name string) error {
-	return f.do(name, func() error { return f.Files.Remove(name) }, func(path string) { f.j.put(path, nil) })
+	return f.do(name, func() error { return f.files.Remove(name) }, func(path string) { f.j.put(path, nil) })
 }
 
 func (f recordedFiles) RemoveAll(name string) error {
-	return f.do(name, func() error { return f.Files.RemoveAll(name) }, f.j.removeAll)
+	return f.do(name, func() error { return f.files.RemoveAll(name) }, f.j.removeAll)
 }
 
 func (f recordedFiles) Sync(name string) error {
-	return f.do(name, func() error { return f.Files.Sync(name) }, func(path string) {
+	return f.do(name, func() error { return f.files.Sync(name) }, func(path string) {
 		f.j.log = append(f.j.log, written{synced: f.j.find(path)})
 	})
 }
 
 func (f recordedFiles) Lock(ctx context.Context, name string) (func(), error) {
-	unlock, err := f.Files.Lock(ctx, name)
+	unlock, err := f.files.Lock(ctx, name)
 	return unlock, f.locked(name, err)
 }
 
 func (f recordedFiles) TryLock(name string) (func(), error) {
-	unlock, err := f.Files.TryLock(name)
+	unlock, err := f.files.TryLock(name)
 	return unlock, f.locked(name, err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -60,12 +59,15 @@ func (y yard) do(ctx context.Context, deed string, killAt int) (events int, kill
 
 // doWithStack is a process that does one deed.
 func doWithStack(ctx context.Context, c child) error {
-	w := &mortal{killAt: int64(c.KillAt)}
-	w.World = world.Faulty(c.world(), func(op, _ string) error {
+	var events atomic.Int64
+	w := world.Faulty(c.world(), func(op, _ string) error {
 		switch op {
-		case "read", "lstat", "readdir", "readlink": // to be killed at these is to be killed at the next other one
-		default:
-			w.event()
+		case "read", "lstat", "readdir", "readlink", "listen": // to be killed at these is to be killed at the next other one
+			return nil
+		}
+		if events.Add(1) == int64(c.KillAt) {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // it comes at once
 		}
 		return nil
 	})
@@ -73,7 +75,7 @@ func doWithStack(ctx context.Context, c child) error {
 	if err := p.doDeed(ctx, c.Name, p.manager(w, c.Project)); err != nil {
 		return err
 	}
-	return c.out.Encode(doneReport{Events: int(w.events.Load())})
+	return c.out.Encode(doneReport{Events: int(events.Load())})
 }
 
 func (p pool) doDeed(ctx context.Context, deed string, m *lifecycle.Manager) error {
@@ -93,35 +95,6 @@ func (p pool) doDeed(ctx context.Context, deed string, m *lifecycle.Manager) err
 		return m.Release(ctx, *s.Claim)
 	}
 	return m.Up(ctx, *s.Claim, lifecycle.UpOptions{Timeout: time.Minute})
-}
-
-// mortal is a world whose process is killed at one of its events.
-type mortal struct {
-	world.World
-	killAt int64
-	events atomic.Int64
-}
-
-func (w *mortal) event() {
-	if w.events.Add(1) == w.killAt {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // it comes at once
-	}
-}
-
-func (w *mortal) Run(ctx context.Context, cmd world.Command) (world.Output, error) {
-	w.event()
-	return w.World.Run(ctx, cmd)
-}
-
-func (w *mortal) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	w.event()
-	return w.World.Dial(ctx, network, address)
-}
-
-func (w *mortal) Sleep(ctx context.Context, d time.Duration) error {
-	w.event()
-	return w.World.Sleep(ctx, d)
 }
 
 // awaitCompose waits until no Compose works on the project any more: one whose starter

@@ -223,7 +223,7 @@ func (s *stacks) newYard(ctx context.Context) (yard, error) {
 	specs[0].Compose = []byte(stackTemplate)
 	p, err := newPool(ctx, world.Real("the judge"), dir, specs, 1)
 	if err == nil {
-		err = p.w.Host().MkdirAll(p.tree(0)+"/"+mounted, 0o755)
+		err = p.w.Disk.Host().MkdirAll(p.tree(0)+"/"+mounted, 0o755)
 	}
 	return yard{pool: p, stacks: s, dir: dir, project: newProject()}, err
 }
@@ -276,7 +276,7 @@ func (y yard) look(ctx context.Context, after string) (problem string, err error
 	if err != nil {
 		return "", err
 	}
-	_, envErr := y.w.Host().Lstat(y.tree(0) + "/" + slot.EnvName)
+	_, envErr := y.w.Disk.Host().Lstat(y.tree(0) + "/" + slot.EnvName)
 	hasClaim, hasEnv := s.Slot.Claim != nil, envErr == nil
 	switch found := y.onEngine(ctx); {
 	case hasClaim != wantClaim || hasEnv != wantClaim:

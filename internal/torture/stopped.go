@@ -239,7 +239,7 @@ func (h *holderProcess) end() {
 // holdLock is a process that holds a lock until its input ends.
 func holdLock(ctx context.Context, c child) error {
 	p := openPool(c.world(), c.Dir)
-	files := p.w.Root(p.root)
+	files := p.w.Disk.Root(p.root)
 	if err := files.MkdirAll("kinfra/slots", 0o700); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (p pool) condition(ctx context.Context) (string, error) {
 	}
 	for _, s := range r.Slots() {
 		text += fmt.Sprintf("; slot %d %s %s", s.ID, s.Profile, s.Status)
-		if _, err := p.w.Host().Lstat(filepath.Join(slot.Dir(p.root, s.ID), slot.EnvName)); err != nil {
+		if _, err := p.w.Disk.Host().Lstat(filepath.Join(slot.Dir(p.root, s.ID), slot.EnvName)); err != nil {
 			text += " without its directory"
 		}
 	}

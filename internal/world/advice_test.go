@@ -11,15 +11,15 @@ import (
 
 // What was temporary is gone by the time that somebody looks.
 func TestAdviceNamesWhatStays(t *testing.T) {
-	w := world.Faulty(world.NewFake(), func(string, string) error { return syscall.EACCES })
+	w := world.Faulty(world.NewFake().World(), func(string, string) error { return syscall.EACCES })
 	for _, name := range []string{"dir/.x.tmp-0123456789abcdef", "dir/.x.tmp-0123456789abcdef/in/it"} {
-		err := w.Root("/a").CreateFile(name, nil, 0o600)
+		err := w.Disk.Root("/a").CreateFile(name, nil, 0o600)
 		if got, want := hintOf(err), "see who may read and write there: ls -ld /a/dir; take it over with chown, or allow it with chmod"; got != want {
 			t.Errorf("%v (%s)", err, got)
 		}
 	}
-	full := world.Faulty(world.NewFake(), func(string, string) error { return syscall.ENOSPC })
-	err := full.Root("/a").CreateFile("dir/.x.tmp-0123456789abcdef/in/it", nil, 0o600)
+	full := world.Faulty(world.NewFake().World(), func(string, string) error { return syscall.ENOSPC })
+	err := full.Disk.Root("/a").CreateFile("dir/.x.tmp-0123456789abcdef/in/it", nil, 0o600)
 	if got := hintOf(err); got != "make room, or choose another directory; df -h /a/dir shows what there is" {
 		t.Errorf("%v (%s)", err, got)
 	}
@@ -44,8 +44,8 @@ func TestAdvice(t *testing.T) {
 		syscall.ENOTDIR: "choose another path, or move away what stands where a directory is needed",
 		syscall.EIO:     "",
 	} {
-		w := world.Faulty(world.NewFake(), func(string, string) error { return errno })
-		err := w.Root("/a").CreateFile("b", nil, 0o600)
+		w := world.Faulty(world.NewFake().World(), func(string, string) error { return errno })
+		err := w.Disk.Root("/a").CreateFile("b", nil, 0o600)
 		got := hintOf(err)
 		if text := "create /a/b: " + errno.Error(); got != want || err.Error() != text || !errors.Is(err, errno) {
 			t.Errorf("%v (%s)", err, got)
@@ -58,8 +58,8 @@ func TestAdvice(t *testing.T) {
 
 // What is to be typed is one word to a shell, whatever is in a path.
 func TestAdviceIsQuoted(t *testing.T) {
-	w := world.Faulty(world.NewFake(), func(string, string) error { return syscall.EACCES })
-	err := w.Root("/a b").CreateFile("it's", nil, 0o600)
+	w := world.Faulty(world.NewFake().World(), func(string, string) error { return syscall.EACCES })
+	err := w.Disk.Root("/a b").CreateFile("it's", nil, 0o600)
 	if got, want := hintOf(err), `see who may read and write there: ls -ld '/a b' '/a b/it'\''s'; take it over with chown, or allow it with chmod`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -11,7 +11,7 @@ import (
 // What is added goes to the file that was opened, wherever it is by then.
 func TestAppendToAMovedFile(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root := s.world.Root(s.dir)
+		root := s.world.Disk.Root(s.dir)
 		worldtest.Must(t, errors.Join(root.Mkdir("aside", 0o700), root.CreateFile("aside/log", []byte("a"), 0o600)))
 		a, err := root.Append("aside/log")
 		worldtest.Must(t, err)

@@ -12,7 +12,7 @@ import (
 // attachedTimeout stands where Run wants a timeout: an attached process has none.
 const attachedTimeout time.Duration = math.MaxInt64
 
-func (w *realWorld) Attach(ctx context.Context, cmd Command) (int, error) {
+func (realProcesses) Attach(ctx context.Context, cmd Command) (int, error) {
 	if err := cmd.checkAttached(); err != nil {
 		return 0, err
 	}

@@ -38,7 +38,7 @@ func TestAttach(t *testing.T) {
 func attachShell(dir string, _ ...string) error {
 	cmd := shell(dir, `read line; echo "$line" $(ps -o pgid= -p $$); echo err >&2; exit 7`)
 	cmd.Timeout = 0
-	code, err := world.Real("test").Attach(context.Background(), cmd)
+	code, err := world.Real("test").Processes.Attach(context.Background(), cmd)
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func TestAttachFails(t *testing.T) {
 	w := world.Real("test")
 	cmd := shell(tempDir(t), "exit 0")
 	cmd.Args[0] = "there-is-no-such-program"
-	_, err := w.Attach(t.Context(), cmd)
+	_, err := w.Processes.Attach(t.Context(), cmd)
 	worldtest.WantErr(t, err, exec.ErrNotFound)
-	_, err = w.Attach(t.Context(), world.Command{Args: []string{"sh"}, Dir: "relative"})
+	_, err = w.Processes.Attach(t.Context(), world.Command{Args: []string{"sh"}, Dir: "relative"})
 	if err == nil {
 		t.Error("a relative working directory is no error")
 	}
@@ -67,7 +67,7 @@ func TestAttachEnds(t *testing.T) {
 		<-ready
 		cancel()
 	}()
-	code, err := world.Real("test").Attach(ctx, shell(dir, "echo > ready; exec sleep 60"))
+	code, err := world.Real("test").Processes.Attach(ctx, shell(dir, "echo > ready; exec sleep 60"))
 	worldtest.WantErr(t, err, context.Canceled)
 	if want := 128 + int(syscall.SIGTERM); code != want {
 		t.Errorf("ended with code %d, want %d", code, want)
@@ -78,11 +78,11 @@ func TestAttachPlanned(t *testing.T) {
 	cmd := shell("/home/user", "exit 3")
 	fake := world.NewFake()
 	fake.Handle = func(context.Context, world.Command) (world.Output, error) { return world.Output{Code: 3}, nil }
-	w := world.Planned(fake)
-	_, err := w.Attach(t.Context(), cmd)
+	w := world.Planned(fake.World())
+	_, err := w.Processes.Attach(t.Context(), cmd)
 	worldtest.WantErr(t, err, world.ErrPlanned)
 	cmd.ReadOnly, cmd.Timeout = true, 0
-	code, err := w.Attach(t.Context(), cmd)
+	code, err := w.Processes.Attach(t.Context(), cmd)
 	if code != 3 || err != nil || len(fake.Commands()) != 1 {
 		t.Errorf("got %d, %v after %d commands", code, err, len(fake.Commands()))
 	}

@@ -11,10 +11,10 @@ import (
 // The time since the boot goes on, and only that: it is always the same boot.
 func TestBootTime(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		boot, up, err := s.world.BootTime()
+		boot, up, err := s.world.Clock.BootTime()
 		worldtest.Must(t, err)
-		worldtest.Must(t, s.world.Sleep(t.Context(), time.Millisecond))
-		again, later, err := s.world.BootTime()
+		worldtest.Must(t, s.world.Clock.Sleep(t.Context(), time.Millisecond))
+		again, later, err := s.world.Clock.BootTime()
 		worldtest.Must(t, err)
 		if boot == "" || again != boot || later-up < time.Millisecond {
 			t.Errorf("got %q, %s, then %q, %s", boot, up, again, later)

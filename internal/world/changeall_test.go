@@ -61,7 +61,7 @@ func TestChangeAll(t *testing.T) {
 		defer mu.Unlock()
 		ops = append(ops, what)
 	}
-	w := world.Faulty(f, func(op, name string) error {
+	w := world.Faulty(f.World(), func(op, name string) error {
 		if op == "rename" {
 			op += " " + strings.TrimPrefix(name, "/tmp/")
 		}
@@ -77,7 +77,7 @@ func TestChangeAll(t *testing.T) {
 		checked++
 		return nil
 	}
-	worldtest.Must(t, world.ChangeAll(w.Root("/tmp"), w, check, changes()...))
+	worldtest.Must(t, world.ChangeAll(w.Disk.Root("/tmp"), w, check, changes()...))
 	want := []string{"create", "create", "create", "sync", "sync", "sync", "check",
 		"rename one/file", "rename two/file", "append", "append", "sync", "check", "rename three/file", "sync", "sync", "sync"}
 	if !slices.Equal(ops, want) {
@@ -100,7 +100,7 @@ func TestChangeAllIsRefused(t *testing.T) {
 			}
 			return nil
 		}
-		worldtest.WantErr(t, world.ChangeAll(f.Root("/tmp"), f, check, changes()...), no)
+		worldtest.WantErr(t, world.ChangeAll(f.Root("/tmp"), f.World(), check, changes()...), no)
 		if got := contents(f); got != allOld {
 			t.Errorf("there is %s", got)
 		}
@@ -114,19 +114,19 @@ func TestChangeAllIsRefused(t *testing.T) {
 // What is added is synced, and taken back where that fails, unless it need not be.
 func TestAppendUnsynced(t *testing.T) {
 	f := changeable(t)
-	w := world.Faulty(f, func(op, name string) error {
+	w := world.Faulty(f.World(), func(op, name string) error {
 		if op == "sync" && name == "/tmp/log/file" {
 			return syscall.EIO
 		}
 		return nil
 	})
 	c := world.Change{Name: "log/file", Data: []byte("!"), Mode: 0o600, Old: []byte("old log"), Append: true}
-	worldtest.WantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, c), syscall.EIO)
+	worldtest.WantErr(t, world.ChangeAll(w.Disk.Root("/tmp"), w, nil, c), syscall.EIO)
 	if got := contents(f); got != allOld {
 		t.Errorf("there is %s", got)
 	}
 	c.Unsynced = true
-	worldtest.Must(t, world.ChangeAll(w.Root("/tmp"), w, nil, c))
+	worldtest.Must(t, world.ChangeAll(w.Disk.Root("/tmp"), w, nil, c))
 	if got := contents(f); !strings.Contains(got, "old log!") {
 		t.Errorf("there is %s", got)
 	}
@@ -142,7 +142,7 @@ func TestChangeAllFails(t *testing.T) {
 			mu    sync.Mutex
 			count int
 		)
-		w := world.Faulty(f, func(op, name string) error {
+		w := world.Faulty(f.World(), func(op, name string) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if count++; count == n+1 {
@@ -150,7 +150,7 @@ func TestChangeAllFails(t *testing.T) {
 			}
 			return nil
 		})
-		worldtest.WantErr(t, world.ChangeAll(w.Root("/tmp"), w, nil, changes()...), syscall.EIO)
+		worldtest.WantErr(t, world.ChangeAll(w.Disk.Root("/tmp"), w, nil, changes()...), syscall.EIO)
 		want := allOld
 		if n >= operations-3 {
 			want = allNew
@@ -173,7 +173,7 @@ func TestChangeAllFails(t *testing.T) {
 // What can't be put back is told as well.
 func TestChangeAllCantGoBack(t *testing.T) {
 	f := changeable(t)
-	w := world.Faulty(f, func(op, name string) error {
+	w := world.Faulty(f.World(), func(op, name string) error {
 		if op == "rename" && name == "/tmp/three/file" {
 			return syscall.EIO
 		}
@@ -182,7 +182,7 @@ func TestChangeAllCantGoBack(t *testing.T) {
 		}
 		return nil
 	})
-	err := world.ChangeAll(w.Root("/tmp"), w, nil, changes()...)
+	err := world.ChangeAll(w.Disk.Root("/tmp"), w, nil, changes()...)
 	worldtest.WantErr(t, err, syscall.EIO)
 	worldtest.WantErr(t, err, syscall.EACCES)
 	if got := contents(f); got != "old one, new two, old log, old three" {

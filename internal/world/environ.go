@@ -12,7 +12,7 @@ import (
 // a command to something else.
 func CleanEnv(w World, pass ...string) []string {
 	values := map[string]string{} // of a name that stands twice, the first counts, as for getenv(3)
-	for _, entry := range w.Environ() {
+	for _, entry := range w.Env.Environ() {
 		name, value, ok := strings.Cut(entry, "=")
 		if _, seen := values[name]; !ok || seen {
 			continue

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -30,8 +30,9 @@ type Fake struct {
 	// Listeners are the addresses that accept connections, and so are taken.
 	Listeners map[string]bool
 
-	// Connect plays what Dial connects to. Without it all connections are refused.
-	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	// Answer plays the services: it reads of the request what it likes, and returns the
+	// whole answer. Without it all connections are refused.
+	Answer func(ctx context.Context, req Request) ([]byte, error)
 
 	// Pause is how long Sleep takes in truth, so that what goes on beside it gets its
 	// turn before the clock has moved on for long; not at all if 0.
@@ -154,11 +155,16 @@ func (f *Fake) Commands() []Command {
 	return slices.Clone(f.commands)
 }
 
-// Host implements World.
-func (f *Fake) Host() Files { return &treeFiles{tree: f.tree} }
+// World is the machine as programs on it see it.
+func (f *Fake) World() World {
+	return World{Disk: f, Processes: f, Services: f, Clock: f, Env: f}
+}
 
-// Root implements World.
-func (f *Fake) Root(dir string) Files { return &treeFiles{tree: f.tree, rooted: true, dir: dir} }
+// Host implements Disk.
+func (f *Fake) Host() Files { return treeDisk{f.tree}.Host() }
+
+// Root implements Disk.
+func (f *Fake) Root(dir string) Files { return treeDisk{f.tree}.Root(dir) }
 
 // Run records the command and has Handle play it.
 func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
@@ -178,10 +184,12 @@ func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
 	return out, cmd.fault(err)
 }
 
-// Listening implements World.
-func (f *Fake) Listening(_ context.Context, address string) bool { return f.taken(address) }
+// Listening implements Services.
+func (f *Fake) Listening(_ context.Context, address string) (bool, error) {
+	return f.taken(address), nil
+}
 
-// TryListen implements World.
+// TryListen implements Services.
 func (f *Fake) TryListen(_ context.Context, network, address string) error {
 	if f.taken(address) {
 		return listenError(network, address, syscall.EADDRINUSE)
@@ -189,12 +197,25 @@ func (f *Fake) TryListen(_ context.Context, network, address string) error {
 	return nil
 }
 
-// Dial implements World.
-func (f *Fake) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if f.Connect == nil {
-		return nil, fmt.Errorf("connecting to %s: %w", address, syscall.ECONNREFUSED)
+// Send has Answer play the service.
+func (f *Fake) Send(ctx context.Context, req Request) (io.ReadCloser, error) {
+	if err := req.check(); err != nil {
+		return nil, err
 	}
-	return f.Connect(ctx, network, address)
+	if err := ctx.Err(); err != nil {
+		return nil, req.fault(err)
+	}
+	if f.Answer == nil {
+		return nil, req.fault(syscall.ECONNREFUSED)
+	}
+	if req.Body == nil {
+		req.Body = bytes.NewReader(nil)
+	}
+	answer, err := f.Answer(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(answer)), nil
 }
 
 // Attach records the command and has Handle play it. What that prints is lost.
@@ -207,13 +228,13 @@ func (f *Fake) Attach(ctx context.Context, cmd Command) (int, error) {
 	return out.Code, err
 }
 
-// Getenv implements World.
+// Getenv implements Environment.
 func (f *Fake) Getenv(name string) (string, bool) {
 	value, ok := f.Env[name]
 	return value, ok
 }
 
-// Environ implements World.
+// Environ implements Environment.
 func (f *Fake) Environ() []string {
 	env := make([]string, 0, len(f.Env))
 	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
@@ -222,23 +243,23 @@ func (f *Fake) Environ() []string {
 	return env
 }
 
-// WorkDir implements World.
+// WorkDir implements Environment.
 func (f *Fake) WorkDir() (string, error) { return f.Dir, nil }
 
-// Executable implements World.
+// Executable implements Environment.
 func (f *Fake) Executable() (string, error) { return f.Exe, nil }
 
-// UserID implements World.
+// UserID implements Environment.
 func (f *Fake) UserID() int { return f.User }
 
-// Now implements World.
+// Now implements Clock.
 func (f *Fake) Now() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now
 }
 
-// BootTime implements World.
+// BootTime implements Clock.
 func (f *Fake) BootTime() (boot string, up time.Duration, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -263,6 +284,3 @@ func (f *Fake) Random(b []byte) {
 	defer f.mu.Unlock()
 	f.random.Read(b)
 }
-
-// Planned implements World.
-func (f *Fake) Planned() bool { return false }

@@ -72,8 +72,10 @@ func TestFakeSurroundings(t *testing.T) {
 	if _, ok := f.Getenv("A"); !ok || !slices.Equal(f.Environ(), []string{"A=", "B=2"}) {
 		t.Errorf("environment %q", f.Environ())
 	}
-	if !f.Listening(t.Context(), "127.0.0.1:80") || f.Listening(t.Context(), "127.0.0.1:81") {
-		t.Error("the wrong address listens")
+	for address, want := range map[string]bool{"127.0.0.1:80": true, "127.0.0.1:81": false} {
+		if got, err := f.Listening(t.Context(), address); got != want || err != nil {
+			t.Errorf("%s listens: %v, %v", address, got, err)
+		}
 	}
 	dir, err := f.WorkDir()
 	worldtest.Must(t, err)
@@ -95,11 +97,11 @@ func TestFakePermissions(t *testing.T) {
 			f.Alter("/tmp/locked/dir", func(i *world.Info) { i.Mode = fs.ModeDir | 0o500 })
 			f.Alter("/tmp/secret", func(i *world.Info) { i.Mode = 0o044 })
 			f.Alter("/tmp/shared", func(i *world.Info) { i.Mode, i.UserID = fs.ModeDir|0o750, 7 })
-			var w world.World = f
+			var w world.World = f.World()
 			if planned {
-				w = world.Planned(f)
+				w = world.Planned(f.World())
 			}
-			root := w.Root("/tmp")
+			root := w.Disk.Root("/tmp")
 			results := map[string]error{
 				"create": root.CreateFile("locked/dir/new", nil, 0o600),
 				"mkdir":  root.MkdirAll("locked/dir/a/b", 0o700),
@@ -142,7 +144,7 @@ func TestFaulty(t *testing.T) {
 	fake := world.NewFake()
 	fake.Write("/tmp/file", []byte("x"))
 	asked := ""
-	w := world.Faulty(fake, func(op, name string) error {
+	w := world.Faulty(fake.World(), func(op, name string) error {
 		asked = op + " " + name
 		return syscall.ENOSPC
 	})
@@ -163,7 +165,7 @@ func TestFaulty(t *testing.T) {
 		"lock":      func(f world.Files) error { _, err := f.Lock(t.Context(), "file"); return err },
 	}
 	for op, do := range operations {
-		for _, f := range []world.Files{w.Root("/tmp"), below{w.Host(), "/tmp"}} {
+		for _, f := range []world.Files{w.Disk.Root("/tmp"), worldtest.Below(w.Disk.Host(), "/tmp")} {
 			err := do(f)
 			worldtest.WantErr(t, err, syscall.ENOSPC)
 			var path *fs.PathError
@@ -183,7 +185,7 @@ func TestFakeIsSafeForGoroutines(t *testing.T) {
 		group.Go(func() {
 			root := f.Root("/tmp")
 			name := string(rune('a' + i))
-			if err := world.Replace(root, f, name, []byte(name), 0o600); err != nil {
+			if err := world.Replace(root, f.World(), name, []byte(name), 0o600); err != nil {
 				t.Error(err)
 			}
 			if err := f.Sleep(context.Background(), time.Second); err != nil {

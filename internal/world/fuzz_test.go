@@ -28,7 +28,7 @@ func FuzzRootNames(f *testing.F) {
 				w = world.Planned(w)
 			}
 			before := outside(t, dir, planned)
-			doAll(t, w.Root(dir+"/root"), name, other, strings.ReplaceAll(target, "DIR", dir))
+			doAll(t, w.Disk.Root(dir+"/root"), name, other, strings.ReplaceAll(target, "DIR", dir))
 			if after := outside(t, dir, planned); !maps.Equal(before, after) {
 				t.Errorf("planned %v: outside there was\n%v\nnow there is\n%v", planned, before, after)
 			}
@@ -49,7 +49,7 @@ func setOut(t *testing.T, dir string) {
 // outside is all in dir but what is in the root, unless that counts, too.
 func outside(t *testing.T, dir string, withRoot bool) map[string]string {
 	t.Helper()
-	files := snapshot(t, dir)
+	files := worldtest.OnDisk(t, dir)
 	maps.DeleteFunc(files, func(path, _ string) bool {
 		return !withRoot && strings.HasPrefix(path+"/", dir+"/root/")
 	})

@@ -51,7 +51,7 @@ func helper(t *testing.T, name string, args ...string) *exec.Cmd {
 
 // holdLock takes the lock, says so, and holds it until its standard input ends.
 func holdLock(path string, _ ...string) error {
-	unlock, err := world.Real("pid 4711: \x1b[31mholder\n").Host().Lock(context.Background(), path)
+	unlock, err := world.Real("pid 4711: \x1b[31mholder\n").Disk.Host().Lock(context.Background(), path)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func countUnderLock(path string, more ...string) error {
 	}
 	w := world.Real("counter")
 	for range times {
-		unlock, err := w.Host().Lock(context.Background(), path+".lock")
+		unlock, err := w.Disk.Host().Lock(context.Background(), path+".lock")
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func createOnFullDisk(path string, _ ...string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 10, Max: 10}); err != nil {
 		return err
 	}
-	err := world.Real("test").Host().CreateFile(path, make([]byte, 100), 0o600)
+	err := world.Real("test").Disk.Host().CreateFile(path, make([]byte, 100), 0o600)
 	if !errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("creating a file over the limit: got %v, want %w", err, syscall.EFBIG)
 	}

@@ -26,13 +26,13 @@ const holderLimit = 200
 // lock takes the lock on the file at p. It is an flock on an open file of its
 // own, so it excludes goroutines as it does processes, and the system ends it
 // with the process.
-func lock(ctx context.Context, p place, w *realWorld) (unlock func(), err error) {
+func lock(ctx context.Context, p place, d *realDisk) (unlock func(), err error) {
 	pause := lockPauseMin
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, &LockedError{Path: p.path, Holder: readHolder(p), Err: err}
 		}
-		unlock, err := lockOnce(p, w)
+		unlock, err := lockOnce(p, d)
 		if unlock != nil || err != nil {
 			return unlock, err
 		}
@@ -42,15 +42,15 @@ func lock(ctx context.Context, p place, w *realWorld) (unlock func(), err error)
 }
 
 // lockOnce takes the lock on the file at p, or returns nil if somebody has it.
-func lockOnce(p place, w *realWorld) (unlock func(), err error) {
+func lockOnce(p place, d *realDisk) (unlock func(), err error) {
 	file, err := tryLock(p)
 	if file == nil || err != nil {
 		return nil, p.fault(err)
 	}
-	w.handover.pass()
-	writeHolder(file, w.holder)
+	d.handover.pass()
+	writeHolder(file, d.holder)
 	return sync.OnceFunc(func() {
-		w.handover.pass()
+		d.handover.pass()
 		release(file)
 	}), nil
 }

@@ -23,7 +23,7 @@ const moment = 40 * time.Millisecond
 // TestLock takes a lock twice, through Root and Host.
 func TestLock(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, host := s.world.Root(s.dir), s.world.Host()
+		root, host := s.world.Disk.Root(s.dir), s.world.Disk.Host()
 		unlock, err := root.Lock(t.Context(), "lock")
 		worldtest.Must(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), moment)
@@ -59,7 +59,7 @@ func TestLock(t *testing.T) {
 // TestLockExcludesGoroutines adds to a variable that nothing else guards.
 func TestLockExcludesGoroutines(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, count := s.world.Root(s.dir), 0
+		root, count := s.world.Disk.Root(s.dir), 0
 		var group sync.WaitGroup
 		for range 4 {
 			group.Go(func() {
@@ -93,7 +93,7 @@ func TestLockExcludesProcesses(t *testing.T) {
 	for _, counter := range counters {
 		worldtest.Must(t, counter.Wait())
 	}
-	wantRead(t, world.Real("test").Host(), path, "100")
+	wantRead(t, world.Real("test").Disk.Host(), path, "100")
 }
 
 // TestLockEndsWithItsProcess kills the holder, which the error names before.
@@ -112,7 +112,7 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 		t.Fatalf("the holder says %q", line)
 	}
 
-	host := world.Real("test").Host()
+	host := world.Real("test").Disk.Host()
 	ctx, cancel := context.WithTimeout(t.Context(), moment)
 	defer cancel()
 	_, err = host.Lock(ctx, path)
@@ -133,7 +133,7 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 // TestLockHolderOfAnyContent reads what anybody may have written.
 func TestLockHolderOfAnyContent(t *testing.T) {
 	path := filepath.Join(tempDir(t), "lock")
-	host := world.Real(strings.Repeat("long ", 1000)).Host()
+	host := world.Real(strings.Repeat("long ", 1000)).Disk.Host()
 	unlock, err := host.Lock(t.Context(), path)
 	worldtest.Must(t, err)
 	defer unlock()

@@ -34,12 +34,12 @@ func TestWorldsAgree(t *testing.T) {
 		actors := []*actor{
 			newActor("real", world.Real("test"), real),
 			newActor("planned", world.Real("test"), planned),
-			newActor("fake", fake, "/home"),
+			newActor("fake", fake.World(), "/home"),
 		}
 		for range 15 {
 			step(t, seed, random, actors)
 		}
-		before := snapshot(t, planned)
+		before := worldtest.OnDisk(t, planned)
 		actors[1] = newActor("planned", world.Planned(world.Real("test")), planned)
 		for range 60 {
 			step(t, seed, random, actors)
@@ -50,7 +50,7 @@ func TestWorldsAgree(t *testing.T) {
 				t.Errorf("seed %d: %s has the tree\n%s\nreality is\n%s", seed, a.name, got, want)
 			}
 		}
-		if after := snapshot(t, planned); !maps.Equal(before, after) {
+		if after := worldtest.OnDisk(t, planned); !maps.Equal(before, after) {
 			t.Errorf("seed %d: the plan changed reality from\n%v\nto\n%v", seed, before, after)
 		}
 		if t.Failed() {
@@ -69,7 +69,7 @@ type actor struct {
 
 func newActor(name string, w world.World, temp string) *actor {
 	dir := filepath.Join(temp, sandbox)
-	a := &actor{name, dir, below{w.Host(), dir}, w.Root(dir)}
+	a := &actor{name, dir, worldtest.Below(w.Disk.Host(), dir), w.Disk.Root(dir)}
 	a.root.MkdirAll(".", 0o700)
 	return a
 }
@@ -219,32 +219,4 @@ func (a *actor) tree(t *testing.T) string {
 	visit(".")
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
-}
-
-// snapshot is a tree of this machine, each file with all that would betray a
-// change.
-func snapshot(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	worldtest.Must(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		content := ""
-		switch info.Mode().Type() {
-		case 0:
-			var data []byte
-			data, err = os.ReadFile(path)
-			content = string(data)
-		case fs.ModeSymlink:
-			content, err = os.Readlink(path)
-		}
-		files[path] = fmt.Sprintf("%v %d %v %q", info.Mode(), info.Size(), info.ModTime(), content)
-		return err
-	}))
-	return files
 }

@@ -34,7 +34,7 @@ func rootName(name string) (string, error) {
 
 var errRelative = errors.New("want an absolute path")
 
-// The operations on files, as errors and Faulty name them.
+// The operations, as errors and Faulty name them: those on files, and the others.
 const (
 	opRead      = "read"
 	opLstat     = "lstat"
@@ -50,6 +50,13 @@ const (
 	opRemoveAll = "removeall"
 	opSync      = "sync"
 	opLock      = "lock"
+
+	opRun    = "run"
+	opAttach = "attach"
+	opSend   = "send"
+	opListen = "listen"
+	opProbe  = "listening"
+	opSleep  = "sleep"
 )
 
 // topFault is why op can't be done to the top of a tree itself ("/" or "."), or

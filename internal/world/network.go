@@ -11,17 +11,19 @@ import (
 // accepted or refused at once, and a remote one isn't worth a longer wait.
 const dialTimeout = 250 * time.Millisecond
 
-func (w *realWorld) Listening(ctx context.Context, address string) bool {
+type realServices struct{}
+
+func (realServices) Listening(ctx context.Context, address string) (bool, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return false
+		return false, nil
 	}
 	conn.Close()
-	return true
+	return true, nil
 }
 
-func (w *realWorld) TryListen(ctx context.Context, network, address string) error {
+func (realServices) TryListen(ctx context.Context, network, address string) error {
 	var taken interface{ Close() error }
 	var err error
 	if network == "udp" {
@@ -37,8 +39,4 @@ func (w *realWorld) TryListen(ctx context.Context, network, address string) erro
 
 func listenError(network, address string, err error) error {
 	return fmt.Errorf("listening at %s, %s: %w", address, network, err)
-}
-
-func (w *realWorld) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, address)
 }

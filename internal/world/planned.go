@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 )
 
@@ -15,50 +16,70 @@ import (
 //
 // It takes the files of w to hold still while the plan is made.
 func Planned(w World) World {
-	return &plannedWorld{World: w, tree: &tree{below: w.Host(), now: w.Now, user: w.UserID}}
+	below := w.Disk.Host()
+	plan := treeDisk{&tree{below: below, now: w.Clock.Now, user: w.Env.UserID}}
+	w.Disk = plan
+	w.Processes = plannedProcesses{w.Processes, below, plan.Host()}
+	w.Services = plannedServices{w.Services}
+	w.planned = true
+	return w
 }
 
-type plannedWorld struct {
-	World // for what changes nothing: the clock, the environment, …
-	tree  *tree
+// plannedProcesses start commands that change nothing, except in a directory that only
+// the real run will have made.
+type plannedProcesses struct {
+	processes Processes
+	below     Files // those that there are
+	planned   Files // those that there would be
 }
 
-func (w *plannedWorld) Host() Files { return &treeFiles{tree: w.tree} }
-
-func (w *plannedWorld) Root(dir string) Files {
-	return &treeFiles{tree: w.tree, rooted: true, dir: dir}
-}
-
-func (w *plannedWorld) Planned() bool { return true }
-
-// Run starts commands that change nothing, except in a directory that only the
-// real run will have made.
-func (w *plannedWorld) Run(ctx context.Context, cmd Command) (Output, error) {
+func (p plannedProcesses) Run(ctx context.Context, cmd Command) (Output, error) {
 	if err := cmd.check(); err != nil {
 		return Output{}, err
 	}
-	if !cmd.ReadOnly || w.onlyPlanned(cmd.Dir) {
+	if !cmd.ReadOnly || p.onlyPlanned(cmd.Dir) {
 		return Output{}, cmd.fault(ErrPlanned)
 	}
-	return w.World.Run(ctx, cmd)
+	return p.processes.Run(ctx, cmd)
 }
 
-// Attach starts commands as Run does.
-func (w *plannedWorld) Attach(ctx context.Context, cmd Command) (int, error) {
+func (p plannedProcesses) Attach(ctx context.Context, cmd Command) (int, error) {
 	if err := cmd.checkAttached(); err != nil {
 		return 0, err
 	}
-	if !cmd.ReadOnly || w.onlyPlanned(cmd.Dir) {
+	if !cmd.ReadOnly || p.onlyPlanned(cmd.Dir) {
 		return 0, cmd.fault(ErrPlanned)
 	}
-	return w.World.Attach(ctx, cmd)
+	return p.processes.Attach(ctx, cmd)
 }
 
-func (w *plannedWorld) onlyPlanned(path string) bool {
-	_, err := w.World.Host().Lstat(path)
+func (p plannedProcesses) onlyPlanned(path string) bool {
+	_, err := p.below.Lstat(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
-	_, err = w.Host().Lstat(path)
+	_, err = p.planned.Lstat(path)
 	return err == nil
+}
+
+// plannedServices are sent what changes nothing.
+type plannedServices struct{ services Services }
+
+func (s plannedServices) Send(ctx context.Context, req Request) (io.ReadCloser, error) {
+	if err := req.check(); err != nil {
+		return nil, err
+	}
+	if !req.ReadOnly {
+		return nil, req.fault(ErrPlanned)
+	}
+	return s.services.Send(ctx, req)
+}
+
+func (s plannedServices) Listening(ctx context.Context, address string) (bool, error) {
+	return s.services.Listening(ctx, address)
+}
+
+// TryListen takes the address in truth, for a moment: it leaves nothing behind.
+func (s plannedServices) TryListen(ctx context.Context, network, address string) error {
+	return s.services.TryListen(ctx, network, address)
 }

@@ -10,7 +10,7 @@ import (
 
 // TestReadFileOfUnknownSize reads a regular file that claims to be empty.
 func TestReadFileOfUnknownSize(t *testing.T) {
-	host := world.Real("test").Host()
+	host := world.Real("test").Disk.Host()
 	data, err := host.ReadFile("/proc/self/status", 1<<20)
 	if err != nil || !strings.Contains(string(data), "Threads:") {
 		t.Errorf("got %q, %v", data, err)

@@ -26,7 +26,7 @@ func TestReadWhatIsNoFile(t *testing.T) {
 	defer socket.Close()
 	for _, w := range []world.World{world.Real("test"), world.Planned(world.Real("test"))} {
 		for _, name := range []string{"pipe", "socket"} {
-			for _, f := range []world.Files{w.Root(dir), below{w.Host(), dir}} {
+			for _, f := range []world.Files{w.Disk.Root(dir), worldtest.Below(w.Disk.Host(), dir)} {
 				_, err := f.ReadFile(name, 9)
 				worldtest.WantErr(t, err, world.ErrNotRegular)
 				_, err = f.Lock(t.Context(), name)
@@ -34,10 +34,10 @@ func TestReadWhatIsNoFile(t *testing.T) {
 				_, err = f.ReadDir(name)
 				worldtest.WantErr(t, err, syscall.ENOTDIR)
 			}
-			_, err := w.Root(dir + "/" + name).Lstat(".")
+			_, err := w.Disk.Root(dir + "/" + name).Lstat(".")
 			worldtest.WantErr(t, err, syscall.ENOTDIR)
 		}
-		_, err := w.Host().ReadFile("/dev/zero", 9)
+		_, err := w.Disk.Host().ReadFile("/dev/zero", 9)
 		worldtest.WantErr(t, err, world.ErrNotRegular)
 	}
 }
@@ -45,7 +45,7 @@ func TestReadWhatIsNoFile(t *testing.T) {
 // TestReadLimits reads files at their limit and beyond.
 func TestReadLimits(t *testing.T) {
 	dir := tempDir(t)
-	host := world.Real("test").Host()
+	host := world.Real("test").Disk.Host()
 	for size, limit := range map[int64]int64{0: 0, 1: 1, 511: 512, 512: 512, 5000: 1 << 62} {
 		path := filepath.Join(dir, "file")
 		worldtest.Must(t, os.WriteFile(path, []byte(strings.Repeat("x", int(size))), 0o600))
@@ -66,7 +66,7 @@ func TestReadLimits(t *testing.T) {
 // TestModesAreExact creates under a umask that takes everything away.
 func TestModesAreExact(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
-	root := world.Real("test").Root(tempDir(t))
+	root := world.Real("test").Disk.Root(tempDir(t))
 	worldtest.Must(t, root.CreateFile("file", nil, 0o666))
 	worldtest.Must(t, root.Mkdir("dir", 0o755))
 	worldtest.Must(t, root.MkdirAll("a/b", 0o775))
@@ -84,12 +84,14 @@ func TestListening(t *testing.T) {
 	worldtest.Must(t, err)
 	address := listener.Addr().String()
 	w := world.Real("test")
-	if !w.Listening(t.Context(), address) {
-		t.Errorf("nothing listens on %s", address)
+	if listening, err := w.Services.Listening(t.Context(), address); !listening || err != nil {
+		t.Errorf("nothing listens on %s, %v", address, err)
 	}
 	worldtest.Must(t, listener.Close())
-	if w.Listening(t.Context(), address) || w.Listening(t.Context(), "nonsense") {
-		t.Errorf("something listens on %s", address)
+	for _, address := range []string{address, "nonsense"} {
+		if listening, err := w.Services.Listening(t.Context(), address); listening || err != nil {
+			t.Errorf("something listens on %s, %v", address, err)
+		}
 	}
 }
 
@@ -97,32 +99,32 @@ func TestListening(t *testing.T) {
 func TestSurroundings(t *testing.T) {
 	w := world.Real("test")
 	t.Setenv("WORLD_TEST", "a=b")
-	if value, ok := w.Getenv("WORLD_TEST"); value != "a=b" || !ok {
+	if value, ok := w.Env.Getenv("WORLD_TEST"); value != "a=b" || !ok {
 		t.Errorf("the variable is %q, %v", value, ok)
 	}
-	if !slices.Contains(w.Environ(), "WORLD_TEST=a=b") {
+	if !slices.Contains(w.Env.Environ(), "WORLD_TEST=a=b") {
 		t.Error("the environment lacks the variable")
 	}
-	for _, path := range []func() (string, error){w.WorkDir, w.Executable} {
+	for _, path := range []func() (string, error){w.Env.WorkDir, w.Env.Executable} {
 		if got, err := path(); !filepath.IsAbs(got) || err != nil {
 			t.Errorf("got path %q, %v", got, err)
 		}
 	}
 	var a, b [16]byte
-	w.Random(a[:])
-	w.Random(b[:])
+	w.Env.Random(a[:])
+	w.Env.Random(b[:])
 	if a == b {
 		t.Error("randomness repeats itself")
 	}
-	if w.UserID() != os.Geteuid() || w.Planned() {
+	if w.Env.UserID() != os.Geteuid() || w.Planned() {
 		t.Error("wrong user, or planned")
 	}
-	before := w.Now()
-	worldtest.Must(t, w.Sleep(t.Context(), time.Nanosecond))
-	if w.Now().Before(before) {
+	before := w.Clock.Now()
+	worldtest.Must(t, w.Clock.Sleep(t.Context(), time.Nanosecond))
+	if w.Clock.Now().Before(before) {
 		t.Error("the clock runs backwards")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	worldtest.WantErr(t, w.Sleep(ctx, time.Hour), context.Canceled)
+	worldtest.WantErr(t, w.Clock.Sleep(ctx, time.Hour), context.Canceled)
 }

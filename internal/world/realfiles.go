@@ -30,7 +30,7 @@ type system interface {
 
 // realFiles are the files of this machine: all of them, or those below dir.
 type realFiles struct {
-	world  *realWorld
+	disk   *realDisk
 	rooted bool
 	dir    string // the root, if rooted
 
@@ -360,7 +360,7 @@ func (f *realFiles) Lock(ctx context.Context, name string) (unlock func(), err e
 	if err != nil {
 		return nil, err
 	}
-	return lock(ctx, p, f.world)
+	return lock(ctx, p, f.disk)
 }
 
 func (f *realFiles) TryLock(name string) (unlock func(), err error) {
@@ -368,7 +368,7 @@ func (f *realFiles) TryLock(name string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err = lockOnce(p, f.world)
+	unlock, err = lockOnce(p, f.disk)
 	if unlock == nil && err == nil {
 		err = &LockedError{Path: p.path, Holder: readHolder(p), Err: ErrHeld}
 	}

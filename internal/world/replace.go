@@ -164,7 +164,7 @@ func names(all []Change) string {
 // By that form RemoveLeftovers knows it.
 func TempName(w World, name string) string {
 	var random [tempRandom]byte
-	w.Random(random[:])
+	w.Env.Random(random[:])
 	return path.Join(path.Dir(name), "."+path.Base(name)+tempMark+hex.EncodeToString(random[:]))
 }
 

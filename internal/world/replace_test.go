@@ -13,7 +13,7 @@ import (
 
 func TestReplace(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root := s.world.Root(s.dir)
+		root := s.world.Disk.Root(s.dir)
 		worldtest.Must(t, root.Mkdir("dir", 0o700))
 		worldtest.Must(t, root.Symlink("elsewhere", "dir/link"))
 		for _, name := range []string{"dir/new", "dir/new", "top", "dir/link"} {
@@ -25,7 +25,7 @@ func TestReplace(t *testing.T) {
 		worldtest.WantErr(t, world.Replace(root, s.world, "dir", nil, 0o600), fs.ErrExist)
 		worldtest.WantErr(t, world.Replace(root, s.world, "missing/x", nil, 0o600), fs.ErrNotExist)
 		wantNames(t, root, ".", "dir", "top")
-		worldtest.Must(t, world.Replace(s.world.Host(), s.world, s.dir+"/top", []byte("host"), 0o600))
+		worldtest.Must(t, world.Replace(s.world.Disk.Host(), s.world, s.dir+"/top", []byte("host"), 0o600))
 		wantRead(t, root, "top", "host")
 	})
 }
@@ -33,11 +33,11 @@ func TestReplace(t *testing.T) {
 // TestReplaceOrder holds the order on which durability rests.
 func TestReplaceOrder(t *testing.T) {
 	var ops []string
-	w := world.Faulty(world.NewFake(), func(op, name string) error {
+	w := world.Faulty(world.NewFake().World(), func(op, name string) error {
 		ops = append(ops, op)
 		return nil
 	})
-	worldtest.Must(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600))
+	worldtest.Must(t, world.Replace(w.Disk.Root("/tmp"), w, "file", []byte("new"), 0o600))
 	if want := []string{"create", "sync", "rename", "sync"}; !slices.Equal(ops, want) {
 		t.Errorf("the operations are %v, want %v", ops, want)
 	}
@@ -50,14 +50,14 @@ func TestReplaceFails(t *testing.T) {
 		for n := range operations {
 			fake, count := world.NewFake(), 0
 			fake.Write("/tmp/file", []byte("old"))
-			w := world.Faulty(fake, func(op, name string) error {
+			w := world.Faulty(fake.World(), func(op, name string) error {
 				count++
 				if count == n+1 || forGood && count > n {
 					return syscall.EIO
 				}
 				return nil
 			})
-			worldtest.WantErr(t, world.Replace(w.Root("/tmp"), w, "file", []byte("new"), 0o600), syscall.EIO)
+			worldtest.WantErr(t, world.Replace(w.Disk.Root("/tmp"), w, "file", []byte("new"), 0o600), syscall.EIO)
 			sound := fake.Root("/tmp")
 			if n == operations-1 {
 				wantRead(t, sound, "file", "new") // in place, though perhaps not for ever
@@ -75,7 +75,7 @@ func TestReplaceFails(t *testing.T) {
 // TestRemoveLeftoversOf: those of other files may be of living processes.
 func TestRemoveLeftoversOf(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root := s.world.Root(s.dir)
+		root := s.world.Disk.Root(s.dir)
 		worldtest.Must(t, world.RemoveLeftoversOf(root, "missing/x"))
 		worldtest.Must(t, root.Mkdir("dir", 0o700))
 		for _, name := range []string{".x.tmp-0123456789abcdef", ".x.yml.tmp-0123456789abcdef", ".y.tmp-0123456789abcdef", ".x.tmp-0", "x"} {
@@ -88,7 +88,7 @@ func TestRemoveLeftoversOf(t *testing.T) {
 
 func TestRemoveLeftovers(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root := s.world.Root(s.dir)
+		root := s.world.Disk.Root(s.dir)
 		worldtest.Must(t, world.RemoveLeftovers(root, "missing"))
 		temp := world.TempName(s.world, "dir/slot")
 		if again := world.TempName(s.world, "dir/slot"); temp == again || !strings.HasPrefix(temp, "dir/.slot.tmp-") {

@@ -34,8 +34,9 @@ const (
 	outputLimit = 64 << 20
 )
 
-// run is Run of the real world.
-func run(ctx context.Context, cmd Command) (Output, error) {
+type realProcesses struct{}
+
+func (realProcesses) Run(ctx context.Context, cmd Command) (Output, error) {
 	if err := cmd.check(); err != nil {
 		return Output{}, err
 	}

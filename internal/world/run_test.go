@@ -45,7 +45,7 @@ func TestRunOutcome(t *testing.T) {
 	for _, tt := range tests {
 		cmd := shell(tempDir(t), tt.script)
 		cmd.Stdin = []byte(tt.stdin)
-		got, err := world.Real("test").Run(t.Context(), cmd)
+		got, err := world.Real("test").Processes.Run(t.Context(), cmd)
 		if err != nil || got.Code != tt.want.Code || string(got.Stdout) != string(tt.want.Stdout) || string(got.Stderr) != string(tt.want.Stderr) {
 			t.Errorf("%s: got %d %q %q, %v", tt.name, got.Code, got.Stdout, got.Stderr, err)
 		}
@@ -60,13 +60,13 @@ func TestRunPlace(t *testing.T) {
 	t.Setenv("WORLD_TEST_LEAK", "yes")
 	for _, vars := range [][]string{{"A=1", "B=x y"}, nil} {
 		cmd := world.Command{Args: []string{env}, Dir: dir, Env: vars, Timeout: time.Minute}
-		out, err := world.Real("test").Run(t.Context(), cmd)
+		out, err := world.Real("test").Processes.Run(t.Context(), cmd)
 		worldtest.Must(t, err)
 		if got := strings.Fields(strings.ReplaceAll(string(out.Stdout), "x y", "x_y")); len(got) != len(vars) {
 			t.Errorf("environment %q became %q", vars, got)
 		}
 	}
-	out, err := world.Real("test").Run(t.Context(), shell(dir, "pwd -P"))
+	out, err := world.Real("test").Processes.Run(t.Context(), shell(dir, "pwd -P"))
 	worldtest.Must(t, err)
 	if string(out.Stdout) != dir+"\n" {
 		t.Errorf("ran in %q, want %q", out.Stdout, dir)
@@ -99,7 +99,7 @@ func TestRunLookup(t *testing.T) {
 	}
 	for _, tt := range tests {
 		cmd := world.Command{Args: []string{tt.program}, Dir: dir, Env: []string{tt.path}, Timeout: time.Minute}
-		out, err := world.Real("test").Run(t.Context(), cmd)
+		out, err := world.Real("test").Processes.Run(t.Context(), cmd)
 		if tt.want == nil && (err != nil || string(out.Stdout) != "here\n") {
 			t.Errorf("%s with %s: got %q, %v", tt.program, tt.path, out.Stdout, err)
 		}
@@ -127,20 +127,20 @@ func TestRunRefuses(t *testing.T) {
 		} {
 			bad := good
 			spoil(&bad)
-			if _, err := s.world.Run(t.Context(), bad); err == nil {
+			if _, err := s.world.Processes.Run(t.Context(), bad); err == nil {
 				t.Errorf("%s: no error", name)
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := s.world.Run(ctx, good)
+		_, err := s.world.Processes.Run(ctx, good)
 		worldtest.WantErr(t, err, context.Canceled)
 	})
 }
 
 func TestRunWithoutDirectory(t *testing.T) {
 	dir := tempDir(t) + "/missing"
-	_, err := world.Real("test").Run(t.Context(), shell(dir, "exit 0"))
+	_, err := world.Real("test").Processes.Run(t.Context(), shell(dir, "exit 0"))
 	worldtest.WantErr(t, err, fs.ErrNotExist)
 	if errors.Is(err, exec.ErrNotFound) || !strings.Contains(fmt.Sprint(err), dir) {
 		t.Errorf("%q blames the program", err)
@@ -150,20 +150,20 @@ func TestRunWithoutDirectory(t *testing.T) {
 func TestRunTimeout(t *testing.T) {
 	cmd := shell(tempDir(t), "sleep 60")
 	cmd.Timeout = time.Millisecond
-	_, err := world.Real("test").Run(t.Context(), cmd)
+	_, err := world.Real("test").Processes.Run(t.Context(), cmd)
 	worldtest.WantErr(t, err, world.ErrTimeout)
 }
 
 func TestRunLimit(t *testing.T) {
 	cmd := shell(tempDir(t), "echo 1234567; exit 4")
 	cmd.Limit = 8
-	out, err := world.Real("test").Run(t.Context(), cmd)
+	out, err := world.Real("test").Processes.Run(t.Context(), cmd)
 	if err != nil || out.Code != 4 {
 		t.Errorf("output at the limit: code %d, %v", out.Code, err)
 	}
 	for _, script := range []string{"echo 12345678", "echo 12345678 >&2", "while :; do echo 1; done"} {
 		cmd.Args[2] = script
-		out, err := world.Real("test").Run(t.Context(), cmd)
+		out, err := world.Real("test").Processes.Run(t.Context(), cmd)
 		worldtest.WantErr(t, err, world.ErrTooLarge)
 		if len(out.Stdout) > 8 || len(out.Stderr) > 8 {
 			t.Errorf("%s: kept %d and %d bytes", script, len(out.Stdout), len(out.Stderr))
@@ -191,7 +191,7 @@ func TestRunEndsTheGroup(t *testing.T) {
 				<-ready
 				cancel()
 			}()
-			out, err := world.Real("test").Run(ctx, shell(dir, "exec 3> alive; "+tt.script))
+			out, err := world.Real("test").Processes.Run(ctx, shell(dir, "exec 3> alive; "+tt.script))
 			worldtest.WantErr(t, err, context.Canceled)
 			if string(out.Stdout) != tt.want {
 				t.Errorf("printed %q, want %q", out.Stdout, tt.want)
@@ -222,7 +222,7 @@ func fifo(t *testing.T, path string) <-chan struct{} {
 // TestRunLeavesTheBackgroundAlone starts a process that goes on, with the pipe of
 // its output in its hand.
 func TestRunLeavesTheBackgroundAlone(t *testing.T) {
-	out, err := world.Real("test").Run(t.Context(), shell(tempDir(t), "sleep 60 & echo $!; exit 5"))
+	out, err := world.Real("test").Processes.Run(t.Context(), shell(tempDir(t), "sleep 60 & echo $!; exit 5"))
 	worldtest.Must(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(out.Stdout)))
 	if out.Code != 5 || err != nil {
@@ -238,22 +238,22 @@ func TestRunPlanned(t *testing.T) {
 	dir := tempDir(t)
 	w := world.Planned(world.Real("test"))
 	cmd := shell(dir, "echo x > file; echo done")
-	_, err := w.Run(t.Context(), cmd)
+	_, err := w.Processes.Run(t.Context(), cmd)
 	worldtest.WantErr(t, err, world.ErrPlanned)
 	if _, err := os.Lstat(filepath.Join(dir, "file")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("a dry run ran a command that changes something")
 	}
 	cmd = shell(dir, "echo done")
 	cmd.ReadOnly = true
-	out, err := w.Run(t.Context(), cmd)
+	out, err := w.Processes.Run(t.Context(), cmd)
 	if err != nil || string(out.Stdout) != "done\n" {
 		t.Errorf("got %q, %v", out.Stdout, err)
 	}
 	cmd.Dir = dir + "/new"
-	_, err = w.Run(t.Context(), cmd)
+	_, err = w.Processes.Run(t.Context(), cmd)
 	worldtest.WantErr(t, err, fs.ErrNotExist)
-	worldtest.Must(t, w.Host().Mkdir(cmd.Dir, 0o700))
-	_, err = w.Run(t.Context(), cmd)
+	worldtest.Must(t, w.Disk.Host().Mkdir(cmd.Dir, 0o700))
+	_, err = w.Processes.Run(t.Context(), cmd)
 	worldtest.WantErr(t, err, world.ErrPlanned)
 }
 

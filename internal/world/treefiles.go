@@ -10,6 +10,15 @@ import (
 	"syscall"
 )
 
+// treeDisk is a tree as the files of a machine.
+type treeDisk struct{ tree *tree }
+
+func (d treeDisk) Host() Files { return &treeFiles{tree: d.tree} }
+
+func (d treeDisk) Root(dir string) Files {
+	return &treeFiles{tree: d.tree, rooted: true, dir: dir}
+}
+
 // treeFiles are the files of a tree: all of them, or those below dir.
 type treeFiles struct {
 	tree   *tree

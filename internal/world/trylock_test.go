@@ -11,7 +11,7 @@ import (
 
 func TestTryLock(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, host := s.world.Root(s.dir), s.world.Host()
+		root, host := s.world.Disk.Root(s.dir), s.world.Disk.Host()
 		unlock, err := root.Lock(t.Context(), "lock")
 		worldtest.Must(t, err)
 		_, err = host.TryLock(s.dir + "/lock")
@@ -37,7 +37,7 @@ func TestTryLock(t *testing.T) {
 // A lock file that its holder has removed is nobody's any more, and the next one
 // gets a new file.
 func TestTryLockOfARemovedFile(t *testing.T) {
-	root := world.Real("test").Root(tempDir(t))
+	root := world.Real("test").Disk.Root(tempDir(t))
 	unlock, err := root.TryLock("lock")
 	worldtest.Must(t, err)
 	worldtest.Must(t, root.Remove("lock"))

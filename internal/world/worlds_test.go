@@ -1,7 +1,6 @@
 package world_test
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -29,8 +28,9 @@ func stages(t testing.TB) []stage {
 		{"real", world.Real("test"), tempDir(t)},
 		{"planned", world.Planned(world.Real("test")), planned},
 		{"planned twice", world.Planned(world.Planned(world.Real("test"))), planned},
-		{"fake", world.NewFake(), "/home/user"},
-		{"planned over fake", world.Planned(faked), "/home/user"},
+		{"fake", world.NewFake().World(), "/home/user"},
+		{"planned over fake", world.Planned(faked.World()), "/home/user"},
+		{"elsewhere", world.In(world.Real("test"), "/"), tempDir(t)},
 		{"faulty", world.Faulty(world.Real("test"), func(op, name string) error { return nil }), tempDir(t)},
 	}
 }
@@ -144,7 +144,7 @@ func TestErrorsOfFiles(t *testing.T) {
 		{"lock a link", world.ErrNotRegular, func(f world.Files) error { _, err := f.Lock(t.Context(), "nowhere"); return err }},
 	}
 	inAll(t, func(t *testing.T, s stage) {
-		root := s.world.Root(s.dir)
+		root := s.world.Disk.Root(s.dir)
 		worldtest.Must(t, root.CreateFile("file", []byte("text"), 0o600))
 		worldtest.Must(t, root.Mkdir("empty", 0o700))
 		worldtest.Must(t, root.MkdirAll("full/sub", 0o700))
@@ -154,7 +154,7 @@ func TestErrorsOfFiles(t *testing.T) {
 			// The top of Host is another one than the Root's.
 			hosts := map[string]world.Files{"root": root}
 			if !strings.Contains(tt.name, "top") {
-				hosts["host"] = below{s.world.Host(), s.dir}
+				hosts["host"] = worldtest.Below(s.world.Disk.Host(), s.dir)
 			}
 			for host, f := range hosts {
 				err := tt.do(f)
@@ -174,7 +174,7 @@ func TestErrorsOfFiles(t *testing.T) {
 // TestTopOfHost asks the impossible of "/".
 func TestTopOfHost(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		host := s.world.Host()
+		host := s.world.Disk.Host()
 		worldtest.WantErr(t, host.Mkdir("/", 0o700), fs.ErrExist)
 		worldtest.WantErr(t, host.Remove("/"), syscall.EINVAL)
 		worldtest.WantErr(t, host.RemoveAll("/."), syscall.EINVAL)
@@ -191,7 +191,7 @@ func TestTopOfHost(t *testing.T) {
 // TestChangesAreSeen makes changes and looks at them through Root and Host.
 func TestChangesAreSeen(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, host := s.world.Root(s.dir+"/new/root"), below{s.world.Host(), s.dir + "/new/root"}
+		root, host := s.world.Disk.Root(s.dir+"/new/root"), worldtest.Below(s.world.Disk.Host(), s.dir+"/new/root")
 		_, err := root.Lstat(".")
 		worldtest.WantErr(t, err, fs.ErrNotExist)
 		worldtest.WantErr(t, root.Mkdir("a", 0o700), fs.ErrNotExist)
@@ -249,7 +249,7 @@ func wantInfo(t *testing.T, f world.Files, name string, mode fs.FileMode, size i
 // changed.
 func TestRootIsClosed(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		host := below{s.world.Host(), s.dir}
+		host := worldtest.Below(s.world.Disk.Host(), s.dir)
 		worldtest.Must(t, host.MkdirAll("root/sub", 0o700))
 		worldtest.Must(t, host.CreateFile("secret", []byte("secret"), 0o600))
 		worldtest.Must(t, host.Symlink("..", "root/up"))
@@ -257,7 +257,7 @@ func TestRootIsClosed(t *testing.T) {
 		worldtest.Must(t, host.Symlink(s.dir+"/secret", "root/absolute"))
 		worldtest.Must(t, host.Symlink(s.dir+"/root/sub", "root/home"))
 		worldtest.Must(t, host.Symlink("../sub/..", "root/sub/harmless"))
-		root := s.world.Root(s.dir + "/root")
+		root := s.world.Disk.Root(s.dir + "/root")
 		for _, name := range []string{"../secret", "up/secret", "sneaky", "absolute", "home/x", s.dir + "/secret", "sub/../../secret"} {
 			_, err := root.ReadFile(name, 9)
 			worldtest.WantErr(t, err, world.ErrEscape)
@@ -284,7 +284,7 @@ func TestRootIsClosed(t *testing.T) {
 // real world is as package os has it, and the others follow.
 func TestRenameToAlias(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, host := s.world.Root(s.dir), below{s.world.Host(), s.dir}
+		root, host := s.world.Disk.Root(s.dir), worldtest.Below(s.world.Disk.Host(), s.dir)
 		worldtest.Must(t, root.Mkdir("dir", 0o700))
 		worldtest.Must(t, root.Symlink(".", "here"))
 		worldtest.WantErr(t, host.Rename("dir", "dir"), fs.ErrExist)
@@ -298,7 +298,7 @@ func TestRenameToAlias(t *testing.T) {
 // TestChainOfLinks follows as many links as a root allows, and more.
 func TestChainOfLinks(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, host := s.world.Root(s.dir), s.world.Host()
+		root, host := s.world.Disk.Root(s.dir), s.world.Disk.Host()
 		worldtest.Must(t, root.CreateFile("0", []byte("end"), 0o600))
 		for i := range 9 {
 			worldtest.Must(t, root.Symlink(strconv.Itoa(i), strconv.Itoa(i+1)))
@@ -313,7 +313,7 @@ func TestChainOfLinks(t *testing.T) {
 // TestReadIsACopy changes what was written and read.
 func TestReadIsACopy(t *testing.T) {
 	inAll(t, func(t *testing.T, s stage) {
-		root, data := s.world.Root(s.dir), []byte("text")
+		root, data := s.world.Disk.Root(s.dir), []byte("text")
 		worldtest.Must(t, root.CreateFile("file", data, 0o600))
 		data[0] = 'X'
 		read, err := root.ReadFile("file", 4)
@@ -322,68 +322,4 @@ func TestReadIsACopy(t *testing.T) {
 		read[0] = 'X'
 		wantRead(t, root, "file", "text")
 	})
-}
-
-// below are the files of a host below a directory, without being kept there.
-type below struct {
-	world.Files
-	dir string
-}
-
-func (b below) path(name string) string { return b.dir + "/" + name }
-
-func (b below) ReadFile(name string, limit int64) ([]byte, error) {
-	return b.Files.ReadFile(b.path(name), limit)
-}
-
-func (b below) Lstat(name string) (world.Info, error) {
-	return b.Files.Lstat(b.path(name))
-}
-
-func (b below) ReadDir(name string) ([]world.Info, error) {
-	return b.Files.ReadDir(b.path(name))
-}
-
-func (b below) ReadLink(name string) (string, error) {
-	return b.Files.ReadLink(b.path(name))
-}
-
-func (b below) CreateFile(name string, data []byte, mode fs.FileMode) error {
-	return b.Files.CreateFile(b.path(name), data, mode)
-}
-
-func (b below) Append(name string) (world.Appender, error) {
-	return b.Files.Append(b.path(name))
-}
-
-func (b below) Mkdir(name string, mode fs.FileMode) error {
-	return b.Files.Mkdir(b.path(name), mode)
-}
-
-func (b below) MkdirAll(name string, mode fs.FileMode) error {
-	return b.Files.MkdirAll(b.path(name), mode)
-}
-
-func (b below) Symlink(target, name string) error {
-	return b.Files.Symlink(target, b.path(name))
-}
-
-func (b below) Rename(oldName, newName string) error {
-	return b.Files.Rename(b.path(oldName), b.path(newName))
-}
-
-func (b below) Remove(name string) error {
-	return b.Files.Remove(b.path(name))
-}
-
-func (b below) RemoveAll(name string) error {
-	return b.Files.RemoveAll(b.path(name))
-}
-
-func (b below) Sync(name string) error {
-	return b.Files.Sync(b.path(name))
-}
-
-func (b below) Lock(ctx context.Context, name string) (func(), error) {
-	return b.Files.Lock(ctx, b.path(name))
 }

@@ -17,7 +17,7 @@ import (
 func Snapshot(t testing.TB, w world.World, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	entries, err := w.Host().ReadDir(dir)
+	entries, err := w.Disk.Host().ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -40,10 +40,10 @@ func content(t testing.TB, w world.World, name string, info world.Info) string {
 	switch {
 	case info.Mode.IsRegular():
 		var data []byte
-		data, err = w.Host().ReadFile(name, info.Size)
+		data, err = w.Disk.Host().ReadFile(name, info.Size)
 		text = string(data)
 	case info.Mode&fs.ModeSymlink != 0:
-		text, err = w.Host().ReadLink(name)
+		text, err = w.Disk.Host().ReadLink(name)
 	}
 	if err != nil {
 		t.Fatal(err)
