@@ -178,3 +178,46 @@ func roleOf(expr ast.Expr, imported string, inside bool) string {
 	}
 	return ""
 }
+
+// TestFreezing: freezing a value of a script can overflow Go's stack, which nothing can
+// catch, so engine/freeze.go looks at values before. A type that freezes others says
+// which, with Held; what Go code has made itself nests no deeper than it says.
+func TestFreezing(t *testing.T) {
+	trees := []string{"engine/value.go:recorded", "engine/result.go:decodeResult", "engine/parameter.go:Arguments", "builtins/spec.go:environmentOf"}
+	held := map[string]bool{}
+	files := goFiles(t)
+	for path, file := range files {
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "Held" {
+				held[filepath.Dir(path)+receiver(f)] = true
+			}
+		}
+	}
+	for path, file := range files {
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || path == "engine/freeze.go" || slices.Contains(trees, path+":"+f.Name.Name) {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.SelectorExpr)
+				if ok && call.Sel.Name == "Freeze" && !(f.Recv != nil && f.Name.Name == "Freeze" && held[filepath.Dir(path)+receiver(f)]) {
+					t.Errorf("%s: %s calls Freeze on what wasn't looked at: use engine's freeze, or give the type a method Held", path, f.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// receiver is the type of a method, as it is written.
+func receiver(f *ast.FuncDecl) string {
+	typ := f.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	if name, ok := typ.(*ast.Ident); ok {
+		return ":" + name.Name
+	}
+	return ""
+}

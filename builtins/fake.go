@@ -167,6 +167,7 @@ claim.take(claim.worktree()).slot  # -> 2`,
 	}
 	for i := range m.Builtins {
 		m.Builtins[i].Run = unlessLoading(m.Builtins[i].Run)
+		m.Builtins[i].Changes = m.Builtins[i].Name != "fake.processes" // the machine, which is outside of the run
 	}
 	return m
 }
@@ -186,6 +187,9 @@ func (f *fake) kinfra(c *table.Call) (starlark.Value, error) {
 	ran := f.machine.command(engine.Context(c.Thread), f.machine.Fake.World(), c.Strings("args"))
 	if err := engine.Context(c.Thread).Err(); err != nil {
 		return nil, err
+	}
+	if ran.Err != nil {
+		return nil, fmt.Errorf("kinfra %s: the result: %w", commandLine(c.Strings("args")), ran.Err)
 	}
 	if want := c.Int("code"); ran.Code != want {
 		return nil, fmt.Errorf("kinfra %s: expected exit code %d\ngot %d, and:\n%s", commandLine(c.Strings("args")), want, ran.Code, ran.lastWords())

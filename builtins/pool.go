@@ -301,10 +301,14 @@ func (p *Pool) inTemplate(under string, err error) error {
 
 // Freeze freezes the functions of the script, which may hold on to lists and dicts.
 func (p *Pool) Freeze() {
-	p.environment.Freeze()
-	for _, rule := range p.portRules {
-		rule.Freeze()
+	for _, v := range p.Held() {
+		v.Freeze()
 	}
+}
+
+// Held is the functions of the script.
+func (p *Pool) Held() []starlark.Value {
+	return append([]starlark.Value{p.environment}, p.portRules...)
 }
 
 // Name is the pool's name.

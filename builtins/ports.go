@@ -54,7 +54,11 @@ ports.others(pool).ports  # -> []`,
 				Name: "ports.listening", Doc: "Tells whether something accepts connections on a port of this machine now.",
 				Params: []table.Param{{Name: "number", Type: table.Int(), Help: "the port"}},
 				Result: "a bool",
+				Errors: "A file that is still loading.",
 				Run: func(c *table.Call) (starlark.Value, error) {
+					if engine.Loading(c.Thread) {
+						return nil, named(c, engine.ErrLoading)
+					}
 					address := fmt.Sprintf("127.0.0.1:%d", c.Int("number"))
 					listening, err := engine.World(c.Thread).Services.Listening(engine.Context(c.Thread), address)
 					return starlark.Bool(listening), err

@@ -59,7 +59,7 @@ stack.restart(held)`,
 # -> [(1, "stopped"), (2, "stopped"), (3, "stopped")]`,
 			},
 			{
-				Name: "stack.attach", Doc: "Runs logs, exec or a shell in the stack of a slot, with the terminal passed through. It ends the command with the exit code of what it ran.",
+				Name: "stack.attach", Changes: true, Doc: "Runs logs, exec or a shell in the stack of a slot, with the terminal passed through. It ends the command with the exit code of what it ran.",
 				Params: []table.Param{
 					{Name: "slot", Type: table.Int(), Help: "the slot's number"},
 					{Name: "command", Type: table.String(), Help: "logs, exec or shell"},

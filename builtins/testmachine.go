@@ -34,6 +34,7 @@ type Command func(ctx context.Context, w world.World, args []string) Ran
 type Ran struct {
 	Code           int
 	Result         starlark.Value // what the workflow returned; None if it failed
+	Err            error          // why that can't be had
 	Message        string         // of the error; empty without one
 	Stdout, Stderr []byte
 }

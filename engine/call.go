@@ -31,13 +31,12 @@ func (r *Run) Call(f starlark.Callable, args ...starlark.Value) error {
 }
 
 // Result is what the workflow that was executed returned, frozen; None if none was, or
-// if it failed.
-func (r *Run) Result() starlark.Value {
+// if it failed. The error says why it can't be frozen.
+func (r *Run) Result() (starlark.Value, error) {
 	if r.result == nil {
-		return starlark.None
+		return starlark.None, nil
 	}
-	r.result.Freeze()
-	return r.result
+	return r.result, freeze(r.result)
 }
 
 // Loading tells whether a file is being loaded on a thread, so that nothing may change.

@@ -140,7 +140,12 @@ func (l *loader) evaluate(t *starlark.Thread, file layer.File) (starlark.StringD
 	m, known := l.module(file)
 	if !known {
 		m.globals, m.err = l.execute(t, file)
-		m.globals.Freeze()
+		if err := freezeGlobals(m.globals); err != nil {
+			m.globals = nil // nobody may see what isn't frozen
+			if m.err == nil {
+				m.err = err
+			}
+		}
 		m.done = true
 	} else if !m.done {
 		return nil, &Error{Code: Usage, Message: "load cycle: " + chain(s.loading)}

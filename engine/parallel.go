@@ -54,9 +54,8 @@ func runParallel(c *table.Call) (starlark.Value, error) {
 		return nil, fmt.Errorf("parallel: calls are nested deeper than %d", mostParallels)
 	}
 	call := c.Callable("run")
-	call.Freeze()
-	for _, item := range items {
-		item.Freeze()
+	if err := freeze(append([]starlark.Value{call}, items...)...); err != nil {
+		return nil, err
 	}
 	b := s.branches(len(items))
 	defer b.stop(nil)
@@ -122,10 +121,12 @@ func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) 
 
 // ended takes note of how a branch ended.
 func (b *branches) ended(i int) {
+	if b.errs[i] == nil {
+		b.errs[i] = freeze(b.results[i])
+	}
 	err := b.errs[i]
 	switch {
 	case err == nil:
-		b.results[i].Freeze()
 	case errors.Is(err, world.ErrPlanned):
 		b.results[i], b.errs[i] = unknown{"a branch of parallel"}, nil
 	case errors.Is(err, errSibling):

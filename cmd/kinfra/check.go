@@ -12,6 +12,7 @@ import (
 
 	"github.com/ktrdr/kinfra/builtins"
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/lint"
 )
@@ -32,7 +33,8 @@ line above, suppresses a rule there and says why:
 
     # kinfra: ignore[unused-variable] because the table has this column
 
-The exit code is 1 if anything was found. --rules lists the rules.`,
+The exit code is 1 if anything was found. Of many findings the first 100 are shown.
+--rules lists the rules.`,
 		ValidArgsFunction: completeScripts,
 	}
 	var rules bool
@@ -66,7 +68,15 @@ func (a *app) listRules() error {
 // checked is the result of `kinfra check`.
 type checked struct {
 	Files    int            `json:"files"`
-	Findings []lint.Finding `json:"findings"`
+	Findings []lint.Finding `json:"findings"`       // the first diag.Most
+	More     int            `json:"more,omitempty"` // how many there are beside them
+}
+
+// add adds the findings in a file, as long as there is room for them.
+func (r *checked) add(found []lint.Finding) {
+	room := min(len(found), diag.Most-len(r.Findings))
+	r.Findings = append(r.Findings, found[:room]...)
+	r.More += len(found) - room
 }
 
 func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
@@ -78,6 +88,7 @@ func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(files, func(x, y layer.File) int { return cmp.Compare(x.Path(), y.Path()) })
 	check := a.checker(layers)
 	result := checked{Files: len(files), Findings: []lint.Finding{}}
 	faulty := 0
@@ -89,11 +100,10 @@ func (a *app) check(ctx context.Context, paths []string, shipped bool) error {
 		if len(found) > 0 {
 			faulty++
 		}
-		result.Findings = append(result.Findings, found...)
+		result.add(found)
 	}
-	slices.SortStableFunc(result.Findings, func(x, y lint.Finding) int { return cmp.Compare(x.File, y.File) })
 	if faulty > 0 {
-		err = &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings), "finding"), faulty, number(len(files), "file"))}
+		err = &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%s in %d of %s", number(len(result.Findings)+result.More, "finding"), faulty, number(len(files), "file"))}
 	}
 	return a.print("check", result, err, func() { a.showFindings(result, len(paths) == 0 && !shipped) })
 }
@@ -145,6 +155,8 @@ func (a *app) showFindings(result checked, own bool) {
 		fmt.Fprintln(&out, f)
 	}
 	switch {
+	case result.More > 0:
+		fmt.Fprintf(&out, "%s not shown\n", number(result.More, "more finding"))
 	case len(result.Findings) > 0:
 	case result.Files == 0 && own:
 		out.WriteString("There are no scripts outside of the binary: name some, or check those inside it with --shipped\n")

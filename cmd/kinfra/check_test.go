@@ -31,7 +31,7 @@ func TestWhatChanges(t *testing.T) {
 	slices.Sort(told)
 	if want := []string{
 		"claim.reap", "claim.reconcile", "claim.release", "claim.take", "fs.mkdir", "fs.remove", "fs.temp_dir", "fs.write", "kinfra.run", "pools.forget", "proc.run",
-		"registry.restore", "slot.ensure", "slot.remove", "stack.down", "stack.restart", "stack.up",
+		"registry.restore", "slot.ensure", "slot.remove", "stack.attach", "stack.down", "stack.restart", "stack.up",
 	}; !slices.Equal(changes, want) {
 		t.Errorf("marked as changing something: %q, want %q", changes, want)
 	}

@@ -70,7 +70,9 @@ func gravest(all []doctor.Finding) engine.Code {
 			continue
 		}
 		cause = f.Cause
-		code = map[doctor.Cause]engine.Code{doctor.Other: engine.Usage, doctor.Missing: engine.Missing, doctor.Damaged: engine.Damaged}[cause]
+		code = map[doctor.Cause]engine.Code{
+			doctor.Other: engine.Usage, doctor.System: engine.Failed, doctor.Missing: engine.Missing, doctor.Damaged: engine.Damaged,
+		}[cause]
 	}
 	return code
 }

@@ -39,7 +39,7 @@ func (t *testRun) command(ctx context.Context, w world.World, args []string) bui
 		ran.Message = diag.Of(err, child.sources)[0].Message
 	}
 	if child.run != nil {
-		ran.Result = child.run.Result()
+		ran.Result, ran.Err = child.run.Result()
 	}
 	ran.Code = int(child.conclude(err))
 	ran.Stdout, ran.Stderr = stdout.Bytes(), stderr.Bytes()

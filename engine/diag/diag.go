@@ -4,11 +4,13 @@
 package diag
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
@@ -29,7 +31,9 @@ type Place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`             // from 1
 	Column int    `json:"column"`           // in characters, from 1
-	Source string `json:"source,omitempty"` // the line's text, if known
+	Source string `json:"source,omitempty"` // the line's text, if known; of a long line what is around the column
+
+	From int `json:"source_from,omitempty"` // the column at which Source begins, where that isn't 1
 }
 
 func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
@@ -65,48 +69,81 @@ type Branched interface {
 	Branches() []error
 }
 
-// Of is what err has to say: one diagnostic for each problem, at least one.
-func Of(err error, sources Sources) []Diagnostic { return of(err, nil, sources) }
+// Most is how many problems are told of one error, or of the scripts that are checked: a
+// file may have hundreds of thousands.
+const Most = 100
 
-// of is Of for an error that happened below some calls.
-func of(err error, outer starlark.CallStack, sources Sources) []Diagnostic {
+// Of is what err has to say: one diagnostic for each problem, at least one. Of more than
+// [Most] it is the first ones, and one that says how many there are beside them.
+func Of(err error, sources Sources) []Diagnostic {
+	t := teller{sources: sources}
+	t.tell(err, nil)
+	if t.more > 0 {
+		t.all = append(t.all, Diagnostic{Message: fmt.Sprintf("%d more errors are not shown", t.more)})
+	}
+	return t.all
+}
+
+// teller collects the diagnostics of an error.
+type teller struct {
+	sources Sources
+	all     []Diagnostic
+	more    int // that are left out
+}
+
+// full tells whether another diagnostic is one too many, and counts it then.
+func (t *teller) full() bool {
+	if len(t.all) < Most {
+		return false
+	}
+	t.more++
+	return true
+}
+
+// tell adds the diagnostics of an error that happened below some calls.
+func (t *teller) tell(err error, outer starlark.CallStack) {
 	frames, inner := innermost(err)
 	frames = slices.Concat(outer, frames)
 	if branched, ok := wrapping(inner).(Branched); ok {
-		var all []Diagnostic
 		for _, e := range branched.Branches() {
-			all = append(all, of(e, frames, sources)...)
+			t.tell(e, frames)
 		}
-		return all
+		return
 	}
 	var ended Ended
 	if errors.As(err, &ended) {
 		inner = ended.Reason()
 	}
-	calls := callsOf(frames, sources)
+	var calls []Call
+	if len(t.all) < Most {
+		calls = callsOf(frames, t.sources)
+	}
 	hint := hintOf(err)
-	var all []Diagnostic
 
 	var list resolve.ErrorList
 	var syntaxErr syntax.Error
 	switch {
 	case errors.As(inner, &list):
 		for _, e := range list {
-			all = append(all, at(e.Msg, e.Pos, calls, hint, sources))
+			t.at(e.Msg, e.Pos, calls, hint)
 		}
 	case errors.As(inner, &syntaxErr):
-		all = append(all, at(syntaxErr.Msg, syntaxErr.Pos, calls, hint, sources))
+		t.at(syntaxErr.Msg, syntaxErr.Pos, calls, hint)
 	default:
 		for _, e := range parts(inner) {
-			all = append(all, one(e, calls, cmp.Or(hintOf(e), hint), sources))
+			if !t.full() {
+				t.all = append(t.all, one(e, calls, cmp.Or(hintOf(e), hint), t.sources))
+			}
 		}
 	}
-	return all
 }
 
-func at(message string, pos syntax.Position, calls []Call, hint string, sources Sources) Diagnostic {
-	place := placeOf(pos, sources)
-	return Diagnostic{Message: message, Place: &place, Calls: calls, Hint: hint}
+func (t *teller) at(message string, pos syntax.Position, calls []Call, hint string) {
+	if t.full() {
+		return
+	}
+	place := placeOf(pos, t.sources)
+	t.all = append(t.all, Diagnostic{Message: message, Place: &place, Calls: calls, Hint: hint})
 }
 
 // one is the diagnostic of an error that is about the failing call, or about the
@@ -204,16 +241,59 @@ func callsOf(stack starlark.CallStack, sources Sources) []Call {
 func placeOf(pos syntax.Position, sources Sources) Place {
 	p := Place{File: pos.Filename(), Line: int(pos.Line), Column: int(pos.Col)}
 	if text := sources(p.File); text != nil {
-		lines := strings.SplitN(lineEnds.Replace(string(text)), "\n", p.Line+1)
-		if p.Line >= 1 && p.Line <= len(lines) {
-			p.Source = lines[p.Line-1]
-		}
+		p.Source, p.From = around(lineOf(text, p.Line), p.Column)
 	}
 	return p
 }
 
-// lineEnds makes those of other systems newlines, as Starlark does.
-var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+// lineOf is a line of a text, counted from 1, without its end; nil if there is none. Line
+// ends are those of all systems, as Starlark has it. It shares the memory of the text.
+func lineOf(text []byte, number int) []byte {
+	for ; number >= 1; number-- {
+		end := bytes.IndexAny(text, "\r\n")
+		if end < 0 {
+			end = len(text)
+		}
+		switch {
+		case number == 1:
+			return text[:end]
+		case end == len(text):
+			return nil
+		case bytes.HasPrefix(text[end:], []byte("\r\n")):
+			end++
+		}
+		text = text[end+1:]
+	}
+	return nil
+}
+
+const (
+	longLine  = 1 << 10       // bytes from which on a line is cut
+	keepsSide = shownSide + 1 // characters of it that are kept on each side: so many that it shows where it was cut
+)
+
+// around is the text of a line, as memory of its own, and the column at which it begins, 0
+// for the first one. Of a long line it is what is around a column.
+func around(line []byte, column int) (text string, from int) {
+	if len(line) <= longLine {
+		return string(line), 0
+	}
+	first := max(column-keepsSide, 1)
+	start := 0
+	for range first - 1 {
+		_, size := utf8.DecodeRune(line[start:])
+		start += size
+	}
+	end := start
+	for range column - first + keepsSide {
+		_, size := utf8.DecodeRune(line[end:])
+		end += size
+	}
+	if first == 1 {
+		first = 0
+	}
+	return string(line[start:end]), first
+}
 
 // hintOf is the outermost hint of an error. Those without one have an empty text.
 func hintOf(err error) string {

@@ -65,14 +65,17 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 // Excerpt is the line of a place, cut where it is long, and what stands below it to
 // point to the column with a caret.
 func (p Place) Excerpt() (line, caret string) {
-	before, after := around(Printable(p.Source), p.Column-1)
+	before, after := cut(Printable(p.Source), p.Column-max(p.From, 1))
 	return before + after, blank(before) + "^"
 }
 
-// around is what of a line stands before and after its first n characters, cut where
-// it is long.
-func around(line string, n int) (before, after string) {
-	const most = 100 // characters on each side
+// shownSide is how many characters of a line are shown on each side of a column.
+const shownSide = 100
+
+// cut is what of a line stands before and after its first n characters, cut where it is
+// long.
+func cut(line string, n int) (before, after string) {
+	const most = shownSide
 	all := []rune(line)
 	n = min(max(n, 0), len(all))
 	before, after = string(all[:n]), string(all[n:])

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -421,4 +422,41 @@ func FuzzJournal(f *testing.F) {
 			t.Fatalf("%d events were read, %d resumed; kept is %q", len(r.Events), len(resumed.Events), kept)
 		}
 	})
+}
+
+// An error of the system is not damage, and no record is removed because it can't be read
+// now.
+func TestSystemErrorsAreNoDamage(t *testing.T) {
+	w := world.NewFake()
+	_, id := newRun(t, w.World())
+	for range 3 {
+		newRun(t, w.World())
+	}
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		s := journal.Open(w, dir, 50)
+		_, readErr := s.Read(id)
+		_, scriptsErr := s.Scripts(id)
+		_, j, resumeErr := s.Resume(id)
+		if j != nil {
+			j.Close()
+		}
+		for _, err := range []error{readErr, scriptsErr, resumeErr} {
+			if damaged, ok := errors.AsType[*journal.DamagedError](err); ok {
+				t.Errorf("it counts as damaged: %v", damaged)
+			}
+			worldtest.NoDamage(t, err)
+		}
+	})
+	hidden := world.Faulty(w.World(), func(op, name string) error {
+		if op == "read" && strings.HasSuffix(name, "journal.jsonl") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	j, _, err := journal.Open(hidden, dir, 2).Create(nil, first)
+	must(t, err)
+	must(t, j.Close())
+	if _, err := journal.Open(w.World(), dir, 50).Read(id); err != nil {
+		t.Errorf("the oldest record is gone: %v", err)
+	}
 }

@@ -149,7 +149,7 @@ func (s *Store) prune() error {
 	left := map[bool]int{} // by whether the run has ended
 	for _, id := range slices.Backward(ids) {
 		r, err := s.Read(id)
-		if r != nil && r.Running {
+		if r != nil && r.Running || world.IsSystemError(err) { // of which nothing is known
 			continue
 		}
 		ended := err == nil && r.Status() != event.Interrupted

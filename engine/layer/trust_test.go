@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 // worktree puts a project's files below a directory.
@@ -245,4 +246,25 @@ func TestTrustRecordOfOthers(t *testing.T) {
 			t.Errorf("%s: allowed = %v, %v", name, ok, err)
 		}
 	}
+}
+
+// An error of the system says nothing against what is trusted, and nothing is to be moved
+// away or removed for it.
+func TestTrustThatCannotBeRead(t *testing.T) {
+	w := world.NewFake()
+	worktree(w, "/src/a", map[string]string{"x.star": "x = 1"})
+	p := find(t, w.World(), "/src/a")
+	worldtest.Must(t, OpenTrust(w.World(), "/state/trust").Allow(p))
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		found, err := FindProject(w, "/src/a", ".kinfra")
+		worldtest.NoDamage(t, err, ErrNoDirectory, ErrTooMuch)
+		if err == nil && (found == nil || found.Digest != p.Digest) {
+			t.Errorf("another project is found: %+v", found)
+		}
+		ok, err := OpenTrust(w, "/state/trust").Allowed(p)
+		worldtest.NoDamage(t, err)
+		if err == nil && !ok || err != nil && strings.Contains(err.Error(), "remove it") {
+			t.Errorf("it counts as not trusted: %v", err)
+		}
+	})
 }

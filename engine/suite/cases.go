@@ -65,6 +65,10 @@ func (c *Cases) Hash() (uint32, error) { return 0, fmt.Errorf("tests are no key"
 
 // Freeze freezes the values of the cases, and the function.
 func (c *Cases) Freeze() {
-	c.values.Freeze()
-	c.run.Freeze()
+	for _, v := range c.Held() {
+		v.Freeze()
+	}
 }
+
+// Held is the values of the cases, and the function.
+func (c *Cases) Held() []starlark.Value { return []starlark.Value{c.values, c.run} }

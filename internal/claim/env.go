@@ -31,11 +31,11 @@ func (p *Pool) slotEnv(id int) ([]byte, error) {
 	if err == nil {
 		data, err = p.files.ReadFile(name, envMax)
 	}
+	if world.IsSystemError(err) {
+		return nil, fmt.Errorf("reading the variables of slot %d: %w", id, err)
+	}
 	if err != nil {
 		err = fmt.Errorf("%w: slot %d: %w", ErrNotReady, id, err)
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, err
-		}
 		return nil, hint.Wrap(err, "repair it: kinfra sandbox provision")
 	}
 	return data, nil

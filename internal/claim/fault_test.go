@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 	"github.com/ktrdr/kinfra/internal/worldtest"
 )
@@ -242,4 +243,20 @@ func TestPowerFails(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An error of the system is not damage: neither leases nor tokens are to be given up for it.
+func TestSystemErrorsAreNoDamage(t *testing.T) {
+	w, p := machine(t, "small", "large")
+	held := claim(t, p, "a")
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		p := open(w)
+		_, listErr := p.List(t.Context())
+		_, givenErr := p.Given()
+		_, _, claimErr := p.Claim(t.Context(), request("b"))
+		_, _, againErr := p.Claim(t.Context(), request("a"))
+		for _, err := range []error{listErr, givenErr, claimErr, againErr, p.Release(t.Context(), target(held))} {
+			worldtest.NoDamage(t, err, ErrDamaged, ErrNotReady, registry.ErrDamaged)
+		}
+	})
 }

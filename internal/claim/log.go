@@ -34,15 +34,18 @@ const (
 // readLedger reads the log; where there is none, nothing is known.
 func (p *Pool) readLedger() (*ledger, error) {
 	info, err := p.files.Lstat(File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return newLedger(), nil
-	}
 	var data []byte
 	switch {
 	case err == nil && !info.Mode.IsRegular():
 		err = world.ErrNotRegular
 	case err == nil:
 		data, err = p.files.ReadFile(File, logMax)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return newLedger(), nil
+	case world.IsSystemError(err): // it may be whole, and must not be given up
+		return nil, fmt.Errorf("reading the record of claims: %w; nothing was changed", err)
 	}
 	var l *ledger
 	if err == nil {
@@ -51,9 +54,6 @@ func (p *Pool) readLedger() (*ledger, error) {
 	if err != nil {
 		path := filepath.Join(p.store.Root(), filepath.FromSlash(File))
 		err = fmt.Errorf("%w: %s: %w; nothing was changed", ErrDamaged, path, err)
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, err // it may be whole, and must not be given up
-		}
 		return nil, hint.Wrap(err, "move it away to go on without it: who holds what stays in the registry, leases and tokens are lost")
 	}
 	return l, nil

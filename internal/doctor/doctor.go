@@ -30,8 +30,9 @@ type Cause int
 // The kinds; the graver ones are greater.
 const (
 	Other   Cause = iota // scripts that can't be used, say
+	System               // the system doesn't let us look: too many open files, a missing permission
 	Missing              // something that kinfra needs is not there
-	Damaged              // state that can't be read, or is another user's
+	Damaged              // state that is no such state, or is another user's
 )
 
 // Finding is one thing that was looked at.
@@ -52,6 +53,9 @@ func warn(area, cure, format string, args ...any) Finding {
 }
 
 func fail(area string, cause Cause, err error, cure string) Finding {
+	if cause == Damaged && world.IsSystemError(err) {
+		cause, cure = System, "nothing is known to be damaged: see why the system refuses this, and look again"
+	}
 	if hinted, ok := errors.AsType[hinter](err); ok && hinted.Hint() != "" {
 		cure = hinted.Hint()
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const root = "/home/user/pool"
@@ -92,10 +93,10 @@ func TestPool(t *testing.T) {
 		}, "fail root: /home/user/pool can't be written by its owner (mode 0500)", doctor.Damaged},
 		{"slots that may not be read", func(_ *testing.T, w *world.Fake) {
 			w.Alter(root+"/sandboxes", func(i *world.Info) { i.Mode = fs.ModeDir })
-		}, "fail slots: the slots' directory can't be read: readdir /home/user/pool/sandboxes: permission denied", doctor.Damaged},
+		}, "fail slots: the slots' directory can't be read: readdir /home/user/pool/sandboxes: permission denied", doctor.System},
 		{"a slot that may not be read", func(_ *testing.T, w *world.Fake) {
 			w.Alter(slot.Dir(root, 2), func(i *world.Info) { i.Mode = fs.ModeDir })
-		}, "fail slots: slot 2: lstat /home/user/pool/sandboxes/slot-2/.env.sandbox: permission denied", doctor.Damaged},
+		}, "fail slots: slot 2: lstat /home/user/pool/sandboxes/slot-2/.env.sandbox: permission denied", doctor.System},
 		{"a file as root", func(t *testing.T, w *world.Fake) { must(t, w.Host().RemoveAll(root)); w.Write(root, nil) }, "fail root: unusable root: /home/user/pool is not a directory", doctor.Damaged},
 		{"a damaged registry", func(_ *testing.T, w *world.Fake) { w.Write(file, []byte("{")) }, "fail registry: reading the registry", doctor.Damaged},
 		{"a damaged ledger", func(t *testing.T, w *world.Fake) {
@@ -132,6 +133,22 @@ func TestPool(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An error of the system is not damage, and what may be whole is not to be given up for it.
+func TestSystemErrors(t *testing.T) {
+	w := machine(t, "", nil)
+	provision(t, w)
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		for _, f := range doctor.Pool(t.Context(), w, lifecycle.Definition{Root: root, Project: "slot-%d"}) {
+			if f.Verdict == doctor.Fail && (f.Cause != doctor.System || f.Cure == "") {
+				t.Errorf("the cause is %d: %s: %s (%s)", f.Cause, f.Area, f.Text, f.Cure)
+			}
+			if f.Verdict != doctor.OK {
+				worldtest.Harmless(t, f.Cure)
+			}
+		}
+	})
 }
 
 func TestContainers(t *testing.T) {

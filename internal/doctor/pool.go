@@ -123,7 +123,10 @@ func (p *pool) writers() {
 		return
 	}
 	for _, g := range generations {
-		if g.Err != nil {
+		switch {
+		case world.IsSystemError(g.Err):
+			p.add(fail(area, Damaged, fmt.Errorf("the kept copy %s can't be read: %w", g.Path, g.Err), ""))
+		case g.Err != nil:
 			p.add(warn(area, "remove it: the others are good", "the kept copy %s can't be put back: %v", g.Path, g.Err))
 		}
 	}

@@ -159,8 +159,11 @@ func (l *List) All() (all []Pool, problems []error) {
 		}
 		p, err := l.read(info)
 		if err != nil {
-			err = l.fault("reading "+info.Name, err)
-			problems = append(problems, hint.Wrap(err, "remove %s; provisioning the pool again adds it", filepath.Join(l.dir, info.Name)))
+			fault := l.fault("reading "+info.Name, err)
+			if !world.IsSystemError(err) {
+				fault = hint.Wrap(fault, "remove %s; provisioning the pool again adds it", filepath.Join(l.dir, info.Name))
+			}
+			problems = append(problems, fault)
 			continue
 		}
 		all = append(all, p)

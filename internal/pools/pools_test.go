@@ -10,7 +10,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
 const dir = "/home/user/.local/state/kinfra/pools"
@@ -204,4 +206,33 @@ func TestTwoAtOnce(t *testing.T) {
 	if all, problems := Open(w, home+"/pools").All(); len(all) != 20 || len(problems) > 0 {
 		t.Errorf("got %d pools and %v, want 20", len(all), problems)
 	}
+}
+
+// An error of the system is nothing to remove a file of the list for.
+func TestSystemErrors(t *testing.T) {
+	w := world.NewFake()
+	l := Open(w.World(), dir)
+	unlock, err := l.Lock(t.Context())
+	worldtest.Must(t, err)
+	put(t, l, shop("/b"))
+	unlock()
+	w.Write("/b/"+registry.File, []byte(`{"version": 2, "slots": {}}`))
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		states, problems := Open(w, dir).States(t.Context())
+		for _, s := range states {
+			problems = append(problems, s.Problem)
+			if s.Gone {
+				t.Error("the pool passes for gone")
+			}
+		}
+		for _, err := range problems {
+			worldtest.NoDamage(t, err, registry.ErrDamaged)
+			if h, ok := errors.AsType[interface {
+				error
+				Hint() string
+			}](err); ok && strings.HasPrefix(h.Hint(), "remove ") {
+				t.Errorf("it advises: %s", h.Hint())
+			}
+		}
+	})
 }

@@ -3,29 +3,14 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 )
 
-// ErrDamaged is what every error about a registry that can't be read is: a file
-// that is damaged, of an unknown version, too large, not a regular file, or not
-// readable at all. Nothing was changed then, and the error's hint says how to get
-// a good one back.
+// ErrDamaged is what every error about a file that is no registry is: one that is
+// damaged, of an unknown version, too large, or not a regular file. Nothing was changed
+// then, and the error's hint says how to get a good one back. A file that the system
+// doesn't let us read isn't damaged for that.
 var ErrDamaged = errors.New("the registry can't be read")
-
-// Denied makes an error ErrDamaged where it is about state that may not be read. It keeps
-// its text, and the hint that the system's error has: what is there may be whole.
-func Denied(err error) error {
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return &deniedError{err}
-}
-
-type deniedError struct{ error }
-
-// Unwrap gives ErrDamaged and the error itself.
-func (e *deniedError) Unwrap() []error { return []error{ErrDamaged, e.error} }
 
 // ErrForeign is what the errors about state of another user are. Nothing in it
 // was read or changed.

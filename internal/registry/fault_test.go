@@ -114,3 +114,46 @@ func failAt(t *testing.T, w *world.Fake, n int, fault error, forGood bool) (done
 	}
 	return false
 }
+
+// An error of the system is not damage, whatever it comes between: nothing that may be
+// whole is to be given up for it.
+func TestSystemErrorsAreNoDamage(t *testing.T) {
+	w, s := machine(t, nil)
+	for id := 1; id <= 3; id++ {
+		update(t, s, put(id))
+	}
+	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
+		s := Open(w, root)
+		_, err := s.Load(t.Context())
+		worldtest.NoDamage(t, err, ErrDamaged)
+		all, err := s.Generations(t.Context())
+		worldtest.NoDamage(t, err, ErrDamaged)
+		for _, g := range all {
+			worldtest.NoDamage(t, g.Err, ErrDamaged)
+		}
+		_, err = s.Restore(t.Context(), 2)
+		worldtest.NoDamage(t, err, ErrDamaged)
+		worldtest.NoDamage(t, s.Update(t.Context(), put(4)), ErrDamaged)
+		worldtest.NoDamage(t, s.CheckRoot(), ErrDamaged)
+	})
+}
+
+// Where the registry is damaged and the system hides its copies, the advice is to wait for
+// them, and not to begin without.
+func TestCopiesThatCannotBeRead(t *testing.T) {
+	w, s := machine(t, nil)
+	update(t, s, put(1))
+	w.Write(s.Path(), []byte("{"))
+	for _, op := range []string{"readdir", "read"} {
+		hides := world.Faulty(w.World(), func(did, path string) error {
+			if did == op && strings.Contains(path, "generations") {
+				return syscall.EMFILE
+			}
+			return nil
+		})
+		_, err := Open(hides, root).Load(t.Context())
+		if !errors.Is(err, ErrDamaged) || !strings.HasPrefix(hintOf(err), "keep it as it is until the kept copies can be read (") {
+			t.Errorf("%v (%s)", err, hintOf(err))
+		}
+	}
+}

@@ -28,7 +28,7 @@ type Generation struct {
 	Version int   // of the document
 	Slots   int   // how many it has
 	Claimed int   // how many of these somebody held
-	Err     error // why it can't be put back: it was damaged when it was kept, or is now; nil for a good one
+	Err     error // why it can't be put back: it was damaged when it was kept, or is now (ErrDamaged), or can't be read now; nil for a good one
 }
 
 // ErrNoGeneration is returned for a number that no kept generation has.
@@ -92,6 +92,9 @@ func (s *Store) choose(number int) (Generation, []byte, error) {
 		return Generation{}, nil, hint.Wrap(err, "%s", g.numbers())
 	}
 	chosen, data := g.inspect(g.copies[at])
+	if world.IsSystemError(chosen.Err) {
+		return chosen, nil, fmt.Errorf("reading generation %d: %w", number, chosen.Err)
+	}
 	if chosen.Err != nil {
 		return chosen, nil, fmt.Errorf("generation %d (%s) is not good: %w", number, chosen.Path, chosen.Err)
 	}
@@ -104,7 +107,7 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if errors.Is(err, world.ErrTooLarge) {
 		return s.replaceUnread(data, above)
 	}
-	if errors.Is(err, fs.ErrPermission) {
+	if world.IsSystemError(err) {
 		return err
 	}
 	if err != nil {
@@ -221,7 +224,7 @@ func (s *Store) listGenerations() (*generations, error) {
 		return g, nil
 	}
 	if err != nil {
-		return nil, Denied(fmt.Errorf("listing the generations of the registry: %w", err))
+		return nil, fmt.Errorf("listing the generations of the registry: %w", err)
 	}
 	g.made = true
 	for _, info := range entries {
@@ -281,6 +284,9 @@ func (g *generations) read(c copied) ([]byte, *Registry, error) {
 		return nil, nil, fmt.Errorf("%w: it was damaged when it was kept", ErrDamaged)
 	}
 	data, err := g.store.files.ReadFile(c.name(), MaxSize)
+	if world.IsSystemError(err) {
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

@@ -61,9 +61,10 @@ func (s *Store) Root() string { return s.root }
 func (s *Store) path(name string) string { return filepath.Join(s.root, filepath.FromSlash(name)) }
 
 // Load reads the registry, without a lock: it is replaced as a whole, so what is
-// read is one state of it. Where there is no file it is empty. A file that can't
-// be read, also after a moment's wait, is a *DamagedError ([ErrDamaged]), one of
-// another user an ErrForeign.
+// read is one state of it. Where there is no file it is empty. A file that isn't a
+// registry, also after a moment's wait, is a *DamagedError ([ErrDamaged]), one of
+// another user an ErrForeign. An error of the system (world.IsSystemError) is none of
+// these.
 func (s *Store) Load(ctx context.Context) (*Registry, error) {
 	r, _, err := s.load(ctx)
 	return r, err
@@ -231,11 +232,11 @@ func (s *Store) lock(ctx context.Context) (unlock func(), above []string, err er
 		return nil, nil, s.elsewhere(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
 	}
 	if err != nil {
-		return nil, nil, Denied(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
+		return nil, nil, fmt.Errorf("locking the registry %s: %w", s.Path(), err)
 	}
 	if err := world.RemoveLeftovers(s.files, path.Dir(File)); err != nil {
 		unlock()
-		return nil, nil, Denied(err)
+		return nil, nil, err
 	}
 	return unlock, above, nil
 }
@@ -280,12 +281,13 @@ func (s *Store) load(ctx context.Context) (*Registry, content, error) {
 		if err == nil {
 			return r, file, nil
 		}
-		if try == readRetries {
-			return nil, content{}, s.withHint(s.damaged(err))
+		if try < readRetries && s.w.Clock.Sleep(ctx, readPause) == nil {
+			continue
 		}
-		if err := s.w.Clock.Sleep(ctx, readPause); err != nil {
-			return nil, content{}, fmt.Errorf("reading the registry %s: %w", s.Path(), err)
+		if ctx.Err() != nil {
+			return nil, content{}, fmt.Errorf("reading the registry %s: %w", s.Path(), ctx.Err())
 		}
+		return nil, content{}, s.withHint(s.damaged(err)) // also where this world lets nobody wait
 	}
 }
 
@@ -296,7 +298,7 @@ func (s *Store) readFile(limit int64) (content, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return content{}, nil
 	case err != nil:
-		return content{}, s.unreadable(err.Error(), err)
+		return content{}, s.failed(err)
 	case info.Mode&fs.ModeSymlink != 0:
 		return content{}, s.unreadable("it is a symbolic link, which is not followed", world.ErrNotRegular)
 	case !info.Mode.IsRegular():
@@ -309,7 +311,7 @@ func (s *Store) readFile(limit int64) (content, error) {
 	case errors.Is(err, world.ErrTooLarge):
 		return content{}, s.unreadable(tooLarge, err)
 	case err != nil:
-		return content{}, s.unreadable(err.Error(), err)
+		return content{}, s.failed(err)
 	}
 	return content{exists: true, data: data, mode: info.Mode}, nil
 }
@@ -319,6 +321,15 @@ func kindOf(mode fs.FileMode) string {
 		return "a directory"
 	}
 	return "a device, a pipe or a socket"
+}
+
+// failed is the error of a file that couldn't be looked at. Only what is there can be
+// damaged.
+func (s *Store) failed(err error) error {
+	if world.IsSystemError(err) {
+		return fmt.Errorf("reading the registry: %w; nothing was changed", err)
+	}
+	return s.unreadable(err.Error(), err)
 }
 
 func (s *Store) unreadable(problem string, err error) error {
@@ -333,19 +344,22 @@ func (s *Store) damaged(err error) error {
 	return err
 }
 
-// withHint says where the last good copy of a damaged registry is. One that may not be
-// read may be whole, and nothing could be put in its place.
+// withHint says where the last good copy of a damaged registry is.
 func (s *Store) withHint(err error) error {
-	if !errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrPermission) {
+	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	// What can't be listed can't be pointed to: the error of the registry is the
-	// one that matters.
-	all, _ := s.generations()
+	all, unknown := s.generations()
 	for i := len(all) - 1; i >= 0; i-- {
 		if all[i].Err == nil {
 			return hint.Wrap(err, "the last good copy is %s; put it back with: %s", all[i].Path, s.restoreCommand(all[i].Number))
 		}
+		if world.IsSystemError(all[i].Err) {
+			unknown = all[i].Err
+		}
+	}
+	if unknown != nil { // there may be a good one
+		return hint.Wrap(err, "keep it as it is until the kept copies can be read (%v), then: kinfra registry restore", unknown)
 	}
 	return hint.Wrap(err, "there is no earlier generation of it; mend it by hand, or move it away to begin with an empty one")
 }
@@ -379,7 +393,7 @@ func (s *Store) checkRoot() (exists bool, err error) {
 	case errors.Is(err, syscall.ENOTDIR), err == nil && !info.Mode.IsDir():
 		return false, s.unusable("is not a directory")
 	case err != nil:
-		return false, Denied(fmt.Errorf("looking at the root %s: %w", s.root, err))
+		return false, fmt.Errorf("looking at the root %s: %w", s.root, err)
 	case info.UserID != s.w.Env.UserID():
 		return false, s.foreign(s.root, info)
 	}
@@ -393,7 +407,7 @@ func (s *Store) checkLink() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return Denied(fmt.Errorf("looking at the root %s: %w", s.root, err))
+		return fmt.Errorf("looking at the root %s: %w", s.root, err)
 	case info.Mode&fs.ModeSymlink != 0:
 		return s.unusable("is a link that leads nowhere")
 	}

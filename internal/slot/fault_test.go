@@ -219,3 +219,17 @@ func TestRemoveFails(t *testing.T) {
 		}
 	}
 }
+
+// An error of the system is not damage, nor a slot that can't be repaired.
+func TestSystemErrorsAreNoDamage(t *testing.T) {
+	for name, start := range starts(t) {
+		t.Run(name, func(t *testing.T) {
+			worldtest.EachRefused(t, start().World(), func(t *testing.T, w world.World) {
+				_, err := Ensure(t.Context(), w, registry.Open(w, root), specs(3), Options{})
+				worldtest.NoDamage(t, err, ErrBroken, registry.ErrDamaged)
+				_, err = Remove(t.Context(), w, registry.Open(w, root), nil, RemoveOptions{})
+				worldtest.NoDamage(t, err, ErrBroken, registry.ErrDamaged)
+			})
+		})
+	}
+}

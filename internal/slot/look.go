@@ -47,7 +47,7 @@ func (l looker) look(reg *registry.Registry, all []*target) ([]*found, error) {
 			f.drift = entryDrift(f.have, t.entry)
 		}
 		if err := l.lookAtDir(f); err != nil {
-			bad = append(bad, registry.Denied(fmt.Errorf("slot %d: %w", t.ID, err)))
+			bad = append(bad, fmt.Errorf("slot %d: %w", t.ID, err))
 		}
 		slots[i] = f
 	}
@@ -73,7 +73,7 @@ func (l looker) lookForHolders(slots []*found) error {
 // meant to lead out of it.
 func (l looker) checkPoolDir() error {
 	_, err := l.dirThere(poolDir)
-	return registry.Denied(err)
+	return err
 }
 
 // dirThere tells whether a directory is there, and refuses what isn't one.

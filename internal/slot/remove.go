@@ -165,7 +165,7 @@ func (r remover) directories() ([]int, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, registry.Denied(err)
+		return nil, err
 	}
 	var ids []int
 	for _, e := range entries {

@@ -37,6 +37,12 @@ func (a *advised) Hint() string {
 		return "nothing can be written to the file system of " + directory(a.path) + ": choose another directory"
 	case errors.Is(a.err, syscall.ENOSPC), errors.Is(a.err, syscall.EDQUOT):
 		return "make room, or choose another directory; df -h " + ShellWord(directory(a.path)) + " shows what there is"
+	case errors.Is(a.err, syscall.EMFILE):
+		return "this process may not open so many files: raise the limit (ulimit -n shows it), and try again"
+	case errors.Is(a.err, syscall.ENFILE):
+		return "too many files are open on this machine: end what has them open, and try again"
+	case errors.Is(a.err, syscall.EIO):
+		return "the disk below " + ShellWord(directory(a.path)) + " may be failing: see the log of the system (dmesg)"
 	case errors.Is(a.err, syscall.ENOTDIR):
 		return "choose another path, or move away what stands where a directory is needed"
 	}

@@ -42,7 +42,10 @@ func TestAdvice(t *testing.T) {
 		syscall.EROFS:   "nothing can be written to the file system of /a: choose another directory",
 		syscall.ENOSPC:  "make room, or choose another directory; df -h /a shows what there is",
 		syscall.ENOTDIR: "choose another path, or move away what stands where a directory is needed",
-		syscall.EIO:     "",
+		syscall.EIO:     "the disk below /a may be failing: see the log of the system (dmesg)",
+		syscall.EMFILE:  "this process may not open so many files: raise the limit (ulimit -n shows it), and try again",
+		syscall.ENFILE:  "too many files are open on this machine: end what has them open, and try again",
+		syscall.ESTALE:  "",
 	} {
 		w := world.Faulty(world.NewFake().World(), func(string, string) error { return errno })
 		err := w.Disk.Root("/a").CreateFile("b", nil, 0o600)
