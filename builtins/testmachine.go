@@ -100,6 +100,7 @@ func (c child) WorkDir() (string, error)    { return c.cmd.Dir, nil }
 func (c child) Environ() []string           { return slices.Clone(c.cmd.Env) }
 func (c child) Executable() (string, error) { return c.parent.Executable() }
 func (c child) UserID() int                 { return c.parent.UserID() }
+func (c child) Hostname() string            { return c.parent.Hostname() }
 func (c child) Random(b []byte)             { c.parent.Random(b) }
 
 func (c child) Getenv(name string) (string, bool) {

@@ -52,6 +52,10 @@ type Config struct {
 	// binary knows it: the arguments, and where it was called. nil: nothing.
 	Identity func() event.Run
 
+	// Reported says that a report of the run is asked for, so that the last event has the
+	// result.
+	Reported bool
+
 	// Record begins the record of a run, with the files that it has loaded, when its
 	// first step begins; nil for runs that leave none. The event that first gives for the
 	// ID of the run is the first of the journal.

@@ -54,14 +54,31 @@ func (r *Run) first(id string) *event.Event {
 	return &first
 }
 
-// isRecorded tells whether an event belongs into the record: what only shows how a run
-// goes does not, nor what the record gave.
+// isRecorded tells whether an event belongs into the record: what only shows how far a run
+// is does not, nor what the record gave.
 func isRecorded(e *event.Event) bool {
 	switch e.Type {
-	case event.Said, event.Told, event.Warned, event.Recorded:
+	case event.Told, event.Recorded:
 		return false
 	}
 	return !e.Replayed
+}
+
+// mostPrinted is how much of what a run prints its record keeps, in bytes.
+const mostPrinted = 256 << 10
+
+// forRecord is an event as the record has it. What is printed when the record has enough of
+// that stands there without its text. r.mu must be held.
+func (r *Run) forRecord(e *event.Event) *event.Event {
+	if e.Type != event.Said && e.Type != event.Warned {
+		return e
+	}
+	if r.printed += len(e.Text); r.printed <= mostPrinted {
+		return e
+	}
+	short := *e
+	short.Text, short.Omitted = "", len(e.Text)
+	return &short
 }
 
 // acknowledge emits an event that must be on record before anything builds on it.

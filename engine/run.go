@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -39,6 +40,7 @@ type Run struct {
 	mu         sync.Mutex // guards all below
 	report     report.Builder
 	events     int            // so far
+	printed    int            // bytes of what was printed that the record has
 	begun      bool           // the first event was emitted
 	early      []event.Event  // what must come after it, while the scripts load
 	kept       []event.Event  // for the record, until there is one; the first is that of the run
@@ -259,9 +261,9 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	switch j := r.journal.Load(); {
 	case !isRecorded(e):
 	case j != nil:
-		err = j.Add(e)
+		err = j.Add(r.forRecord(e))
 	case r.config.Record != nil:
-		r.kept = append(r.kept, *e)
+		r.kept = append(r.kept, *r.forRecord(e))
 	}
 	if r.config.Output.Present != nil {
 		r.config.Output.Present.Show(e)
@@ -335,6 +337,8 @@ func (r *Run) finish(result starlark.Value, err error) error {
 		if e.Result, encodeErr = ToJSON(result); encodeErr != nil && err == nil {
 			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
 		}
+	} else if result != nil && (r.config.Reported || r.journal.Load() != nil) {
+		e.Result = r.reportedResult(result)
 	}
 	exit := int(r.config.CodeOf(err))
 	e.Exit = &exit
@@ -358,6 +362,16 @@ func (r *Run) finish(result starlark.Value, err error) error {
 		r.emit(&event.Event{Type: event.Warned, Text: err.Error()}) // the last event has told otherwise
 	}
 	return err
+}
+
+// reportedResult is the result of the workflow as a report or a record has it; nil if it has
+// no JSON form, or one that is too large for them.
+func (r *Run) reportedResult(result starlark.Value) json.RawMessage {
+	data, err := ToJSON(result)
+	if err != nil || len(data) > r.config.Limits.Value {
+		return nil
+	}
+	return data
 }
 
 // With calls f on the run's own thread, for what is to be asked of its scripts.

@@ -8,13 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/builtins"
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -23,6 +26,7 @@ import (
 // app is one execution of the command line.
 type app struct {
 	args           []string
+	typed          []string // the command line as it was given, behind the program's name
 	stdout, stderr io.Writer
 	globals        globals
 	interruption   *interruption // nil: none is expected
@@ -56,7 +60,7 @@ func newApp(args []string, stdout, stderr io.Writer, in *interruption) *app {
 
 // newAppOn is an execution on any machine.
 func newAppOn(w world.World, args []string, stdout, stderr io.Writer) *app {
-	a := &app{args: args, stdout: stdout, stderr: stderr, real: w}
+	a := &app{args: args, typed: slices.Clone(args), stdout: stdout, stderr: stderr, real: w}
 	a.globals.early(args)
 	return a
 }
@@ -154,7 +158,10 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Modules: builtins.Modules(a.builtinOptions()), Checks: builtins.Checks(),
 		Limits: engine.DefaultLimits(), Timeout: a.globals.timeout,
 		Output: a.output(ctx), Log: a.globals.log(a.stderr),
-		Identity: func() event.Run { return a.identity }, Record: a.record,
+		Identity: func() event.Run { return a.identity }, Reported: len(a.globals.reports) > 0,
+		Record: func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
+			return a.record(ctx, t, loaded, first)
+		},
 		Confirm: a.confirm, BeforeExits: a.interruption.expect,
 	}
 	if live, ok := c.Output.Present.(*present.Live); ok {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,11 +31,11 @@ func (a *app) identify(line []string) {
 	if a.globals.scripts != "" {
 		args = append(args, "--scripts="+a.path(a.globals.scripts))
 	}
-	a.identity = event.Run{ID: a.recorded, Args: append(args, line...), Dir: dir}
+	a.identity = event.Run{ID: a.recorded, Line: a.line(), Args: append(args, line...), Dir: dir}
 }
 
 // record begins the record of a run, with the event that first gives.
-func (a *app) record(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
+func (a *app) record(ctx context.Context, t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 	a.interruption.expect()
 	store, err := a.runs(t)
 	if err != nil {
@@ -44,6 +45,7 @@ func (a *app) record(t *starlark.Thread, loaded []layer.File, first func(id stri
 	if err != nil {
 		return nil, err
 	}
+	a.describe(ctx)
 	j, id, err := store.Create(scripts, first)
 	a.recorded = id
 	return j, err
@@ -118,6 +120,7 @@ func (a *app) resume(c *cobra.Command, name string, undo bool) error {
 	}
 	a.interruption.expect()
 	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr, a.interruption)
+	again.typed = a.typed
 	again.real, again.past, again.recorded = world.In(a.real, past.run.Dir), past, id
 	err = again.main(c.Context())
 	past.Journal.Close()

@@ -213,6 +213,7 @@ func (a *app) runTopLevel(ctx context.Context, file layer.File) error {
 	}
 	a.identify(nil)
 	run := a.newRun(ctx)
+	a.describeForReports(ctx)
 	_, err := run.Load(file, true)
 	err = run.Finish(err)
 	switch {
@@ -252,7 +253,7 @@ func (a *app) bind(c *cobra.Command, w *engine.Workflow) {
 			return engine.UsageError(c.CommandPath()+" --help shows the arguments", "%s", err)
 		}
 		a.identify(w.CommandLine(c.Flags(), words))
-		return a.execute(w, args)
+		return a.execute(c.Context(), w, args)
 	}
 }
 
@@ -282,10 +283,11 @@ func argumentsHelp(args []*engine.Parameter) string {
 	return help
 }
 
-func (a *app) execute(w *engine.Workflow, args starlark.Value) error {
+func (a *app) execute(ctx context.Context, w *engine.Workflow, args starlark.Value) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
+	a.describeForReports(ctx)
 	err := a.run.Execute(w, args)
 	a.printed = a.globals.output != engine.Text
 	a.reported = a.printed && err != nil
@@ -344,7 +346,8 @@ func (a *app) writeReport(wanted reportTo, run *report.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := world.Replace(a.world.Disk.Host(), a.world, path, data, 0o644); err != nil {
+	// Written in a dry run, too: it is what kinfra itself is asked for, as its output is.
+	if err := world.Replace(a.real.Disk.Host(), a.real, path, data, 0o644); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil

@@ -80,7 +80,7 @@ func (a *app) test(ctx context.Context, o testOptions, paths []string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return a.concludeTests(outcome, o)
+	return a.concludeTests(ctx, outcome, o)
 }
 
 // countsIn tells which files the coverage is about: those of the layers on disk, and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -16,10 +17,15 @@ import (
 
 // concludeTests prints how tests ended, writes what was asked for, and gives the error
 // with which the command ends.
-func (a *app) concludeTests(o testOutcome, opts testOptions) error {
+func (a *app) concludeTests(ctx context.Context, o testOutcome, opts testOptions) error {
 	err := o.err()
-	if e := a.writeReports(o.report(err), nil); e != nil {
-		return e
+	if len(a.globals.reports) > 0 {
+		a.target = []string{"test"}
+		a.identify(nil)
+		a.describe(ctx)
+		if e := a.writeReports(o.report(err, a.identity), nil); e != nil {
+			return e
+		}
 	}
 	if a.globals.output != engine.Text {
 		if e := a.printOutcome(engine.Outcome{Command: "test", Result: o.json(), Err: err}); e != nil {
@@ -145,8 +151,8 @@ func (a *app) writeListing(files []cover.File, to string) error {
 }
 
 // report is the tests as the checks of a run.
-func (o testOutcome) report(err error) *report.Run {
-	run := &report.Run{Command: "test", Version: version, Started: o.began, Took: o.took, Status: event.Passed}
+func (o testOutcome) report(err error, about event.Run) *report.Run {
+	run := &report.Run{Command: "test", Version: version, About: about, Started: o.began, Took: o.took, Status: event.Passed}
 	if err != nil {
 		run.Status = event.Failed
 	}

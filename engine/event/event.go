@@ -82,6 +82,8 @@ type Event struct {
 	Name string `json:"name,omitempty"` // of a piece of evidence
 	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, or how far something is
 
+	Omitted int `json:"omitted,omitempty"` // bytes of what was announced that the record does not have
+
 	Read *time.Time `json:"read,omitempty"` // what the clock said
 
 	Run  *Run `json:"run,omitempty"`  // what began
@@ -89,16 +91,28 @@ type Event struct {
 	Undo bool `json:"undo,omitempty"` // of Resumed: the run is taken back
 }
 
-// Run is what is known of a run when it begins.
+// Run is what is known of a run when it begins. What takes a process or a file to find out
+// (Host, User, Git) is there if a report of the run is asked for or it leaves a record.
 type Run struct {
 	Version int      `json:"version"`           // of the events
 	ID      string   `json:"id,omitempty"`      // of its record
 	Command string   `json:"command"`           // "sandbox claim", or "run" for a file without a workflow
-	Args    []string `json:"args,omitempty"`    // the command line behind the program's name
+	Line    string   `json:"line,omitempty"`    // the command line as it was typed, quoted for a shell
+	Args    []string `json:"args,omitempty"`    // what it comes to behind the program's name, for whoever types it elsewhere
 	Dir     string   `json:"dir,omitempty"`     // the working directory
 	Root    string   `json:"root,omitempty"`    // of the pool, whichever way it was found
+	Host    string   `json:"host,omitempty"`    // the name of the machine
+	User    string   `json:"user,omitempty"`    // who ran it
+	Git     []Git    `json:"git,omitempty"`     // what Dir is in, and the project's scripts where that differs
 	Kinfra  string   `json:"kinfra"`            // the version of the binary
 	DryRun  bool     `json:"dry_run,omitempty"` // nothing was changed
+}
+
+// Git is a working tree of git when the run began.
+type Git struct {
+	Dir    string `json:"dir"` // its top
+	Commit string `json:"commit"`
+	Clean  *bool  `json:"clean,omitempty"` // nothing differed from the commit; nil if git did not say so in time
 }
 
 // Took is how long what ended took.

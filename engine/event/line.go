@@ -36,7 +36,7 @@ func AppendLine(b []byte, e *Event) ([]byte, error) {
 // isPlain tells whether an event has nothing but what AppendLine writes itself.
 func (e *Event) isPlain() bool {
 	return (e.Type == Began || e.Type == Ended) && !e.Replayed && len(e.Needs) == 0 && len(e.Problems) == 0 && e.Pause == 0 &&
-		e.Name == "" && e.Text == "" && e.Read == nil && e.Run == nil && e.Exit == nil && !e.Undo &&
+		e.Name == "" && e.Text == "" && e.Omitted == 0 && e.Read == nil && e.Run == nil && e.Exit == nil && !e.Undo &&
 		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(string(e.Status))
 }
 

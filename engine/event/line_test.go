@@ -18,7 +18,7 @@ func TestAppendLine(t *testing.T) {
 		Seq: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 678, time.FixedZone("", 3600)), Type: Ended,
 		Key: "a/b c", Kind: Step, Branch: "0.1", Status: Passed, Seconds: 1.5e-7, Result: json.RawMessage(`{"$struct":{"x":[1e300]}}`),
 		Undoable: true, Replayed: true, Needs: []string{"n"}, Problems: []diag.Diagnostic{{Message: "m"}}, Pause: 0.2,
-		Name: "name", Text: "text", Read: &read, Run: &Run{Version: 1}, Exit: &exit, Undo: true,
+		Name: "name", Text: "text", Omitted: 9, Read: &read, Run: &Run{Version: 1}, Exit: &exit, Undo: true,
 	}
 	fields := reflect.ValueOf(full)
 	for i := range fields.NumField() {

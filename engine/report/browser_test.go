@@ -17,8 +17,6 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"github.com/ktrdr/kinfra/engine/event"
 )
 
 const demandBrowser = "KINFRA_DEMAND_BROWSER"
@@ -39,6 +37,12 @@ type looked struct {
 	Texts     int      `json:"texts"`     // whose contrast was computed
 	Summaries int      `json:"summaries"` // those that can be seen
 	Left      int      `json:"left"`      // steps to be seen that passed, when those are to be left out
+	Clipped   []string `json:"clipped"`   // names of steps of which a part can't be seen
+	Names     int      `json:"names"`     // of steps, that were looked at
+	Apart     []string `json:"apart"`     // pieces of the timeline that don't stand below its axis
+	Folded    int      `json:"folded"`    // steps to be seen
+	Unfolded  int      `json:"unfolded"`  // and with those that are folded among many
+	Covered   []string `json:"covered"`   // what another one covers of the times on the axis
 }
 
 // TestInBrowser opens pages in a real browser, in light and dark, on a phone and on a
@@ -52,7 +56,7 @@ func TestInBrowser(t *testing.T) {
 		schemes []string
 	}{
 		{"failed", failedRun(), both}, {"passed", passedRun(), both}, {"empty", &Run{Command: "nothing"}, both},
-		{"odd", oddRun(), light}, {"huge", hugeRun(2000), light},
+		{"odd", oddRun(), light}, {"huge", hugeRun(2000), light}, {"fan", fanRun(200, 57, 120, 199), both},
 	} {
 		html, err := HTML(c.run)
 		if err != nil {
@@ -65,18 +69,21 @@ func TestInBrowser(t *testing.T) {
 		for _, scheme := range c.schemes {
 			for label, width := range map[string]int64{"phone": 360, "desk": 1280} {
 				t.Run(c.name+"_"+scheme+"_"+label, func(t *testing.T) {
-					lookAt(t, browser, "file://"+path, scheme, width, len((&page{run: c.run}).troubleOf()))
+					lookAt(t, browser, "file://"+path, scheme, width, wantedFailures(c.run))
 				})
 			}
 		}
 	}
 }
 
-// troubleOf is the nodes that the page of a run opens with.
-func (p *page) troubleOf() []*pageNode {
-	p.count = map[event.Status]int{}
-	p.nodes = p.number(p.run.Nodes, p.run.Problem)
-	return p.trouble()
+// wantedFailures is how many the page of a run opens with.
+func wantedFailures(r *Run) int {
+	o := outlineOf(r)
+	n := min(len(o.trouble()), mostFailures)
+	if len(o.own) > 0 {
+		n++
+	}
+	return n
 }
 
 // startBrowser starts Chromium without a window.
@@ -129,6 +136,15 @@ func lookAt(t *testing.T, browser context.Context, url, scheme string, width int
 	}
 	if found.Left != 0 {
 		t.Errorf("%d steps that passed are still to be seen when they are to be left out", found.Left)
+	}
+	if len(found.Clipped) > 0 {
+		t.Errorf("of the names of %d steps are cut\n%s", found.Names, strings.Join(found.Clipped, "\n"))
+	}
+	if len(found.Apart) > 0 || len(found.Covered) > 0 {
+		t.Errorf("the timeline is not in line:\n%s\n%s", strings.Join(found.Apart, "\n"), strings.Join(found.Covered, "\n"))
+	}
+	if strings.Contains(t.Name(), "/fan_") && (found.Folded != 1+firstOf+3 || found.Unfolded != 201) {
+		t.Errorf("of a fan-out %d steps are to be seen, and %d unfolded", found.Folded, found.Unfolded)
 	}
 	wanted := min(found.Summaries, 60) // on a longer page the rest is of the same kind
 	if reached := tabThrough(t, tab, wanted); reached != wanted {

@@ -11,9 +11,11 @@ import (
 // Builder makes the report of a run from its events, given in their order. The zero
 // Builder is ready to use.
 type Builder struct {
-	run   Run
-	nodes map[string]*Node
-	undos event.Undos
+	run      Run
+	nodes    map[string]*Node
+	printed  printed
+	evidence int // bytes that are kept
+	undos    event.Undos
 }
 
 // Of is the report that events make.
@@ -28,6 +30,8 @@ func Of(events []event.Event) *Run {
 // Run is the report of the events added so far. It changes with those added later.
 func (b *Builder) Run() *Run {
 	ordered(&b.run.Nodes)
+	p := &b.printed
+	b.run.Printed, b.run.Omitted, b.run.tail = slices.Concat(p.head, p.tail), p.omitted, len(p.head)
 	b.run.UndosBegun, b.run.Left = b.undos.Begun(), b.undos.Left()
 	return &b.run
 }
@@ -38,17 +42,25 @@ func (b *Builder) Add(e *event.Event) {
 	switch e.Type {
 	case event.RunBegan:
 		b.run = Run{
-			ID: e.Run.ID, Command: e.Run.Command, Version: e.Run.Kinfra, DryRun: e.Run.DryRun,
+			ID: e.Run.ID, Command: e.Run.Command, Version: e.Run.Kinfra, DryRun: e.Run.DryRun, About: *e.Run,
 			Started: e.Time, Status: event.Running,
 		}
 	case event.Recorded:
-		b.run.ID = e.Run.ID
+		b.run.ID, b.run.About = e.Run.ID, *e.Run
 	case event.Resumed:
-		b.run.Status, b.run.Problem = event.Running, nil
+		b.run.Status, b.run.Problem, b.run.Result = event.Running, nil, nil
+		b.print(e)
+	case event.Said, event.Warned:
+		b.print(e)
 	case event.Began:
 		b.begin(e)
 	case event.RunEnded:
 		b.run.Status, b.run.Problem, b.run.Took = e.Status, e.Problems, e.Time.Sub(b.run.Started)
+		if b.run.Result = e.Result; string(e.Result) == "null" {
+			b.run.Result = nil
+		}
+	case event.Noted:
+		b.note(e)
 	default:
 		if n := b.nodes[e.Key]; n != nil {
 			n.add(e)
@@ -96,8 +108,6 @@ func (n *Node) add(e *event.Event) {
 		if e.Status == event.Passed {
 			n.Status = event.Undone
 		}
-	case event.Noted:
-		n.Evidence = append(n.Evidence, Evidence{e.Name, e.Text})
 	}
 }
 

@@ -23,17 +23,18 @@ var (
 // page is the HTML report in the making.
 type page struct {
 	markup
-	run   *Run
-	nodes []*pageNode // the tree
-	count map[event.Status]int
-	total int
-	room  int // how many bytes more of what scripts put on record are shown
+	*outline
+	rows    map[*outlined]bool // those that the page shows
+	trouble []*outlined
+	scale   scale
+	texts   room // for what scripts put on record
 }
 
 // HTML is the report as a page for people: one file that loads nothing and runs nothing.
 func HTML(r *Run) ([]byte, error) {
-	p := &page{run: r, count: map[event.Status]int{}, room: pageRoom}
-	p.nodes = p.number(r.Nodes, r.Problem)
+	p := &page{outline: outlineOf(r), texts: pageTexts()}
+	p.trouble = p.outline.trouble()
+	p.rows = p.choose(mostRows)
 	p.trusted("<!DOCTYPE html>\n")
 	p.in("html", attrs{"lang", "en"}, func() {
 		p.line()
@@ -63,24 +64,40 @@ func (p *page) head() {
 
 func (p *page) body() {
 	p.trusted(pageSigns)
-	trouble := p.trouble()
-	p.in("header", attrs{"class", "top " + string(p.status())}, func() { p.top(trouble) })
+	parts := p.parts()
+	p.in("header", attrs{"class", "top " + string(p.status())}, func() { p.top(parts) })
 	p.line()
 	p.in("main", nil, func() {
-		if len(trouble) > 0 {
-			p.section("trouble", troubleTitle(trouble), func() { p.writeTrouble(trouble) })
+		for _, part := range parts {
+			p.section(part.id, part.title, part.write)
 		}
-		if p.total == 0 {
-			p.say("p", nil, "The run has no steps and no checks.")
-			return
-		}
-		p.section("timeline", "Timeline", p.timeline)
-		p.section("steps", "Steps and checks", p.steps)
 	})
 	p.line()
 	p.in("footer", nil, func() {
 		p.text("Written by kinfra " + p.run.Version)
 	})
+}
+
+// part is a part of the page.
+type part struct {
+	id, title string
+	write     func()
+}
+
+// parts are those of which there is something to be shown.
+func (p *page) parts() []part {
+	var all []part
+	if len(p.trouble) > 0 || len(p.own) > 0 {
+		all = append(all, part{"trouble", p.troubleTitle(), p.writeTrouble})
+	}
+	all = append(all, part{"steps", "Steps and checks", p.steps})
+	if len(p.run.Printed) > 0 || p.run.Omitted > 0 {
+		all = append(all, part{"printed", "What was printed", p.printed})
+	}
+	if len(p.run.Result) > 0 {
+		all = append(all, part{"result", "Result", p.result})
+	}
+	return all
 }
 
 // section writes a part of the page under a heading that names it.
@@ -117,7 +134,7 @@ func (p *page) outcome() string {
 	return "Failed"
 }
 
-func (p *page) top(trouble []*pageNode) {
+func (p *page) top(parts []part) {
 	p.in("h1", nil, func() {
 		p.sign(p.status())
 		p.say("span", attrs{"class", "outcome"}, p.outcome())
@@ -129,15 +146,13 @@ func (p *page) top(trouble []*pageNode) {
 	if p.run.ID != "" && p.run.needsCare() {
 		p.in("p", attrs{"class", "next"}, p.next)
 	}
-	if p.total == 0 {
+	if len(parts) < 2 {
 		return
 	}
 	p.in("nav", attrs{"aria-label", "Parts of this page"}, func() {
-		if len(trouble) > 0 {
-			p.say("a", attrs{"href", "#trouble"}, troubleTitle(trouble))
+		for _, part := range parts {
+			p.say("a", attrs{"href", "#" + part.id}, part.title)
 		}
-		p.say("a", attrs{"href", "#timeline"}, "Timeline")
-		p.say("a", attrs{"href", "#steps"}, "Steps and checks")
 	})
 }
 
@@ -164,40 +179,13 @@ func (p *page) counts() {
 		return
 	}
 	p.in("ul", attrs{"class", "counts"}, func() {
-		for _, s := range []event.Status{event.Failed, event.Running, event.Undone, event.Skipped, event.Decided, event.Passed} {
+		for _, s := range worstFirst() {
 			if n := p.count[s]; n > 0 {
 				p.in("li", attrs{"class", string(s)}, func() {
 					p.sign(s)
-					p.text(fmt.Sprintf("%d %s", n, word(s)))
+					p.text(number(n) + " " + word(s))
 				})
 			}
-		}
-	})
-}
-
-// facts are what else is known of the run.
-func (p *page) facts() {
-	fact := func(name string, value func()) {
-		p.in("div", nil, func() {
-			p.say("dt", nil, name)
-			p.in("dd", nil, value)
-		})
-	}
-	p.in("dl", attrs{"class", "facts"}, func() {
-		if !p.run.Started.IsZero() {
-			fact("Began", func() {
-				at := p.run.Started.UTC()
-				p.say("time", attrs{"datetime", at.Format(time.RFC3339)}, at.Format("2 January 2006, 15:04:05 UTC"))
-			})
-		}
-		if p.run.Took > 0 {
-			fact("Took", func() { p.text(duration(p.run.Took)) })
-		}
-		if p.run.ID != "" {
-			fact("Run", func() { p.say("code", nil, p.run.ID) })
-		}
-		if p.run.DryRun {
-			fact("Dry run", func() { p.text("nothing was changed") })
 		}
 	})
 }
@@ -205,6 +193,11 @@ func (p *page) facts() {
 // sign draws what stands for a status. A text beside it must say the same.
 func (p *page) sign(s event.Status) {
 	p.in("svg", attrs{"class", "sign " + string(s), "aria-hidden", "true"}, func() { p.void("use", attrs{"href", "#sign-" + string(s)}) })
+}
+
+// worstFirst are the ways in which a node can end.
+func worstFirst() []event.Status {
+	return []event.Status{event.Failed, event.Running, event.Undone, event.Skipped, event.Decided, event.Passed}
 }
 
 // word says how a node ended.

@@ -188,7 +188,7 @@ func TestPageOfAFailedRun(t *testing.T) {
 	compare(t, "the counts", texts(find(find(doc, atom.Ul, "counts")[0], atom.Li, "")), []string{
 		"4 failed", "1 did not end", "4 taken back", "1 skipped", "3 passed",
 	})
-	compare(t, "the parts", texts(find(doc, atom.H2, "")), []string{"What went wrong", "Timeline", "Steps and checks"})
+	compare(t, "the parts", texts(find(doc, atom.H2, "")), []string{"What went wrong", "Steps and checks", "What was printed", "Result"})
 	failures := find(doc, atom.Details, "failure")
 	for _, f := range failures {
 		if !has(f, "open") {
@@ -223,14 +223,14 @@ func TestPageOfAFailedRun(t *testing.T) {
 		"build api step taken back 3.4 s, began at 2.1 s",
 		"compile step taken back 2.2 s, began at 2.1 s",
 		"package step taken back 1.1 s, began at 4.35 s",
-		"build web step failed tried 3 times 5.2 s, began at 2.1 s why?",
-		"build docs step could not be taken back 1.3 s, began at 2.1 s why?",
+		"build web step failed tried 3 times why? 5.2 s, began at 2.1 s",
+		"build docs step could not be taken back why? 1.3 s, began at 2.1 s",
 		"build site step passed 3.1 s, began at 3.45 s",
-		"the configuration is that of the release check failed 30 ms, began at 7.5 s why?",
-		"each part has a page check failed 2 ms, began at 7.55 s why?",
+		"the configuration is that of the release check failed why? 30 ms, began at 7.5 s",
+		"each part has a page check failed why? 2 ms, began at 7.55 s",
 		"the pages link to each other check skipped",
 		"the names are unique check passed 200 ms, began at 7.62 s",
-		"publish step did not end began at 7.9 s why?",
+		"publish step did not end why? began at 7.9 s",
 	})
 	compare(t, "what is needed", texts(find(doc, atom.P, "needs")), []string{
 		"It needs what failed: each part has a page, the configuration is that of the release",
@@ -300,7 +300,7 @@ func TestOutcomes(t *testing.T) {
 		if got := textOf(find(doc, atom.Title, "")[0]); got != want {
 			t.Errorf("of a run that is %s the title is %q, want %q", status, got, want)
 		}
-		compare(t, "the parts", texts(find(doc, atom.H2, "")), []string{"What did not end", "Timeline", "Steps and checks"})
+		compare(t, "the parts", texts(find(doc, atom.H2, "")), []string{"What did not end", "Steps and checks"})
 	}
 }
 
@@ -367,4 +367,30 @@ func TestDurations(t *testing.T) {
 			t.Errorf("%d is %q, want %q", d, got, want)
 		}
 	}
+}
+
+// Of many siblings the first are shown, and all that need to be looked at; the rest is folded
+// under a line that counts it.
+func TestFanOut(t *testing.T) {
+	doc := checkPage(t, pageOf(t, fanRun(200, 3, 57, 120, 199)))
+	compare(t, "what is folded", texts(find(find(doc, atom.Details, "rest")[0], atom.Summary, "")[:1]), []string{"… and 187 more 187 passed"})
+	if n := len(find(doc, atom.Li, "node")); n != 201 {
+		t.Errorf("%d nodes are on the page", n)
+	}
+	if n := len(find(find(doc, atom.Details, "rest")[0], atom.Li, "node")); n != 187 {
+		t.Errorf("%d nodes are folded", n)
+	}
+	if len(find(checkPage(t, pageOf(t, fanRun(fanOut))), atom.Details, "rest")) != 0 {
+		t.Error("few nodes are folded")
+	}
+}
+
+// Of more nodes than a page has room for, those that failed are shown.
+func TestMoreThanAPage(t *testing.T) {
+	doc := checkPage(t, pageOf(t, fanRun(10_000, 9000)))
+	if n := len(find(doc, atom.Li, "node")); n != mostRows {
+		t.Errorf("%d nodes are shown", n)
+	}
+	compare(t, "what is left out", texts(find(doc, atom.Li, "about")), []string{"… 7,501 more are left out here; --report json=FILE has them"})
+	compare(t, "the failures", texts(find(doc, atom.A, "why")), []string{"why?"})
 }

@@ -10,15 +10,17 @@ import (
 	"github.com/ktrdr/kinfra/engine/diag"
 )
 
-// A page stays one that a browser opens at once: of what scripts put on record it shows
-// so many bytes of one text, so many of all of them, and of each after that only so many.
-// The JSON report has everything.
+// A page stays one that a browser opens at once: it shows so many bytes of one text, and so
+// many of all of them. The JSON report has more.
 const (
 	textRoom = 64 << 10
 	pageRoom = 2 << 20
-	lastRoom = 512
 	mostList = 12 // calls, or other places
 )
+
+func pageTexts() room {
+	return room{one: textRoom, all: pageRoom, rest: "; --report json=FILE has them"}
+}
 
 func (p *page) problems(all []diag.Diagnostic) {
 	for _, d := range all {
@@ -33,7 +35,7 @@ func (p *page) problems(all []diag.Diagnostic) {
 				p.in("p", attrs{"class", "hint"}, func() {
 					p.say("strong", nil, "Hint:")
 					p.text(" ")
-					p.text(p.cut(d.Hint))
+					p.text(p.texts.cut(d.Hint))
 				})
 			}
 		})
@@ -43,7 +45,7 @@ func (p *page) problems(all []diag.Diagnostic) {
 // message writes what went wrong: what was expected and what was there below one
 // another, or as a diff, where the message has that form.
 func (p *page) message(text string) {
-	text = p.cut(text)
+	text = p.texts.cut(text)
 	if what, diff, ok := splitDiff(text); ok {
 		p.say("p", attrs{"class", "message"}, what)
 		p.diff(diff)
@@ -171,7 +173,7 @@ func (p *page) evidence(all []Evidence) {
 				p.text(" ")
 				p.say("span", attrs{"class", "times"}, size(e.Value))
 			})
-			p.code(e.Name, p.cut(readable(e.Value)))
+			p.code(e.Name, p.texts.cut(readable(e.Value)))
 		})
 	}
 }
@@ -202,23 +204,6 @@ func size(text string) string {
 		return bytes
 	}
 	return fmt.Sprintf("%d lines, %s", lines, bytes)
-}
-
-// cut leaves out the middle of a text that is too long for the page.
-func (p *page) cut(text string) string {
-	most := max(min(textRoom, p.room), lastRoom)
-	if len(text) > most {
-		head, tail := most*3/4, len(text)-most/4
-		for head > 0 && !utf8.RuneStart(text[head]) {
-			head--
-		}
-		for tail < len(text) && !utf8.RuneStart(text[tail]) {
-			tail++
-		}
-		text = fmt.Sprintf("%s\n… %d bytes are left out here; --report json=FILE has them …\n%s", text[:head], tail-head, text[tail:])
-	}
-	p.room -= len(text)
-	return text
 }
 
 // code writes a text as it is.

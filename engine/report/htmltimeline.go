@@ -1,72 +1,102 @@
 package report
 
 import (
-	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/engine/event"
 )
 
-// Sizes of the timeline: heights in pixels, and the width from which on a bar has room
-// for a name, in percent.
+// axis draws the times that are named above the tree. Each node has a line on the page with
+// its own piece of the timeline; the axis is that of all of them. To those who don't see it,
+// the words in the lines say the same.
+func (p *page) axis() {
+	all, end := spans(p.run)
+	p.scale = newScale(all, end)
+	ticks := p.scale.ticks()
+	p.in("div", attrs{"class", "axis", "aria-hidden", "true"}, func() {
+		p.in("svg", attrs{"class", "track"}, func() {
+			p.in("defs", nil, func() {
+				p.in("g", attrs{"id", "ticks"}, func() {
+					for _, t := range ticks {
+						x := percent(p.scale.percent(t))
+						p.void("line", attrs{"class", "tick", "x1", x, "x2", x, "y1", "0", "y2", "100%"})
+					}
+				})
+			})
+			p.void("use", attrs{"href", "#ticks"})
+			for _, l := range labels(ticks, p.scale) {
+				p.say("text", attrs{"class", l.class, "x", percent(l.x), "y", "12", "dx", l.gap, "text-anchor", l.anchor}, l.text)
+			}
+		})
+	})
+}
+
+// How wide the axis is at least, in pixels: on a desk, and on a phone of 360.
 const (
-	axisHeight = 22
-	rowHeight  = 24
-	barHeight  = 20
-	wideEnough = 4.0
+	deskAxis  = 380
+	phoneAxis = 135
 )
 
-// timeline draws when each node ran. To those who don't see it the tree of steps says the
-// same in words.
-func (p *page) timeline() {
-	all, rows, end := bars(p.run)
-	s := newScale(all, end)
-	height := strconv.Itoa(axisHeight + rows*rowHeight)
-	label := fmt.Sprintf("Timeline of %d steps and checks in %s. When each began and how long it took stands with it under Steps and checks.", p.total, duration(end))
-	p.say("p", attrs{"class", "legend"}, "Time runs from left to right. What ran side by side stands one below the other, and so does what is inside a step.")
-	p.in("svg", attrs{"class", "timeline", "width", "100%", "height", height, "role", "img", "aria-label", label}, func() {
-		p.axis(s.ticks(end), s, height)
-		for _, b := range all {
-			p.line()
-			p.bar(b, s)
-		}
-	})
+// label is the name of a time on the axis.
+type label struct {
+	x           float64 // percent
+	text        string
+	class       string
+	anchor, gap string
 }
 
-// axis draws the times that are named, and a line down from each.
-func (p *page) axis(ticks []time.Duration, s scale, height string) {
+// labels names times on an axis where there is room for it, and says which of them have none
+// on a phone.
+func labels(ticks []time.Duration, s scale) []label {
+	var all []label
+	onDesk, onPhone := -1., -1. // where the last one ended, in pixels
 	for _, t := range ticks {
-		x := s.percent(t)
-		at := percent(x)
-		p.void("line", attrs{"class", "tick", "x1", at, "x2", at, "y1", "0", "y2", height})
-		anchor, dx := "start", "4"
-		if x > 75 {
-			anchor, dx = "end", "-4"
+		l := label{x: s.percent(t), text: duration(t), class: "tick", anchor: "start", gap: "3"}
+		if l.x > 85 {
+			l.anchor, l.gap = "end", "-3"
 		}
-		p.say("text", attrs{"class", "tick", "x", at, "y", "12", "dx", dx, "text-anchor", anchor}, duration(t))
+		if !l.fits(deskAxis, &onDesk) {
+			continue
+		}
+		if !l.fits(phoneAxis, &onPhone) {
+			l.class = "tick spare"
+		}
+		all = append(all, l)
 	}
+	return all
 }
 
-// bar draws a node. The name stands in it where there is room for some of it.
-func (p *page) bar(b bar, s scale) {
-	from := s.percent(b.from)
-	wide := s.percent(b.to) - from
-	y := axisHeight + b.row*rowHeight
-	place := attrs{"x", percent(from), "y", strconv.Itoa(y), "width", percent(wide), "height", strconv.Itoa(barHeight)}
-	status := string(b.node.Status)
-	p.in("rect", append(attrs{"class", "bar " + status, "rx", "3"}, place...), func() {
-		p.say("title", nil, b.node.Name+": "+b.node.ending()+", "+times(b.node))
-	})
-	if b.node.Status == event.Failed {
-		p.void("rect", append(attrs{"class", "hatched", "rx", "3"}, place...))
+// fits tells whether a label is clear of the last one before it, which ended at last, and if
+// so takes its place.
+func (l label) fits(axis float64, last *float64) bool {
+	const perCharacter, between = 7.5, 8
+	wide := perCharacter * float64(utf8.RuneCountInString(l.text))
+	from := l.x/100*axis + 3
+	if l.anchor == "end" {
+		from -= wide + 6
 	}
-	if wide < wideEnough {
-		return
+	if *last >= 0 && from < *last+between {
+		return false
 	}
-	p.in("svg", append(attrs{"class", "label"}, place...), func() {
-		p.void("use", attrs{"class", "sign " + status, "href", "#sign-" + status, "x", "5", "y", "4", "width", "12", "height", "12"})
-		p.say("text", attrs{"x", "21", "y", "14"}, b.node.Name)
+	*last = from + wide
+	return true
+}
+
+// track draws when a node ran.
+func (p *page) track(n *Node) {
+	p.in("svg", attrs{"class", "track", "aria-hidden", "true"}, func() {
+		p.void("use", attrs{"href", "#ticks"})
+		s := spanOf(n, p.scale.end)
+		const least = .7 // percent of the axis, so that it is seen
+		from := min(p.scale.percent(s.from), 100-least)
+		wide := max(p.scale.percent(s.to)-from, least)
+		place := attrs{"x", percent(from), "y", "4", "width", percent(wide), "height", "12", "rx", "2"}
+		p.void("rect", append(attrs{"class", "bar " + string(n.Status)}, place...))
+		if n.Status == event.Failed {
+			p.void("rect", append(attrs{"class", "hatched"}, place...))
+		}
 	})
 }
 

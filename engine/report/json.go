@@ -15,14 +15,29 @@ type jsonRun struct {
 	Version  int               `json:"version"`
 	Run      string            `json:"run,omitempty"` // of its record
 	Command  string            `json:"command"`
+	Line     string            `json:"line,omitempty"`
+	Dir      string            `json:"dir,omitempty"`
+	Root     string            `json:"root,omitempty"`
+	Host     string            `json:"host,omitempty"`
+	User     string            `json:"user,omitempty"`
+	Git      []event.Git       `json:"git,omitempty"`
 	Kinfra   string            `json:"kinfra"`
 	DryRun   bool              `json:"dry_run"`
 	Started  time.Time         `json:"started"`
 	Seconds  float64           `json:"seconds"`
 	Passed   bool              `json:"passed"`
 	Status   event.Status      `json:"status"`
+	Result   json.RawMessage   `json:"result,omitempty"`
+	Printed  []jsonPrinted     `json:"printed,omitempty"`
+	Omitted  int               `json:"printed_omitted,omitempty"` // bytes
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Nodes    []jsonNode        `json:"nodes"`
+}
+
+type jsonPrinted struct {
+	Event event.Type `json:"event"`
+	At    float64    `json:"at"` // seconds since the run began
+	Text  string     `json:"text,omitempty"`
 }
 
 type jsonNode struct {
@@ -43,11 +58,16 @@ type jsonNode struct {
 
 // JSON is the report as one JSON object, documented in docs/reports.md.
 func JSON(r *Run) ([]byte, error) {
-	return json.MarshalIndent(jsonRun{
-		Version: Version, Run: r.ID, Command: r.Command, Kinfra: r.Version, DryRun: r.DryRun,
-		Started: r.Started.UTC(), Seconds: r.Took.Seconds(), Passed: r.Passed(), Status: r.Status,
-		Problems: r.Problem, Nodes: jsonNodes(r.Nodes),
-	}, "", "  ")
+	about := r.About
+	whole := jsonRun{
+		Version: Version, Run: r.ID, Command: r.Command, Line: about.Line, Dir: about.Dir, Root: about.Root, Host: about.Host, User: about.User,
+		Git: about.Git, Kinfra: r.Version, DryRun: r.DryRun, Started: r.Started.UTC(), Seconds: r.Took.Seconds(), Passed: r.Passed(), Status: r.Status,
+		Result: r.Result, Omitted: r.Omitted, Problems: r.Problem, Nodes: jsonNodes(r.Nodes),
+	}
+	for _, p := range r.Printed {
+		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text})
+	}
+	return json.MarshalIndent(whole, "", "  ")
 }
 
 func jsonNodes(nodes []*Node) []jsonNode {

@@ -4,6 +4,8 @@
 package report
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/ktrdr/kinfra/engine/diag"
@@ -16,18 +18,57 @@ type Run struct {
 	Command string
 	Version string // of the binary
 	DryRun  bool
+	About   event.Run // who ran it, where, and of what; its other fields are those here
 	Started time.Time
 	Took    time.Duration
 	Status  event.Status
 	Problem []diag.Diagnostic // why it ended, if not by its checks
 	Nodes   []*Node
+	Result  json.RawMessage // what the workflow returned; nil if that is nothing
+	Printed []Printed       // in order; of much, the beginning and the end
+	Omitted int             // bytes of what was printed in between, which are not in Printed
+	tail    int             // which of Printed comes behind what is left out
 
 	UndosBegun bool     // undo functions were called: the run can't be resumed
 	Left       []string // the keys of the steps that are left to undo
 }
 
+// Printed is something that a run printed, or that it went on after an interruption.
+type Printed struct {
+	Type event.Type    // event.Said, event.Warned or event.Resumed
+	At   time.Duration // since the run began
+	Text string
+}
+
 // Passed tells whether the run did what it should.
 func (r *Run) Passed() bool { return r.Status == event.Passed }
+
+// printedLines is what the run printed, with a line where it went on and where something is
+// left out.
+func (r *Run) printedLines() []Printed {
+	all := make([]Printed, 0, len(r.Printed)+1)
+	omitted := func() {
+		if r.Omitted > 0 {
+			all = append(all, Printed{Type: event.Told, Text: fmt.Sprintf("… %d bytes are left out here …\n", r.Omitted)})
+		}
+	}
+	for i, p := range r.Printed {
+		if i == r.tail {
+			omitted()
+		}
+		switch p.Type {
+		case event.Resumed:
+			p.Text = "… the run was resumed …\n"
+		case event.Warned:
+			p.Text = "warning: " + p.Text
+		}
+		all = append(all, p)
+	}
+	if r.tail >= len(r.Printed) {
+		omitted()
+	}
+	return all
+}
 
 // MayResume tells whether a run that didn't end well can be resumed, once it has a record.
 func (r *Run) MayResume() bool { return r.needsCare() && !r.UndosBegun }

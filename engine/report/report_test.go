@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -37,54 +38,80 @@ func sample() *Run {
 	}
 }
 
-func TestJUnit(t *testing.T) {
-	out, err := JUnit(sample())
-	if err != nil {
-		t.Fatal(err)
-	}
-	type problem struct {
+// read is what a reader takes from a JUnit report.
+type (
+	readProblem struct {
 		Message string `xml:"message,attr"`
 		Text    string `xml:",chardata"`
 	}
-	var got struct {
+	readJUnit struct {
 		Tests    int `xml:"tests,attr"`
 		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Skipped  int `xml:"skipped,attr"`
 		Suite    struct {
-			Name     string `xml:"name,attr"`
-			Tests    int    `xml:"tests,attr"`
-			Failures int    `xml:"failures,attr"`
-			Errors   int    `xml:"errors,attr"`
-			Skipped  int    `xml:"skipped,attr"`
-			Time     string `xml:"time,attr"`
-			Stamp    string `xml:"timestamp,attr"`
-			Cases    []struct {
-				Name    string   `xml:"name,attr"`
-				Class   string   `xml:"classname,attr"`
-				Failure *problem `xml:"failure"`
-				Error   *problem `xml:"error"`
-				Skipped *problem `xml:"skipped"`
-				Out     string   `xml:"system-out"`
+			Name       string `xml:"name,attr"`
+			Tests      int    `xml:"tests,attr"`
+			Failures   int    `xml:"failures,attr"`
+			Errors     int    `xml:"errors,attr"`
+			Skipped    int    `xml:"skipped,attr"`
+			Time       string `xml:"time,attr"`
+			Stamp      string `xml:"timestamp,attr"`
+			Host       string `xml:"hostname,attr"`
+			Properties []struct {
+				Name  string `xml:"name,attr"`
+				Value string `xml:"value,attr"`
+			} `xml:"properties>property"`
+			Cases []struct {
+				Name    string       `xml:"name,attr"`
+				Class   string       `xml:"classname,attr"`
+				Failure *readProblem `xml:"failure"`
+				Error   *readProblem `xml:"error"`
+				Skipped *readProblem `xml:"skipped"`
+				Out     string       `xml:"system-out"`
 			} `xml:"testcase"`
+			Out string `xml:"system-out"`
 		} `xml:"testsuite"`
+	}
+)
+
+// junitOf is the JUnit report of a run as it is read, with a line for each case. The counts
+// are those of what there is, which readers rely on.
+func junitOf(t *testing.T, r *Run) (got readJUnit, cases []string) {
+	t.Helper()
+	out, err := JUnit(r)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := xml.Unmarshal(out, &got); err != nil {
 		t.Fatalf("%v in\n%s", err, out)
 	}
+	s := &got.Suite
+	counts := map[string]int{}
+	for _, c := range s.Cases {
+		line := c.Name
+		for kind, p := range map[string]*readProblem{"failure": c.Failure, "error": c.Error, "skipped": c.Skipped} {
+			if p != nil {
+				counts[kind]++
+				line += ": " + kind + ": " + p.Message
+			}
+		}
+		cases = append(cases, line)
+	}
+	if s.Tests != len(s.Cases) || s.Failures != counts["failure"] || s.Errors != counts["error"] || s.Skipped != counts["skipped"] ||
+		got.Tests != s.Tests || got.Failures != s.Failures || got.Errors != s.Errors || got.Skipped != s.Skipped {
+		t.Errorf("the counts are not those of the cases:\n%s", out[:min(len(out), 2000)])
+	}
+	return got, cases
+}
+
+func TestJUnit(t *testing.T) {
+	got, shown := junitOf(t, sample())
 	s := got.Suite
 	if got.Tests != 7 || got.Failures != 2 || s.Name != "e2e" || s.Tests != 7 || s.Failures != 2 || s.Errors != 1 || s.Skipped != 2 || s.Time != "1.500000" || s.Stamp != "2026-02-02T09:11:12" {
 		t.Errorf("the suite is %+v", s)
 	}
-	var shown []string
-	for _, c := range s.Cases {
-		line := c.Name
-		for kind, p := range map[string]*problem{"failure": c.Failure, "error": c.Error, "skipped": c.Skipped} {
-			if p != nil {
-				line += ": " + kind + ": " + p.Message
-			}
-		}
-		shown = append(shown, line)
-	}
-	want := []string{"a", "a/b: failure: expected 1", "c: skipped: needs b, x", "d", "e: skipped: known only when it runs", "f: failure: did not end", "e2e: error: interrupted"}
+	want := []string{"a", "a/b: failure: expected 1; got 2", "c: skipped: needs b, x", "d", "e: skipped: known only when it runs", "f: failure: did not end", "e2e: error: interrupted"}
 	if !reflect.DeepEqual(shown, want) {
 		t.Errorf("the cases are\n%s\nwant\n%s", strings.Join(shown, "\n"), strings.Join(want, "\n"))
 	}
@@ -93,6 +120,101 @@ func TestJUnit(t *testing.T) {
 	}
 	if got, want := s.Cases[3].Out, "out:\n<x> & ]]>\nempty:\n\n"; got != want {
 		t.Errorf("the evidence is %q, want %q", got, want)
+	}
+}
+
+// A fault is one failure, in the innermost step that it ended: neither the steps around that
+// nor the run have it once more.
+func TestJUnitTellsAFaultOnce(t *testing.T) {
+	got, cases := junitOf(t, failedRun())
+	compare(t, "the cases", cases, []string{
+		"prepare",
+		"build: skipped: ended by what is inside it",
+		"build/build api",
+		"build/build api/compile",
+		"build/build api/package",
+		"build/build web: failure: builder build --tag web:3: exit code 1; stderr: no space left on device",
+		"build/build docs: failure: fs.remove: out/docs: the directory is not empty",
+		"build/build site",
+		"the configuration is that of the release: failure: app.env is not what was expected",
+		"each part has a page: failure: pages: expected 4; got 3",
+		"the pages link to each other: skipped: needs each part has a page, the configuration is that of the release",
+		"the names are unique",
+		"publish: failure: did not end",
+	})
+	body := got.Suite.Cases[5].Failure.Text
+	for _, want := range []string{"exit code 1\n", "no space left on device", "lib/images.star:41:9", "release.star:9:13", "in release", "hint: free some space"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the failure lacks %q:\n%s", want, body)
+		}
+	}
+	var properties []string
+	for _, p := range got.Suite.Properties {
+		properties = append(properties, p.Name+"="+p.Value)
+	}
+	compare(t, "the properties", properties, []string{
+		"line=kinfra run release.star --report 'html=the release.html'", "dir=/home/ada/shop", "root=/srv/pool", "host=builder-3", "user=ada",
+		"git.dir=/home/ada/shop", "git.commit=8e21fde4c5a08f8a1c1dbb93d2a3f1f9d4e7b602", "git.clean=false",
+		"scripts.git.dir=/home/ada/scripts", "scripts.git.commit=0c9a1f9d4e7b6028e21fde4c5a08f8a1c1dbb93d",
+		"kinfra=0.1.0", "run=20260202-101112-ab12cd", "started=2026-02-02T10:11:12Z", "dry_run=false", "status=failed",
+		`result={"parts":["api","web"],"revision":"8e21fde4c5"}`,
+	})
+	if out := got.Suite.Out; got.Suite.Host != "builder-3" || out != "Preparing api, web, docs and site\n… the run was resumed …\n  column   another\ngreen\nwarning: cleaning up failed, too\n" {
+		t.Errorf("on %s was printed %q", got.Suite.Host, out)
+	}
+}
+
+// A run that failed outside of any step is one case that failed.
+func TestJUnitOfARunThatFailedByItself(t *testing.T) {
+	passed := passedRun()
+	passed.Status, passed.Problem = event.Failed, []diag.Diagnostic{{Message: "no\nroom"}, {Message: "another"}}
+	for want, r := range map[string]*Run{
+		"sandbox provision: error: no; room (and 1 more)": passed,
+		"x: error: the run did not end well":              {Command: "x", Status: event.Interrupted},
+	} {
+		if got, cases := junitOf(t, r); got.Errors != 1 || cases[len(cases)-1] != want {
+			t.Errorf("the cases are %q, want at their end %q", cases, want)
+		}
+	}
+	if got, _ := junitOf(t, &Run{Command: "x", Status: event.Undone}); got.Tests != 0 {
+		t.Errorf("a run that was taken back has %d cases", got.Tests)
+	}
+}
+
+// Reports have an end, whatever a run puts on record and prints, and what is printed last is
+// in them.
+func TestReportsAreBounded(t *testing.T) {
+	var b Builder
+	began := time.Date(2026, 2, 2, 10, 0, 0, 0, time.UTC)
+	b.Add(&event.Event{Type: event.RunBegan, Time: began, Run: &event.Run{Command: "x"}})
+	evidence := strings.Repeat("é", 1<<19)
+	for i := range 10_000 {
+		key := fmt.Sprint("step ", i)
+		b.Add(&event.Event{Type: event.Began, Time: began, Key: key, Kind: event.Step})
+		b.Add(&event.Event{Type: event.Noted, Time: began, Key: key, Name: "log", Text: evidence})
+		status, problems := event.Passed, []diag.Diagnostic(nil)
+		if i >= 5000 {
+			status, problems = event.Failed, []diag.Diagnostic{{Message: "the same"}, {Message: fmt.Sprint("number ", i)}}
+		}
+		b.Add(&event.Event{Type: event.Said, Time: began, Text: strings.Repeat("text ", 100) + fmt.Sprint(i, "\n")})
+		b.Add(&event.Event{Type: event.Ended, Time: began, Key: key, Status: status, Problems: problems})
+	}
+	b.Add(&event.Event{Type: event.RunEnded, Time: began.Add(time.Second), Status: event.Failed})
+	r := b.Run()
+	if r.Omitted < 4<<20 || !strings.HasSuffix(r.Printed[len(r.Printed)-1].Text, "text 9999\n") || !strings.HasSuffix(r.Printed[0].Text, "text 0\n") {
+		t.Errorf("of what was printed %d bytes are left out, and the last is %.20q", r.Omitted, r.Printed[len(r.Printed)-1].Text)
+	}
+	for name, c := range map[string]struct {
+		report func(*Run) ([]byte, error)
+		most   int
+	}{"JSON": {JSON, 50 << 20}, "JUnit": {JUnit, 20 << 20}, "HTML": {HTML, 10 << 20}} {
+		if out, err := c.report(r); err != nil || len(out) > c.most {
+			t.Errorf("the %s report has %d bytes (%v)", name, len(out), err)
+		}
+	}
+	junit, _ := junitOf(t, r)
+	if junit.Tests != 10_000 || junit.Failures != 5000 || !strings.Contains(junit.Suite.Out, "bytes are left out here") {
+		t.Errorf("of %d cases %d failed", junit.Tests, junit.Failures)
 	}
 }
 
@@ -126,6 +248,29 @@ func TestJSON(t *testing.T) {
 	}
 	if !reflect.DeepEqual(b, wantB) {
 		t.Errorf("the failed check is\n%v\nwant\n%v", b, wantB)
+	}
+	if out, err = JSON(failedRun()); err != nil {
+		t.Fatal(err)
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(out, &whole); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"line": "kinfra run release.star --report 'html=the release.html'", "dir": "/home/ada/shop", "root": "/srv/pool", "host": "builder-3", "user": "ada",
+		"git": []any{
+			map[string]any{"dir": "/home/ada/shop", "commit": "8e21fde4c5a08f8a1c1dbb93d2a3f1f9d4e7b602", "clean": false},
+			map[string]any{"dir": "/home/ada/scripts", "commit": "0c9a1f9d4e7b6028e21fde4c5a08f8a1c1dbb93d"},
+		},
+		"result": map[string]any{"parts": []any{"api", "web"}, "revision": "8e21fde4c5"},
+		"printed": []any{
+			map[string]any{"event": "say", "at": .1, "text": "Preparing api, web, docs and site\n"}, map[string]any{"event": "resume", "at": .3},
+			map[string]any{"event": "say", "at": 2.0, "text": "  column   another\n\x1b[32mgreen\x1b[0m\n"}, map[string]any{"event": "warning", "at": 9.0, "text": "cleaning up failed, too\n"},
+		},
+	} {
+		if !reflect.DeepEqual(whole[key], want) {
+			t.Errorf("%s is %v, want %v", key, whole[key], want)
+		}
 	}
 	c := nodes[1].(map[string]any)
 	if c["status"] != "skipped" || !reflect.DeepEqual(c["needs"], []any{"b", "x"}) {
@@ -172,7 +317,8 @@ func FuzzReports(f *testing.F) {
 		problem := []diag.Diagnostic{{Message: s, Hint: s, Place: &diag.Place{File: s, Line: 1, Column: 1, Source: s}}}
 		problem = append(problem, diag.Diagnostic{Message: s + ": expected " + s + "\ngot " + s, Also: []diag.Place{{File: s}}, Calls: []diag.Call{{Function: s}}},
 			diag.Diagnostic{Message: s + "\n--- expected\n+++ got\n-" + s + "\n+" + s})
-		r := &Run{ID: s, Command: s, Version: s, Status: event.Failed, Problem: problem[:1], Nodes: []*Node{
+		about := event.Run{Line: s, Dir: s, Root: s, Host: s, User: s, Git: []event.Git{{Dir: s, Commit: s}}}
+		r := &Run{ID: s, Command: s, Version: s, Status: event.Failed, Problem: problem[:1], About: about, Printed: []Printed{{Type: event.Said, Text: s}, {Type: event.Warned, Text: s}}, Nodes: []*Node{
 			{Kind: event.Check, Name: s, Key: s, Status: event.Failed, Problem: problem[1:], Evidence: []Evidence{{s, s}}},
 			{Kind: event.Check, Name: s, Key: s, Status: event.Skipped, Needs: []string{s}},
 		}}

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +68,18 @@ func failedRun() *Run {
 	passed := node(event.Check, "the names are unique", "", event.Passed, 7.62, .2)
 	open := node(event.Step, "publish", "", event.Running, 7.9, 0)
 
+	clean := false
 	return &Run{
-		ID: "20260202-101112-ab12cd", Command: "release", Version: "0.1.0", Status: event.Failed,
+		About: event.Run{
+			Line: "kinfra run release.star --report 'html=the release.html'", Dir: "/home/ada/shop", Root: "/srv/pool", Host: "builder-3", User: "ada",
+			Git: []event.Git{{Dir: "/home/ada/shop", Commit: "8e21fde4c5a08f8a1c1dbb93d2a3f1f9d4e7b602", Clean: &clean}, {Dir: "/home/ada/scripts", Commit: "0c9a1f9d4e7b6028e21fde4c5a08f8a1c1dbb93d"}},
+		},
+		Printed: []Printed{
+			{event.Said, sec(.1), "Preparing api, web, docs and site\n"}, {event.Resumed, sec(.3), ""}, {event.Said, sec(2), "  column   another\n\x1b[32mgreen\x1b[0m\n"},
+			{event.Warned, sec(9), "cleaning up failed, too\n"},
+		},
+		Result: json.RawMessage(`{"parts":["api","web"],"revision":"8e21fde4c5"}`),
+		ID:     "20260202-101112-ab12cd", Command: "release", Version: "0.1.0", Status: event.Failed,
 		Started: time.Date(2026, 2, 2, 10, 11, 12, 0, time.UTC), Took: sec(9.26), Problem: []diag.Diagnostic{outer},
 		Nodes: []*Node{prepare, build, config, count, skipped, passed, open},
 	}
@@ -128,5 +140,25 @@ func oddRun() *Run {
 		*nodes = []*Node{n, skipped}
 		nodes = &n.Children
 	}
+	return r
+}
+
+// fanRun has a step with so many inside it, of which some fail, and one with so many items.
+func fanRun(items int, failing ...int) *Run {
+	r := &Run{Command: "fan", Version: "0.1.0", Status: event.Failed, Took: sec(float64(items) / 10)}
+	parent := &Node{Kind: event.Step, Name: "all of them", Key: "all of them", Status: event.Failed, Took: r.Took}
+	for i := range items {
+		n := &Node{
+			Kind: event.Step, Name: fmt.Sprintf("item %d of the long list of what is to be done for each", i), Branch: fmt.Sprintf("0.%d", i),
+			Status: event.Passed, Start: sec(float64(i) / 10), Took: sec(.3),
+		}
+		n.Key = parent.Key + "/" + n.Name
+		if slices.Contains(failing, i) {
+			n.Status, n.Problem = event.Failed, []diag.Diagnostic{{Message: fmt.Sprintf("item %d: exit code 1", i), Place: &diag.Place{File: "fan.star", Line: 3, Column: 5}}}
+			parent.Problem = append(parent.Problem, n.Problem...)
+		}
+		parent.Children = append(parent.Children, n)
+	}
+	r.Nodes, r.Problem = []*Node{parent}, parent.Problem
 	return r
 }

@@ -74,10 +74,20 @@ func places(path string) string {
 // ShellWord is a text as a shell takes it for one word: quoted where it must be.
 func ShellWord(text string) string {
 	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@%", r)
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+@%:,=", r)
 	}
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+	if text != "" && text[0] != '=' && // which zsh would take for the path of a program
+		!strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// ShellLine is a command line as a shell takes it for these words.
+func ShellLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = ShellWord(word)
+	}
+	return strings.Join(quoted, " ")
 }

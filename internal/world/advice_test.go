@@ -66,9 +66,12 @@ func TestAdviceIsQuoted(t *testing.T) {
 	if got, want := hintOf(err), `see who may read and write there: ls -ld '/a b' '/a b/it'\''s'; take it over with chown, or allow it with chmod`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	for word, want := range map[string]string{"": "''", "/a/é-1_+@%.b": "/a/é-1_+@%.b", "$x": "'$x'", "a\nb": "'a\nb'"} {
+	for word, want := range map[string]string{"": "''", "/a/é-1_+@%.b": "/a/é-1_+@%.b", "$x": "'$x'", "a\nb": "'a\nb'", "--report=html=a:b,c": "--report=html=a:b,c", "=ls": "'=ls'", "~": "'~'", "a;b": "'a;b'"} {
 		if got := world.ShellWord(word); got != want {
 			t.Errorf("%q: got %s, want %s", word, got, want)
 		}
+	}
+	if got, want := world.ShellLine([]string{"kinfra", "run", "a b.star"}), "kinfra run 'a b.star'"; got != want {
+		t.Errorf("the line is %s, want %s", got, want)
 	}
 }

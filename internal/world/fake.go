@@ -21,6 +21,7 @@ import (
 type Fake struct {
 	Env  map[string]string // the caller's environment
 	User int               // the number of the effective user
+	Name string            // of the machine
 	Dir  string            // the working directory
 	Exe  string            // the path of the running program
 
@@ -54,6 +55,7 @@ func NewFake() *Fake {
 	f := &Fake{
 		Env:    map[string]string{"HOME": "/home/user", "PATH": "/usr/bin", "USER": "user"},
 		User:   1000,
+		Name:   "machine",
 		Dir:    "/home/user",
 		Exe:    "/usr/bin/kinfra",
 		now:    time.Date(2026, 2, 2, 10, 11, 12, 131415000, time.UTC),
@@ -251,6 +253,9 @@ func (f *Fake) Executable() (string, error) { return f.Exe, nil }
 
 // UserID implements Environment.
 func (f *Fake) UserID() int { return f.User }
+
+// Hostname implements Environment.
+func (f *Fake) Hostname() string { return f.Name }
 
 // Now implements Clock.
 func (f *Fake) Now() time.Time {

@@ -17,4 +17,5 @@ func (e elsewhere) Getenv(name string) (string, bool) { return e.env.Getenv(name
 func (e elsewhere) Environ() []string                 { return e.env.Environ() }
 func (e elsewhere) Executable() (string, error)       { return e.env.Executable() }
 func (e elsewhere) UserID() int                       { return e.env.UserID() }
+func (e elsewhere) Hostname() string                  { return e.env.Hostname() }
 func (e elsewhere) Random(b []byte)                   { e.env.Random(b) }

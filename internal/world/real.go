@@ -40,6 +40,7 @@ func (realEnvironment) Environ() []string                 { return os.Environ() 
 func (realEnvironment) WorkDir() (string, error)          { return os.Getwd() }
 func (realEnvironment) Executable() (string, error)       { return os.Executable() }
 func (realEnvironment) UserID() int                       { return userID() }
+func (realEnvironment) Hostname() string                  { name, _ := os.Hostname(); return name }
 
 // Random never fails: crypto/rand ends the program where the system has no
 // randomness.

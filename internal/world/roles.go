@@ -100,6 +100,9 @@ type Environment interface {
 	// UserID is the effective user's number.
 	UserID() int
 
+	// Hostname is what the machine calls itself; "" if it doesn't say.
+	Hostname() string
+
 	// Random fills b with random bytes.
 	Random(b []byte)
 }

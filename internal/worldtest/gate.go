@@ -250,7 +250,7 @@ var readers = []string{
 	"Disk.Host", "Disk.Root",
 	"Files.ReadFile", "Files.Lstat", "Files.ReadDir", "Files.ReadLink", "Appender.Close",
 	"Clock.Now", "Clock.BootTime",
-	"Environment.Getenv", "Environment.Environ", "Environment.WorkDir", "Environment.Executable", "Environment.UserID", "Environment.Random",
+	"Environment.Getenv", "Environment.Environ", "Environment.WorkDir", "Environment.Executable", "Environment.UserID", "Environment.Hostname", "Environment.Random",
 }
 
 // Unlisted are the methods of the roles of a world, and of what these return, that are

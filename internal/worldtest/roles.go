@@ -189,4 +189,5 @@ func (e Environment) Environ() []string {
 func (e Environment) WorkDir() (string, error)    { return e.Environment.WorkDir() }
 func (e Environment) Executable() (string, error) { return e.Environment.Executable() }
 func (e Environment) UserID() int                 { return e.Environment.UserID() }
+func (e Environment) Hostname() string            { return e.Environment.Hostname() }
 func (e Environment) Random(b []byte)             { e.Environment.Random(b) }

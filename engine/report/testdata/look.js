@@ -41,19 +41,31 @@
     if (!walker.currentNode.data.trim() || !shown(e) || e.closest("svg, .unseen")) continue
     judge(e, rgba(getComputedStyle(e).color), background(e))
   }
-  // On the timeline a name stands on the bar that was drawn before it.
-  for (const text of document.querySelectorAll(".timeline .label text")) {
-    let bar = text.parentElement
-    while (!bar.classList.contains("bar")) bar = bar.previousElementSibling
-    judge(text, rgba(getComputedStyle(text).fill), rgba(getComputedStyle(bar).fill))
-  }
-  for (const text of document.querySelectorAll(".timeline text.tick")) {
+  const ticks = [...document.querySelectorAll(".axis text.tick")].filter(shown)
+  for (const text of ticks) {
     judge(text, rgba(getComputedStyle(text).fill), background(document.body))
   }
 
+  // The whole name of each step can be seen: it is within its line, and nothing cuts it.
+  const names = [...document.querySelectorAll(".tree .name, #trouble .name")].filter(shown)
+  const clipped = names.filter(name => {
+    const box = name.getBoundingClientRect(), line = name.closest("summary, .row").getBoundingClientRect()
+    const style = getComputedStyle(name)
+    return style.overflow !== "visible" || style.textOverflow !== "clip" || name.clientWidth && name.scrollWidth > name.clientWidth ||
+      box.left < line.left - 1 || box.right > line.right + 1 || box.top < line.top - 1 || box.bottom > line.bottom + 1 || box.width < 12
+  }).map(describe)
+
+  // The times in all lines stand below those on the axis, which don't cover one another.
+  const axis = document.querySelector(".axis .track")?.getBoundingClientRect()
+  const apart = [...document.querySelectorAll(".tree .track")].filter(shown).filter(track => {
+    const box = track.getBoundingClientRect()
+    return Math.abs(box.left - axis.left) > 1 || Math.abs(box.width - axis.width) > 1
+  }).map(track => describe(track.parentElement))
+  const covered = ticks.filter((tick, i) => i && ticks[i - 1].getBoundingClientRect().right > tick.getBoundingClientRect().left + 1).map(describe)
+
   // What scrolls by itself may hold what is wider than the window.
   const wide = [...document.body.querySelectorAll("*")].filter(e =>
-    shown(e) && !e.closest("pre *, .source, .label, .unseen, .signs") && e.getBoundingClientRect().right > innerWidth + 1).map(describe)
+    shown(e) && !e.closest("pre *, .unseen, .signs, .track *") && e.getBoundingClientRect().right > innerWidth + 1).map(describe)
 
   // What passed can be left out, and comes back.
   const passed = () => [...document.querySelectorAll(".clean")].filter(shown).length
@@ -66,6 +78,14 @@
     if (!passed()) left = -1
   }
 
+  // What is folded among many opens without a script.
+  const rows = () => [...document.querySelectorAll(".tree .node")].filter(shown).length
+  const folded = rows()
+  const rests = [...document.querySelectorAll(".rest > summary")]
+  rests.forEach(summary => summary.click())
+  const unfolded = rows()
+  rests.forEach(summary => summary.click())
+
   const failures = [...document.querySelectorAll("#trouble .failure")]
   return {
     scroll: document.documentElement.scrollWidth,
@@ -76,6 +96,12 @@
     faint,
     texts,
     left,
+    clipped,
+    names: names.length,
+    apart,
+    folded,
+    unfolded,
+    covered,
     summaries: [...document.querySelectorAll("summary")].filter(shown).length,
   }
 })()
