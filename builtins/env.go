@@ -44,24 +44,35 @@ env.get("NOT_SET", "none")  # -> "none"`,
 				},
 				Example: `env.decode("PORT=7001\nNAME='a b'\n")  # -> {"NAME": "a b", "PORT": "7001"}`,
 			},
-			{
+			written(envfile.Encode, table.Builtin{
 				Name: "env.encode", Doc: "Gives the text of an env file that Compose and a shell both read back as it was meant.",
-				Params: []table.Param{{Name: "vars", Type: table.Dict(), Help: "names, with strings or ints as values"}},
-				Result: "a string: a line for each variable, sorted", Errors: "A name that isn't one; a value that can't be written so that both read it back.",
-				Run: func(c *table.Call) (starlark.Value, error) {
-					vars, err := stringMap(c.Dict("vars"))
-					if err != nil {
-						return nil, fmt.Errorf("env.encode: %w", err)
-					}
-					text, err := envfile.Encode(vars)
-					if err != nil {
-						return nil, fmt.Errorf("env.encode: %w", err)
-					}
-					return starlark.String(text), nil
-				},
+				Errors: "A name that isn't one; a value that can't be written so that both read it back.",
 				Example: `text = env.encode({"PORT": 7001, "NAME": "a b"})
 env.decode(text)  # -> {"NAME": "a b", "PORT": "7001"}`,
-			},
+			}),
+			written(envfile.Export, table.Builtin{
+				Name: "env.export", Doc: "Gives the text with which a shell exports variables, for `eval`. It can be printed, whatever is in the values.",
+				Errors:  "Those of env.encode.",
+				Example: `env.export({"NAME": "a b"})  # -> "export NAME='a b'\n"`,
+			}),
 		},
 	}
+}
+
+// written declares a builtin that writes variables as a text.
+func written(write func(map[string]string) ([]byte, error), b table.Builtin) table.Builtin {
+	b.Params = []table.Param{{Name: "vars", Type: table.Dict(), Help: "names, with strings or ints as values"}}
+	b.Result = "a string: a line for each variable, sorted"
+	b.Run = func(c *table.Call) (starlark.Value, error) {
+		vars, err := stringMap(c.Dict("vars"))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Name, err)
+		}
+		text, err := write(vars)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Name, err)
+		}
+		return starlark.String(text), nil
+	}
+	return b
 }

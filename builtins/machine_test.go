@@ -10,6 +10,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/registry"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -130,7 +131,7 @@ func (m *machine) claimSlot(id int, worktree string) error {
 }
 
 func (m *machine) colors(*table.Call) (starlark.Value, error) {
-	m.config.Output.Color = true
+	m.config.Output.Ink = visible.NewInk(func([]byte) {}) // by the key 0
 	return nil, nil
 }
 

@@ -55,12 +55,13 @@ func textLine(c *table.Call) (starlark.Value, error) {
 
 func textTable(c *table.Call) (starlark.Value, error) {
 	header := c.Strings("header")
-	lineBreaks := strings.NewReplacer("\n", `\n`, "\r", `\r`) // a row is a line, whatever is in its cells
+	ink := engine.Current(c.Thread).Ink()
 	rows := [][]string{header}
 	for n, v := range c.List("rows") {
 		row := make([]string, 0, len(header))
 		for cell := range starlark.Elements(v.(starlark.Iterable)) {
-			row = append(row, lineBreaks.Replace(engine.TextOf(cell)))
+			// A row is a line, whatever is in its cells, and as wide as it is printed.
+			row = append(row, ink.Line(strings.ReplaceAll(engine.TextOf(cell), "\t", tab)))
 		}
 		if len(row) != len(header) {
 			return nil, fmt.Errorf("text.table: row %d has %d cells, the header %d", n+1, len(row), len(header))
@@ -70,11 +71,14 @@ func textTable(c *table.Call) (starlark.Value, error) {
 	return starlark.String(strings.Join(aligned(rows), "\n")), nil
 }
 
+// tab is a tab in a table.
+const tab = "    "
+
 // aligned is the lines of a table, without blanks at their ends. A cell may itself have
 // several lines. The library's own tables do the same, and more that each process would
 // pay for at its start.
 func aligned(rows [][]string) []string {
-	const tab, gap = "    ", "  "
+	const gap = "  "
 	widths := make([]int, len(rows[0]))
 	cells := make([][][]string, len(rows)) // the lines of each cell
 	for r, row := range rows {
@@ -117,8 +121,5 @@ func textStyle(c *table.Call) (starlark.Value, error) {
 	if !known {
 		return nil, fmt.Errorf("text.style: color is %q: want green, yellow, red, dim or bold", c.String("color"))
 	}
-	if !engine.Current(c.Thread).Color() {
-		return c.Value("text"), nil
-	}
-	return starlark.String(color.EscapeSeq() + c.String("text") + prettytext.Reset.EscapeSeq()), nil
+	return starlark.String(engine.Current(c.Thread).Ink().Paint(int(color), c.String("text"))), nil
 }

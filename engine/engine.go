@@ -23,6 +23,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -113,9 +114,9 @@ const (
 // Output is where a run prints, and how.
 type Output struct {
 	Format  Format
-	Stdout  io.Writer // for the one object of JSON
-	Present Presenter // shows what happens
-	Color   bool      // announcements may have escape codes for colours
+	Stdout  io.Writer   // for the one object of JSON
+	Present Presenter   // shows what happens
+	Ink     visible.Ink // of announcements; blank where no colours are wanted
 }
 
 // Presenter shows what happens in a run, as it happens. It is told of one event after

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // delegate declares a function of one of Starlark's own libraries.
@@ -49,13 +50,27 @@ func jsonModule() table.Module {
 	return table.Module{
 		Name: "json", Doc: "Reads and writes JSON.",
 		Builtins: []table.Builtin{
-			delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted.", "a string", `json.encode({"b": [1, None], "a": "x"})  # -> '{"a":"x","b":[1,null]}'`, value),
+			printable(delegate(starjson.Module, "encode", "Gives the JSON text of a value, with the keys of dicts sorted. Characters that aren't seen are escaped, so that it stays JSON when it is printed.", "a string", `json.encode({"b": [1, None], "a": "x"})  # -> '{"a":"x","b":[1,null]}'`, value)),
 			shallow(delegate(starjson.Module, "decode", "Gives the value of a JSON text.", "a value of dicts, lists, strings, ints, floats, bools and None", `json.decode('{"a": [1, 2.5, null]}')  # -> {"a": [1, 2.5, None]}
 json.decode("not JSON", default = {})  # -> {}`, text,
 				table.Param{Name: "default", Type: table.Any(), Optional: true, Help: "what to give for a text that isn't JSON, instead of failing"})),
-			delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", `json.indent('{"a":1}', indent = "  ")  # -> '{\n  "a": 1\n}'`, append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...),
+			printable(delegate(starjson.Module, "indent", "Gives a JSON text on indented lines.", "a string", `json.indent('{"a":1}', indent = "  ")  # -> '{\n  "a": 1\n}'`, append([]table.Param{{Name: "str", Type: table.String(), Help: "the JSON text"}}, indent...)...)),
 		},
 	}
+}
+
+// printable has a builtin that gives JSON escape what isn't seen: printed raw, it would be
+// shown in a form that is none of JSON's.
+func printable(encode table.Builtin) table.Builtin {
+	run := encode.Run
+	encode.Run = func(c *table.Call) (starlark.Value, error) {
+		v, err := run(c)
+		if text, ok := v.(starlark.String); ok {
+			v = starlark.String(visible.JSON([]byte(text)))
+		}
+		return v, err
+	}
+	return encode
 }
 
 // shallow refuses a JSON text that nests too deeply, before a decoder that descends into

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // outputVersion is that of the object that --output json prints. A field more does
@@ -91,7 +92,7 @@ func (o Outcome) Event() ([]byte, error) {
 		e.Status, e.Problems = event.Failed, diag.Of(o.Err, o.Sources)
 	}
 	line, err := json.Marshal(&e)
-	return append(line, '\n'), err
+	return append(visible.JSON(line), '\n'), err
 }
 
 // result is the JSON of the result; nil if there is none.
@@ -123,7 +124,7 @@ func encode(o object) []byte {
 	if err := e.Encode(o); err != nil {
 		panic(err) // all fields are of types that have a JSON form
 	}
-	return out.Bytes()
+	return visible.JSON(out.Bytes())
 }
 
 // show calls the workflow's function that prints the result.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // results are values that steps return, as scripts write them.
@@ -33,7 +35,7 @@ func resultOf(t testing.TB, text string) starlark.Value {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	v, err := recorded(names["v"], 1<<20)
+	v, err := recorded(names["v"], 1<<20, visible.Ink{})
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -116,7 +118,7 @@ func FuzzResult(f *testing.F) {
 		if err != nil {
 			return
 		}
-		kept, err := recorded(v, 1<<30)
+		kept, err := recorded(v, 1<<30, visible.Ink{})
 		if err != nil {
 			t.Fatalf("%s is read as %s, which is no result: %v", data, v, err)
 		}

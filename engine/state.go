@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/layer"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -121,8 +122,8 @@ func (c Caller) Progress(text string) {
 	c.state.run.emit(&e)
 }
 
-// Color tells whether text for stdout may have escape codes for colours.
-func (c Caller) Color() bool { return c.state.run.config.Output.Color }
+// Ink colours text for stdout, where colours are wanted.
+func (c Caller) Ink() visible.Ink { return c.state.run.config.Output.Ink }
 
 func (s *state) announce(text string) {
 	if s.collecting() {

@@ -115,7 +115,7 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 	for tried := 0; ; tried++ {
 		v, err := timed(c.Thread, c.Duration("timeout"), what, try)
 		if err == nil {
-			return recorded(v, s.run.config.Limits.Result)
+			return recorded(v, s.run.config.Limits.Result, s.run.config.Output.Ink)
 		}
 		if tried >= c.Int("retries") || !catchable(s.ctx, err) {
 			return nil, err

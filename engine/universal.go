@@ -64,6 +64,7 @@ func evidenceBuiltin() table.Builtin {
 				}
 				text = string(encoded)
 			}
+			text = s.run.config.Output.Ink.Remove(text)
 			if most := s.run.config.Limits.Value; len(text) > most {
 				text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("\n[cut after %d of %d bytes]", most, len(text))
 			}
@@ -139,7 +140,7 @@ func failBuiltin() table.Builtin {
 			for _, v := range c.Rest("message") {
 				parts = append(parts, TextOf(v))
 			}
-			return nil, &Error{Code: code, Message: strings.Join(parts, " "), Next: c.String("hint")}
+			return nil, &Error{Code: code, Message: Current(c.Thread).Ink().Remove(strings.Join(parts, " ")), Next: c.String("hint")}
 		},
 		Example: `fail("no slot is free", code = "unavailable", hint = "try again later")
 # fails: no slot is free`,

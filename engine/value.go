@@ -15,6 +15,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -99,11 +100,11 @@ func (u unknown) err() error { return fmt.Errorf("the result of %s is %w", u.wha
 // attributes raises "known only when it runs".
 func Unknown(what string) starlark.Value { return unknown{what} }
 
-// recorded is a value as a record would give it back: copied, frozen, and made of
-// nothing but JSON's types and structs.
-func recorded(v starlark.Value, limit int) (starlark.Value, error) {
+// recorded is a value as a record would give it back: copied, frozen, made of nothing but
+// JSON's types and structs, and without the colours of this process's ink.
+func recorded(v starlark.Value, limit int, ink visible.Ink) (starlark.Value, error) {
 	size := 0
-	out, err := copyJSONable(v, &size, limit, 0)
+	out, err := copyJSONable(v, &size, limit, 0, ink)
 	if err != nil {
 		return nil, fmt.Errorf("a step's result must be JSON-able: %w", err)
 	}
@@ -114,7 +115,7 @@ func recorded(v starlark.Value, limit int) (starlark.Value, error) {
 // mostDepth is how deep values may nest that become JSON.
 const mostDepth = 100
 
-func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value, error) {
+func copyJSONable(v starlark.Value, size *int, limit, depth int, ink visible.Ink) (starlark.Value, error) {
 	if depth > mostDepth {
 		return nil, fmt.Errorf("it nests deeper than %d", mostDepth)
 	}
@@ -124,7 +125,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 	sequence := func(all starlark.Iterable) (starlark.Value, error) {
 		var copied []starlark.Value
 		for e := range starlark.Elements(all) {
-			c, err := copyJSONable(e, size, limit, depth+1)
+			c, err := copyJSONable(e, size, limit, depth+1, ink)
 			if err != nil {
 				return nil, err
 			}
@@ -153,7 +154,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 		if *size += len(v); *size > limit {
 			return nil, fmt.Errorf("it has more than %d bytes", limit)
 		}
-		return starlark.String(strings.ToValidUTF8(string(v), "\uFFFD")), nil // as JSON has it
+		return starlark.String(strings.ToValidUTF8(ink.Remove(string(v)), "\uFFFD")), nil // as JSON has it
 	case *starlark.List:
 		return sequence(v)
 	case starlark.Tuple:
@@ -167,7 +168,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 			}
 			*size += len(key)
 			key = starlark.String(strings.ToValidUTF8(string(key), "\uFFFD"))
-			c, err := copyJSONable(kv[1], size, limit, depth+1)
+			c, err := copyJSONable(kv[1], size, limit, depth+1, ink)
 			if err != nil {
 				return nil, err
 			}
@@ -179,7 +180,7 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int) (starlark.Value
 	case *starlarkstruct.Struct:
 		fields := starlark.StringDict{}
 		for name, field := range v.Entries() {
-			c, err := copyJSONable(field, size, limit, depth+1)
+			c, err := copyJSONable(field, size, limit, depth+1, ink)
 			if err != nil {
 				return nil, err
 			}

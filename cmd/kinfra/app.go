@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,7 +26,7 @@ import (
 type app struct {
 	args           []string
 	typed          []string // the command line as it was given, behind the program's name
-	stdout, stderr io.Writer
+	stdout, stderr *stream
 	globals        globals
 	interruption   *interruption // nil: none is expected
 	real           world.World   // this machine
@@ -51,7 +50,7 @@ type app struct {
 	reported bool // the error has been
 }
 
-func newApp(args []string, stdout, stderr io.Writer, in *interruption) *app {
+func newApp(args []string, stdout, stderr *stream, in *interruption) *app {
 	holder := fmt.Sprintf("pid %d: kinfra %s", os.Getpid(), strings.Join(args, " "))
 	a := newAppOn(in.of(world.Real(holder)), args, stdout, stderr)
 	a.interruption = in
@@ -59,7 +58,7 @@ func newApp(args []string, stdout, stderr io.Writer, in *interruption) *app {
 }
 
 // newAppOn is an execution on any machine.
-func newAppOn(w world.World, args []string, stdout, stderr io.Writer) *app {
+func newAppOn(w world.World, args []string, stdout, stderr *stream) *app {
 	a := &app{args: args, typed: slices.Clone(args), stdout: stdout, stderr: stderr, real: w}
 	a.globals.early(args)
 	return a
@@ -178,8 +177,11 @@ func (a *app) config(ctx context.Context) *engine.Config {
 
 // output is how the flags, and what stdout and stderr are, want a run to be shown.
 func (a *app) output(ctx context.Context) engine.Output {
-	o := engine.Output{Format: a.globals.output, Stdout: a.stdout, Color: a.globals.wantsColor(a.stdout)}
-	lines := present.Plain{Announcements: a.stdout, Progress: a.stderr, Style: present.Style{Color: a.globals.wantsColor(a.stderr)}}
+	o := engine.Output{Format: a.globals.output, Stdout: a.stdout}
+	if o.Format == engine.Text {
+		o.Ink = a.paint(a.stdout)
+	}
+	lines := present.Plain{Announcements: a.stdout, Progress: a.stderr, Style: present.Style{Ink: a.paint(a.stderr)}}
 	switch o.Format {
 	case engine.Events:
 		o.Present = &present.Lines{Out: a.stdout}

@@ -15,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/lint"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -144,15 +145,10 @@ func (a *app) checker(layers *layer.Stack) func(layer.File) []lint.Finding {
 // showFindings prints the findings, or that there are none.
 func (a *app) showFindings(result checked, own bool) {
 	var out strings.Builder
-	color := a.globals.wantsColor(a.stdout)
+	ink := a.paint(a.stdout)
 	for _, f := range result.Findings {
-		if color {
-			reset := prettytext.Reset.EscapeSeq()
-			fmt.Fprintf(&out, "%s%s:%d:%d:%s %s %s[%s]%s\n", prettytext.Bold.EscapeSeq(), f.File, f.Line, f.Column, reset,
-				f.Message, prettytext.Faint.EscapeSeq(), f.Rule, reset)
-			continue
-		}
-		fmt.Fprintln(&out, f)
+		place := fmt.Sprintf("%s:%d:%d:", visible.Line(f.File), f.Line, f.Column)
+		fmt.Fprintf(&out, "%s %s %s\n", ink.Paint(int(prettytext.Bold), place), f.Message, ink.Paint(int(prettytext.Faint), "["+f.Rule+"]"))
 	}
 	switch {
 	case result.More > 0:

@@ -64,7 +64,7 @@ func (a *app) rootCommand() *cobra.Command {
 
 // ownCommands is the commands in Go, each by its words: "runs", "runs list".
 func ownCommands() []string {
-	root := newAppOn(world.World{}, nil, io.Discard, io.Discard).rootCommand()
+	root := newAppOn(world.World{}, nil, inMemory(io.Discard), inMemory(io.Discard)).rootCommand()
 	var all []string
 	var add func(*cobra.Command)
 	add = func(parent *cobra.Command) {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 
+	prettytext "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/ktrdr/kinfra/builtins"
@@ -47,10 +48,8 @@ func (a *app) allModules() []table.Module {
 
 // docText writes for this terminal.
 func (a *app) docText() doc.Text {
-	if !a.globals.wantsColor(a.stdout) {
-		return doc.Text{}
-	}
-	return doc.Text{Heading: func(text string) string { return "\x1b[1m" + text + "\x1b[0m" }}
+	ink := a.paint(a.stdout)
+	return doc.Text{Heading: func(text string) string { return ink.Paint(int(prettytext.Bold), text) }}
 }
 
 func (a *app) docOverview() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	prettytext "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/ktrdr/kinfra/builtins"
@@ -53,7 +54,7 @@ func (a *app) doctor(ctx context.Context) error {
 
 	findings := make([]finding, len(all))
 	for i, f := range all {
-		findings[i] = finding{f.Area, string(f.Verdict), diag.Printable(f.Text), diag.Printable(f.Cure)}
+		findings[i] = finding{f.Area, string(f.Verdict), f.Text, f.Cure}
 	}
 	var err error
 	if code := gravest(all); code != 0 {
@@ -157,15 +158,12 @@ func (a *app) evaluatePool(ctx context.Context) (*builtins.Pool, error) {
 // showVerdicts prints a line for each finding, its verdict in a colour where those are
 // shown, and a cure below it.
 func (a *app) showVerdicts(all []finding) {
-	colors := map[string]string{"ok": "32", "warn": "33", "fail": "31"}
-	colored := a.globals.wantsColor(a.stdout)
+	colors := map[string]prettytext.Color{"ok": prettytext.FgGreen, "warn": prettytext.FgYellow, "fail": prettytext.FgRed}
+	ink := a.paint(a.stdout)
 	counts := map[string]int{}
 	for _, f := range all {
 		counts[f.Verdict]++
-		verdict := fmt.Sprintf("%-4s", f.Verdict)
-		if colored {
-			verdict = "\x1b[" + colors[f.Verdict] + "m" + verdict + "\x1b[0m"
-		}
+		verdict := ink.Paint(int(colors[f.Verdict]), fmt.Sprintf("%-4s", f.Verdict))
 		fmt.Fprintf(a.stdout, "%s  %-10s  %s\n", verdict, f.Area, strings.ReplaceAll(f.Text, "\n", "\n                  "))
 		if f.Cure != "" {
 			fmt.Fprintf(a.stdout, "                  cure: %s\n", f.Cure)

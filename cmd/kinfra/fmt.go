@@ -246,5 +246,5 @@ func (a *app) formatInput(ctx context.Context, o fmtOptions) error {
 	if o.check || o.diff || f.fault != nil {
 		return a.formatResult([]formatted{f}, o)
 	}
-	return a.print("fmt", map[string]string{"text": string(f.text)}, nil, func() { a.stdout.Write(f.text) })
+	return a.print("fmt", map[string]string{"text": string(f.text)}, nil, func() { a.stdout.source(f.text) })
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // globals are the flags that every command takes.
@@ -65,20 +66,32 @@ func (g *globals) early(args []string) {
 }
 
 // wantsColor tells whether what is written to out may have escape codes.
-func (g *globals) wantsColor(out io.Writer) bool {
+func (g *globals) wantsColor(out *stream) bool {
 	switch g.color {
 	case "always":
 		return true
 	case "never":
 		return false
 	}
-	s, ok := out.(*stream)
-	return ok && s.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return out.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // log is the logger that the flags ask for.
 func (g *globals) log(out io.Writer) hclog.Logger {
+	if g.logFormat == "json" {
+		out = escaped{out}
+	}
 	return hclog.New(&hclog.LoggerOptions{
 		Name: "kinfra", Level: hclog.LevelFromString(g.logLevel), Output: out, JSONFormat: g.logFormat == "json",
 	})
+}
+
+// escaped takes whole texts of JSON, and escapes in them what isn't seen.
+type escaped struct{ out io.Writer }
+
+func (e escaped) Write(p []byte) (int, error) {
+	if _, err := e.out.Write(visible.JSON(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/engine/report"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 func (a *app) runsCommand() *cobra.Command {
@@ -96,7 +97,7 @@ func (a *app) writeRuns(entries []runEntry) {
 	fmt.Fprintln(table, "Run\tStarted\tTook\tSteps\tStatus\tCommand")
 	for _, e := range entries {
 		took := present.Short(time.Duration(e.Seconds * float64(time.Second)))
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", e.ID, local(e.Started), took, e.Done, e.Steps, e.Status, strings.Join(e.Args, " "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", e.ID, local(e.Started), took, e.Done, e.Steps, e.Status, visible.Line(strings.Join(e.Args, " ")))
 	}
 	table.Flush()
 }
@@ -137,9 +138,9 @@ func (a *app) showRun(c *cobra.Command, name string) error {
 func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run) {
 	e := entryOf(record, a.real.Clock.Now())
 	out := a.stdout
-	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, strings.Join(e.Args, " "))
-	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), record.Run().Dir)
-	style := present.Style{Color: a.globals.wantsColor(out)}
+	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, visible.Line(strings.Join(e.Args, " ")))
+	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), visible.Line(record.Run().Dir))
+	style := present.Style{Ink: a.paint(out)}
 	writeNodes(out, style, rep.Nodes, "  ")
 	for _, d := range rep.Problem {
 		io.WriteString(out, d.Text())
@@ -180,10 +181,10 @@ func writeNodes(out io.Writer, style present.Style, nodes []*report.Node, indent
 }
 
 func nodeLine(style present.Style, n *report.Node) string {
-	line := style.Mark(n.Status) + " " + n.Name
+	line := style.Mark(n.Status) + " " + visible.Line(n.Name)
 	switch {
 	case n.Status == event.Skipped:
-		return line + ": needs " + strings.Join(n.Needs, ", ")
+		return line + ": needs " + visible.Line(strings.Join(n.Needs, ", "))
 	case n.Status != event.Running:
 		line += " " + style.Took(n.Took)
 	}

@@ -29,9 +29,16 @@ func (a *app) scriptsCommand() *cobra.Command {
 	add(&cobra.Command{
 		Use: "list", Short: "List the scripts and templates, and the layer that each comes from", Args: exactly(0, "no arguments"),
 	}, func(*cobra.Command, []string) error { return a.listScripts() })
-	add(&cobra.Command{
-		Use: "show NAME", ValidArgsFunction: a.completeScript, Short: "Print a script as it is used here", Args: exactly(1, "a name, such as pool.star"),
-	}, func(_ *cobra.Command, args []string) error { return a.showScript(args[0]) })
+	var raw bool
+	show := add(&cobra.Command{
+		Use: "show NAME", ValidArgsFunction: a.completeScript, Short: "Print a script as it is used here",
+		Long: `Print a script as it is used here.
+
+Characters in it that a reader doesn't see are shown as what they are, such as \u202e.
+With --raw each byte is as it is, for a file or another program.`,
+		Args: exactly(1, "a name, such as pool.star"),
+	}, func(_ *cobra.Command, args []string) error { return a.showScript(args[0], raw) })
+	show.Flags().BoolVar(&raw, "raw", false, "print each byte as it is; not to a terminal")
 	add(&cobra.Command{
 		Use: "diff NAME", ValidArgsFunction: a.completeScript, Short: "Show how a script differs from the one inside the binary", Args: exactly(1, "a name, such as pool.star"),
 	}, func(_ *cobra.Command, args []string) error { return a.diffScript(args[0]) })
@@ -133,12 +140,19 @@ func (a *app) scriptNames() []string {
 	return slices.Compact(names)
 }
 
-func (a *app) showScript(name string) error {
+func (a *app) showScript(name string, raw bool) error {
+	if raw && a.stdout.terminal {
+		return engine.UsageError("leave out --raw, or send the script to a file", "--raw prints what a terminal would obey")
+	}
 	file, err := a.findScript(name)
 	if err != nil {
 		return err
 	}
 	return a.print("scripts show", map[string]string{"name": file.Name, "layer": file.Layer.Name, "text": string(file.Data)}, nil, func() {
+		if raw {
+			a.stdout.source(file.Data)
+			return
+		}
 		a.stdout.Write(file.Data)
 	})
 }

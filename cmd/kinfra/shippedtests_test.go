@@ -17,7 +17,7 @@ func TestShippedScripts(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", "")
 	const scripts = "../../scripts"
 	var stdout, stderr bytes.Buffer
-	a := newApp([]string{"test", "--scripts", scripts, "--cover", "--output", "json", scripts}, &stdout, &stderr, nil)
+	a := newApp([]string{"test", "--scripts", scripts, "--cover", "--output", "json", scripts}, inMemory(&stdout), inMemory(&stderr), nil)
 	if err := a.main(t.Context()); err != nil {
 		t.Errorf("%v\n%s%s", err, &stdout, &stderr)
 	}

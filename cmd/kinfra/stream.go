@@ -3,25 +3,29 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"regexp"
-	"strings"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"golang.org/x/sys/unix"
 
 	"github.com/ktrdr/kinfra/engine"
-	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
-// stream is stdout or stderr. On a terminal it lets no escape codes through but those
-// for colours: what is printed may come from anybody who can write a registry, name a
-// container or log a line.
+// stream is stdout or stderr, and the one place where text leaves kinfra: a part of it may
+// come from anybody who can write a registry, name a container or log a line. So whatever
+// a reader wouldn't see is shown as what it is ([visible.Text]), on a terminal, in a pipe
+// and in a file. The only escape codes that come out are those for colours that were
+// painted with the ink of the stream, and those by which a terminal is drawn on.
 type stream struct {
-	file     *os.File
+	out      io.Writer
+	file     *os.File // that out is; nil in tests of scripts, where it is in memory
 	terminal bool
-	failure  error // the first one of a write
+	ink      visible.Ink // of all text that is printed; blank until somebody wants colours
+	colors   bool        // what is painted is shown in colour
+	failure  error       // the first one of a write
 }
 
 // newStream writes to a copy of the file, by another number: where nobody reads any more,
@@ -30,44 +34,54 @@ func newStream(file *os.File) *stream {
 	if fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 		file = os.NewFile(uintptr(fd), file.Name())
 	}
-	return &stream{file: file, terminal: isatty.IsTerminal(file.Fd())}
+	return &stream{out: file, file: file, terminal: isatty.IsTerminal(file.Fd())}
 }
+
+// inMemory is a stream for what is printed where no file is.
+func inMemory(out io.Writer) *stream { return &stream{out: out} }
 
 // Write prints whole characters.
 func (s *stream) Write(p []byte) (int, error) { return s.WriteString(string(p)) }
 
 // WriteString is Write of a string.
 func (s *stream) WriteString(text string) (int, error) {
-	shown := text
-	if s.terminal {
-		shown = onTerminal(text)
-	}
-	if _, err := s.file.WriteString(shown); err != nil {
-		if s.failure == nil {
-			s.failure = err
-		}
+	if err := s.exactly(s.ink.Text(text, s.colors)); err != nil {
 		return 0, err
 	}
 	return len(text), nil
 }
 
-// onTerminal is a text without what rewrites or hides a part of a terminal.
-func onTerminal(text string) string {
-	if !strings.Contains(text, "\x1b") {
-		return diag.Printable(text)
+// exactly writes what was made to be read by another program, byte by byte.
+func (s *stream) exactly(text string) error {
+	_, err := io.WriteString(s.out, text)
+	if err != nil && s.failure == nil {
+		s.failure = err
 	}
-	colors := regexp.MustCompile("\x1b\\[[0-9;]*m")
-	var out strings.Builder
-	for {
-		at := colors.FindStringIndex(text)
-		if at == nil {
-			out.WriteString(diag.Printable(text))
-			return out.String()
-		}
-		out.WriteString(diag.Printable(text[:at[0]]))
-		out.WriteString(text[at[0]:at[1]])
-		text = text[at[1]:]
+	return err
+}
+
+// source prints the text of a file for whoever reads it on: exactly, but for a terminal,
+// which would obey what is in it.
+func (s *stream) source(data []byte) {
+	if s.terminal {
+		s.Write(data)
+		return
 	}
+	_ = s.exactly(string(data)) // what keeps it from being written, the stream knows
+}
+
+// paint gives both streams the ink by which they know the colours of one of them: what is
+// painted for one may be printed by the other, as in an error that quotes it.
+func (a *app) paint(out *stream) visible.Ink {
+	out.colors = a.globals.wantsColor(out)
+	if !out.colors {
+		return visible.Ink{}
+	}
+	if out.ink.Blank() {
+		ink := visible.NewInk(a.real.Env.Random)
+		a.stdout.ink, a.stderr.ink = ink, ink
+	}
+	return out.ink
 }
 
 // nobodyReads is the exit code of a process that SIGPIPE ends, as shells have it.

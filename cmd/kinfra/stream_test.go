@@ -118,22 +118,6 @@ func TestReportInPlaceOfNoFile(t *testing.T) {
 	}
 }
 
-func TestPrintedOnTerminal(t *testing.T) {
-	for _, c := range []struct{ text, want string }{
-		{"slot 1\n\tlight, größer\n", "slot 1\n\tlight, größer\n"},
-		{"\x1b[32mrunning\x1b[0m \x1b[1;31mx", "\x1b[32mrunning\x1b[0m \x1b[1;31mx"},
-		{"a\x1b[2Jb\x1b]0;title\x07c\rd", "a�[2Jb�]0;title�c�d"},
-		{"\x1b[31", "�[31"},
-		{"\x1b[31;", "�[31;"},
-		{"\x1b", "�"},
-		{"a\u009b2Jb\xff\u202ec", "a�2Jb��c"},
-	} {
-		if got := onTerminal(c.text); got != c.want {
-			t.Errorf("%q is printed as %q, want %q", c.text, got, c.want)
-		}
-	}
-}
-
 // A terminal that is closed interrupts as Ctrl-C does, and may do so twice.
 func TestClosedTerminal(t *testing.T) {
 	// Also where the tests were started by nohup, a child is not to ignore it.

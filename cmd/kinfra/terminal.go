@@ -21,11 +21,11 @@ const frameTime = 100 * time.Millisecond
 // live shows a run on the terminal that stderr is; nil if it is none that can be drawn on.
 // Until the run has something to draw, this costs nothing.
 func (a *app) live(ctx context.Context, lines present.Plain) *present.Live {
-	s, ok := a.stderr.(*stream)
-	if !ok || !s.canDraw() {
+	s := a.stderr
+	if !s.canDraw() {
 		return nil
 	}
-	l := &present.Live{Plain: lines, Terminal: s.file, Size: s.size}
+	l := &present.Live{Plain: lines, Terminal: s.out, Size: s.size}
 	var suspensions sync.Once
 	l.Watch = func() func() {
 		a.interruption.expect()

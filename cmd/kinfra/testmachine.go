@@ -18,7 +18,7 @@ import (
 // what that has.
 func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 	machine := builtins.NewTestMachine(t.command)
-	child := newAppOn(machine.Fake.World(), nil, out, out)
+	child := newAppOn(machine.Fake.World(), nil, inMemory(out), inMemory(out))
 	child.tests, child.layers, child.world = t, t.layers, machine.Fake.World()
 	config := child.config(ctx)
 	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
@@ -31,7 +31,7 @@ func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 // for the world and the layers.
 func (t *testRun) command(ctx context.Context, w world.World, args []string) builtins.Ran {
 	var stdout, stderr bytes.Buffer
-	child := newAppOn(w, args, &stdout, &stderr)
+	child := newAppOn(w, args, inMemory(&stdout), inMemory(&stderr))
 	child.tests = t
 	err := child.main(ctx)
 	ran := builtins.Ran{Result: starlark.None}

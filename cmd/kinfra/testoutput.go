@@ -12,6 +12,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/engine/suite"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -78,12 +79,12 @@ func (t *testTeller) result(r suite.Result) {
 		t.passed++
 		return
 	}
-	fmt.Fprintf(t.out, "FAIL  %s\n", diag.Printable(r.FullName()))
+	fmt.Fprintf(t.out, "FAIL  %s\n", visible.Line(r.FullName()))
 	for _, d := range r.Problem {
 		io.WriteString(t.out, indented(d.Text()))
 	}
 	if r.Output != "" {
-		io.WriteString(t.out, indented("it printed:\n"+indented(diag.Printable(r.Output))))
+		io.WriteString(t.out, indented("it printed:\n"+indented(r.Output)))
 	}
 }
 

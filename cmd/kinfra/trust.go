@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktrdr/kinfra/engine"
-	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
 )
 
@@ -85,11 +84,11 @@ func (a *app) trust(ctx context.Context, dir string) error {
 	})
 }
 
-// showProject prints all files, without what could hide a part of them on a terminal.
-// Their names can't, or they would not be names in a layer.
+// showProject prints all files. No name of one can look like a line of its own, or it
+// would not be a name in a layer.
 func (a *app) showProject(project *layer.Project, named *layer.Named) {
 	show := func(name string, text []byte) {
-		fmt.Fprintf(a.stdout, "--- %s\n%s\n", name, strings.TrimSuffix(diag.Printable(string(text)), "\n"))
+		fmt.Fprintf(a.stdout, "--- %s\n%s\n", name, strings.TrimSuffix(string(text), "\n"))
 	}
 	for _, name := range project.Files() {
 		show(project.Layer().Path(name), project.Read(name))

@@ -23,6 +23,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -93,7 +94,7 @@ func errorOf(t *testing.T, files map[string][]byte) []byte {
 	}
 	var out bytes.Buffer
 	for _, d := range diag.Of(err, run.Source) {
-		out.WriteString(d.Text())
+		out.WriteString(visible.Text(d.Text()))
 	}
 	fmt.Fprintf(&out, "exit code %d\n", config.CodeOf(err))
 	return out.Bytes()
@@ -165,8 +166,8 @@ func TestExcerpts(t *testing.T) {
 		{"wide characters", "日本 = x", 6, "日本 = x", "       ^"},
 		{"an emoji", "\"🚀\" + 1", 5, "\"🚀\" + 1", "     ^"},
 		{"combining characters", "e\u0301x", 3, "e\u0301x", " ^"},
-		{"control characters", "a\x1b[31mb", 7, "a\ufffd[31mb", "      ^"},
-		{"directions", "a\u202eb", 3, "a\ufffdb", "  ^"},
+		{"control characters", "a\x1b[31mb", 7, `a\x1b[31mb`, "         ^"},
+		{"directions", "a\u202eb", 3, `a\u202eb`, "       ^"},
 		{"long before", long, 400, "…" + long[299:500], strings.Repeat(" ", 101) + "^"},
 		{"long after", long, 11, long[:110] + "…", strings.Repeat(" ", 10) + "^"},
 		{"long both", long, 251, "…" + long[150:350] + "…", strings.Repeat(" ", 101) + "^"},
@@ -182,14 +183,15 @@ func TestExcerpts(t *testing.T) {
 	}
 }
 
+// A name makes no line of its own. What is around it is left to what prints it.
 func TestTextOfHostileNames(t *testing.T) {
-	bad := "x\x1b[2J.star"
+	bad := "x\x1b[2J.star\n"
 	d := diag.Diagnostic{
 		Message: "m\x07\u009b", Hint: "h\x1b",
 		Place: &diag.Place{File: bad, Line: 1, Column: 1}, Also: []diag.Place{{File: bad, Line: 2, Column: 2}},
 		Calls: []diag.Call{{Place: diag.Place{File: bad, Line: 3, Column: 3}, Function: "f"}},
 	}
-	want := "error: m��\n  --> x�[2J.star:1:1\n  and x�[2J.star:2:2\n  called from x�[2J.star:3:3, in f\nhint: h�\n"
+	want := "error: m\x07\u009b\n  --> x\\x1b[2J.star\\n:1:1\n  and x\\x1b[2J.star\\n:2:2\n  called from x\\x1b[2J.star\\n:3:3, in f\nhint: h\x1b\n"
 	if got := d.Text(); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}

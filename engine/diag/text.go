@@ -3,13 +3,14 @@ package diag
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
-// Text is a diagnostic as a terminal shows it, lines ending in a newline:
+// Text is a diagnostic as a terminal shows it once what isn't seen in it has been made
+// visible, lines ending in a newline:
 //
 //	error: port 4318 is used twice: slot 1 "otlp_http" and slot 2 "otlp_grpc"
 //	  --> pool.star:24:22
@@ -19,10 +20,10 @@ import (
 //	hint: kinfra ports shows the whole table
 func (d Diagnostic) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "error: %s\n", Printable(d.Message))
+	fmt.Fprintf(&b, "error: %s\n", d.Message)
 	b.WriteString(d.Where())
 	if d.Hint != "" {
-		fmt.Fprintf(&b, "hint: %s\n", Printable(d.Hint))
+		fmt.Fprintf(&b, "hint: %s\n", d.Hint)
 	}
 	return b.String()
 }
@@ -31,11 +32,11 @@ func (d Diagnostic) Text() string {
 func (d Diagnostic) Where() string {
 	var b strings.Builder
 	if d.Place != nil {
-		fmt.Fprintf(&b, "  --> %s\n", Printable(d.Place.String()))
+		fmt.Fprintf(&b, "  --> %s\n", visible.Line(d.Place.String()))
 		d.excerpt(&b)
 	}
 	for _, c := range d.Calls {
-		fmt.Fprintf(&b, "  called from %s", Printable(c.Place.String()))
+		fmt.Fprintf(&b, "  called from %s", visible.Line(c.Place.String()))
 		if c.Function != "" {
 			fmt.Fprintf(&b, ", in %s", c.Function)
 		}
@@ -49,7 +50,7 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 	p := d.Place
 	if p.Source == "" {
 		for _, also := range d.Also {
-			fmt.Fprintf(b, "  and %s\n", Printable(also.String()))
+			fmt.Fprintf(b, "  and %s\n", visible.Line(also.String()))
 		}
 		return
 	}
@@ -57,7 +58,7 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 	line, caret := p.Excerpt()
 	fmt.Fprintf(b, "%s | %s\n%*s | %s", number, line, len(number), "", caret)
 	for _, also := range d.Also {
-		fmt.Fprintf(b, " and %s", Printable(also.String()))
+		fmt.Fprintf(b, " and %s", visible.Line(also.String()))
 	}
 	b.WriteByte('\n')
 }
@@ -65,25 +66,31 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 // Excerpt is the line of a place, cut where it is long, and what stands below it to
 // point to the column with a caret.
 func (p Place) Excerpt() (line, caret string) {
-	before, after := cut(Printable(p.Source), p.Column-max(p.From, 1))
+	before, after := cutAt(p.Source, p.Column-max(p.From, 1))
+	before, after = visible.Text(before), visible.Text(after)
 	return before + after, blank(before) + "^"
 }
 
 // shownSide is how many characters of a line are shown on each side of a column.
 const shownSide = 100
 
-// cut is what of a line stands before and after its first n characters, cut where it is
-// long.
-func cut(line string, n int) (before, after string) {
+// cutAt is what of a line stands before and after its first n characters, cut where
+// it is long.
+func cutAt(line string, n int) (before, after string) {
 	const most = shownSide
-	all := []rune(line)
-	n = min(max(n, 0), len(all))
-	before, after = string(all[:n]), string(all[n:])
-	if n > most {
-		before = "…" + string(all[n-most:n])
+	starts := make([]int, 0, len(line)+1)
+	for i := range line {
+		starts = append(starts, i)
 	}
-	if len(all)-n > most {
-		after = string(all[n:n+most]) + "…"
+	all := len(starts)
+	starts = append(starts, len(line))
+	n = min(max(n, 0), all)
+	before, after = line[:starts[n]], line[starts[n]:]
+	if n > most {
+		before = "…" + line[starts[n-most]:starts[n]]
+	}
+	if all-n > most {
+		after = line[starts[n]:starts[n+most]] + "…"
 	}
 	return before, after
 }
@@ -99,16 +106,4 @@ func blank(s string) string {
 		}
 	}
 	return b.String()
-}
-
-// Printable replaces characters that rewrite or hide what a terminal shows, but for
-// newlines and tabs: control characters, and those that format without being seen,
-// such as what turns the direction of writing.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
 }

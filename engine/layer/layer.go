@@ -26,8 +26,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -185,12 +185,8 @@ func CheckName(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\\x00") {
 		return fmt.Errorf("%q is %w", name, ErrName)
 	}
-	if strings.ContainsFunc(name, unseen) {
+	if visible.Line(name) != name { // it could look like another one, or like something else than a name
 		return fmt.Errorf("%q has a character that is not seen, and is %w", name, ErrName)
 	}
 	return nil
 }
-
-// unseen tells whether a character could make a name look like another one, or like
-// something else than a name.
-func unseen(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // What is drawn has an empty row on top, on which the cursor rests. Drawing begins
@@ -27,12 +27,13 @@ const (
 )
 
 // drawing is what draws rows from where the cursor is, and brings it back. Rows that
-// the terminal takes for wider than they are counted end at its edge.
-func drawing(rows []string) string {
+// the terminal takes for wider than they are counted end at its edge. Of the rows, only
+// what the ink has painted becomes an escape code.
+func drawing(rows []string, ink visible.Ink) string {
 	var b strings.Builder
 	b.WriteString(noWrap + "\r" + eraseRest)
 	for _, row := range rows {
-		b.WriteString("\r\n" + row + eraseRest)
+		b.WriteString("\r\n" + ink.Text(row, true) + eraseRest)
 	}
 	fmt.Fprintf(&b, "\x1b[J\x1b[%dA\r%s", len(rows), wrap)
 	return b.String()
@@ -174,11 +175,10 @@ func head(t string, width int) string {
 // longest is how many characters of a text are looked at: no terminal is wider.
 const longest = 1000
 
-// printed is a text as it can stand within a line: nothing in it moves the cursor.
+// printed is a text as it can stand within a line, and as wide as it is drawn.
 func printed(t string) string {
-	t, _, _ = strings.Cut(t, "\n")
 	if len(t) > longest {
 		t = strings.ToValidUTF8(t[:longest], "")
 	}
-	return diag.Printable(strings.ReplaceAll(t, "\t", " "))
+	return visible.Line(strings.ReplaceAll(t, "\t", " "))
 }

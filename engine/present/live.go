@@ -163,7 +163,7 @@ func (l *Live) draw() {
 		l.erase()
 		return
 	}
-	io.WriteString(l.Terminal, drawing(rows))
+	io.WriteString(l.Terminal, drawing(rows, l.Style.Ink))
 	l.drawn = true
 }
 

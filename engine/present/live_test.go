@@ -12,6 +12,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/internal/terminaltest"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // show is a run shown on a terminal, at a time that only the test moves.
@@ -360,7 +361,10 @@ func TestLiveMiscounted(t *testing.T) {
 func TestLiveColors(t *testing.T) {
 	for _, color := range []bool{true, false} {
 		s := newShow(80, 24, true)
-		s.Style.Color = color
+		if color {
+			s.Style.Ink = visible.NewInk(func([]byte) {})
+		}
+		s.Progress = &colored{s.screen, s.Style.Ink}
 		s.play(t, busy+"begin c\nskip c: d\nundo prepare\nwarn careful\nafter 1ms")
 		for text, want := range map[string]string{
 			"ok ": "32", "FAIL": "31", "skip": "33", "undid": "33", "retry": "33", "warning": "33", "run": "36", "1 failed": "31", "(1.5s)": "2", "db: ": "2", "prepare": "", "1 done": "",
@@ -377,6 +381,17 @@ func TestLiveColors(t *testing.T) {
 	}
 }
 
+// colored is a stream to a terminal.
+type colored struct {
+	out io.Writer
+	ink visible.Ink
+}
+
+func (c *colored) Write(p []byte) (int, error) {
+	io.WriteString(c.out, c.ink.Text(string(p), true))
+	return len(p), nil
+}
+
 // Whatever a step is called, and whatever it tells, moves nothing on the terminal and
 // hides nothing that was said.
 func FuzzLive(f *testing.F) {
@@ -389,7 +404,7 @@ func FuzzLive(f *testing.F) {
 			t.Skip()
 		}
 		s := newShow(int(width), int(height), true)
-		s.Progress = io.Discard // its stream keeps codes away from the terminal
+		s.Progress = io.Discard // what its stream lets through is no matter here
 		s.event(event.Event{Type: event.RunBegan})
 		s.event(event.Event{Type: event.Said, Text: "+\n"})
 		s.event(event.Event{Type: event.Began, Key: name, Kind: event.Step})

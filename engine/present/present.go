@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // Plain writes announcements to one stream, and how far the run is to another: a line a
@@ -43,13 +44,13 @@ func (s Style) line(e *event.Event) string {
 	case event.Warned:
 		return s.Status(event.Interrupted, "warning:") + " " + e.Text + "\n" + problems(e.Problems, "")
 	case event.Retried:
-		return fmt.Sprintf("  %s %s in %s: %s\n", s.mark("retry", event.Interrupted), e.Key, seconds(e.Pause), firstLine(e.Problems))
+		return fmt.Sprintf("  %s %s in %s: %s\n", s.mark("retry", event.Interrupted), visible.Line(e.Key), seconds(e.Pause), firstLine(e.Problems))
 	case event.Undid:
 		switch e.Status {
 		case event.Passed:
-			return fmt.Sprintf("  %s %s\n", s.Mark(event.Undone), e.Key)
+			return fmt.Sprintf("  %s %s\n", s.Mark(event.Undone), visible.Line(e.Key))
 		case event.Decided:
-			return fmt.Sprintf("  would undo %s\n", e.Key)
+			return fmt.Sprintf("  would undo %s\n", visible.Line(e.Key))
 		}
 		return fmt.Sprintf("  %s undoing %s\n", s.Mark(event.Failed), e.Key) + problems(e.Problems, "        ")
 	case event.Ended:
@@ -61,15 +62,15 @@ func (s Style) line(e *event.Event) string {
 func (s Style) ended(e *event.Event) string {
 	switch {
 	case e.Replayed:
-		return fmt.Sprintf("  %s %s (before)\n", s.mark("done", event.Passed), e.Key)
+		return fmt.Sprintf("  %s %s (before)\n", s.mark("done", event.Passed), visible.Line(e.Key))
 	case e.Status == event.Passed: // each step says it, so it takes no time to be put together
-		return "  " + s.Mark(e.Status) + " " + e.Key + " " + s.Took(e.Took()) + "\n"
+		return "  " + s.Mark(e.Status) + " " + visible.Line(e.Key) + " " + s.Took(e.Took()) + "\n"
 	case e.Status == event.Decided:
-		return fmt.Sprintf("  %s %s: known only when it runs\n", s.Mark(e.Status), e.Key)
+		return fmt.Sprintf("  %s %s: known only when it runs\n", s.Mark(e.Status), visible.Line(e.Key))
 	case e.Status == event.Skipped:
-		return fmt.Sprintf("  %s %s: needs %s\n", s.Mark(e.Status), e.Key, strings.Join(e.Needs, ", "))
+		return fmt.Sprintf("  %s %s: needs %s\n", s.Mark(e.Status), visible.Line(e.Key), visible.Line(strings.Join(e.Needs, ", ")))
 	}
-	line := fmt.Sprintf("  %s %s %s\n", s.Mark(event.Failed), e.Key, s.Took(e.Took()))
+	line := fmt.Sprintf("  %s %s %s\n", s.Mark(event.Failed), visible.Line(e.Key), s.Took(e.Took()))
 	if e.Kind == event.Check { // what is wrong with a step ends the run, which says so
 		line += problems(e.Problems, "        ")
 	}
@@ -105,5 +106,5 @@ func (p *Lines) Show(e *event.Event) {
 	if err != nil {
 		panic(err) // all fields are of types that have a JSON form
 	}
-	p.Out.Write(append(line, '\n'))
+	p.Out.Write(append(visible.JSON(line), '\n'))
 }

@@ -6,11 +6,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
-// Style is how steps and checks are written: with colours or without. The words are the
+// Style is how steps and checks are written: with colours, or without if its ink is blank. The words are the
 // same, so that nothing is said by a colour alone.
-type Style struct{ Color bool }
+type Style struct{ Ink visible.Ink }
 
 // Mark is the word for how a step or check ended, padded to the width of all marks.
 func (s Style) Mark(status event.Status) string { return s.mark(word(status), status) }
@@ -53,10 +54,10 @@ const padding = "     "
 const noColor = text.Reset
 
 func (s Style) paint(color text.Color, t string) string {
-	if !s.Color || color == noColor || t == "" {
+	if color == noColor {
 		return t
 	}
-	return color.EscapeSeq() + t + text.Reset.EscapeSeq()
+	return s.Ink.Paint(int(color), t)
 }
 
 func colorOf(status event.Status) text.Color {

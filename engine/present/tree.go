@@ -60,7 +60,8 @@ func (t *tree) tell(key, text string) (ok bool) {
 	if n == nil {
 		return false
 	}
-	n.told = printed(strings.TrimSpace(text))
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	n.told = printed(first)
 	return true
 }
 

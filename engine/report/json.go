@@ -6,6 +6,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // Version is that of the JSON report's schema. A field more does not change it.
@@ -67,7 +68,8 @@ func JSON(r *Run) ([]byte, error) {
 	for _, p := range r.Printed {
 		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text})
 	}
-	return json.MarshalIndent(whole, "", "  ")
+	data, err := json.MarshalIndent(whole, "", "  ")
+	return visible.JSON(data), err
 }
 
 func jsonNodes(nodes []*Node) []jsonNode {

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // The elements of JUnit's format that its readers (Jenkins, GitLab, actions on GitHub) agree
@@ -215,12 +215,6 @@ func oneLine(message string) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.6f", d.Seconds()) }
 
-// clean drops what XML 1.0 has no way to write.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// clean shows what isn't seen as what it is: most of it XML 1.0 has no way to write, and
+// readers print the rest as it is.
+func clean(s string) string { return visible.Text(strings.ReplaceAll(s, "\r\n", "\n")) }

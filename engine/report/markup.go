@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"html"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // markup writes HTML. Every element that it opens it closes, and all text and all values
@@ -55,14 +54,7 @@ func (m *markup) line() { m.out.WriteByte('\n') }
 func (m *markup) trusted(file string) { m.out.WriteString(file) }
 
 // escape makes text safe between tags and between double quotes, and shows characters
-// that no one would see, or that turn the direction of writing, as U+FFFD.
+// that no one would see, or that turn the direction of writing, as what they are.
 func escape(s string) string {
-	s = diag.Printable(strings.ReplaceAll(s, "\r\n", "\n"))
-	s = strings.Map(func(r rune) rune {
-		if r == 0xfffe || r == 0xffff {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-	return html.EscapeString(s)
+	return html.EscapeString(visible.Text(strings.ReplaceAll(s, "\r\n", "\n")))
 }

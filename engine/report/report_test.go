@@ -18,6 +18,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // sample is a run with a node of every kind and status.
@@ -304,8 +305,7 @@ func rawText(n *html.Node) string {
 
 // textNode is a text as a page shows it: without what can't be seen.
 func textNode(s string) *html.Node {
-	s = strings.NewReplacer("\r\n", "\n", "\ufffe", "\ufffd", "\uffff", "\ufffd").Replace(s)
-	return &html.Node{Type: html.TextNode, Data: diag.Printable(s)}
+	return &html.Node{Type: html.TextNode, Data: visible.Text(strings.ReplaceAll(s, "\r\n", "\n"))}
 }
 
 // FuzzReports: whatever a script puts on record, the reports are well-formed.

@@ -28,6 +28,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 var (
@@ -49,21 +50,55 @@ var (
 // names the key and never shows the value, which may be a secret. An ErrTooLarge
 // is returned for more than MaxSize bytes, which Decode would refuse.
 func Encode(vars map[string]string) ([]byte, error) {
+	out, err := lines(vars, func(key, _, quoted string) string { return key + "=" + quoted })
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > MaxSize {
+		return nil, fmt.Errorf("writing %d bytes: %w (at most %d)", len(out), ErrTooLarge, MaxSize)
+	}
+	return out, nil
+}
+
+// Export returns vars as lines "export KEY=value" for a POSIX shell to evaluate. They can
+// be printed: a value with characters that aren't seen has printf make it, from octal
+// numbers. The errors are an ErrKey and an ErrValue, as those of Encode.
+func Export(vars map[string]string) ([]byte, error) {
+	return lines(vars, func(key, value, quoted string) string {
+		if visible.Text(quoted) != quoted {
+			quoted = `"$(printf '` + asOctal(value) + `')"`
+		}
+		return "export " + key + "=" + quoted
+	})
+}
+
+// lines is a line for each variable, sorted by key.
+func lines(vars map[string]string, line func(key, value, quoted string) string) ([]byte, error) {
 	var out bytes.Buffer
 	for _, key := range slices.Sorted(maps.Keys(vars)) {
 		if err := checkKey(key); err != nil {
 			return nil, err
 		}
-		value, err := quote(vars[key])
+		quoted, err := quote(vars[key])
 		if err != nil {
 			return nil, fmt.Errorf("variable %s: %w", key, err)
 		}
-		fmt.Fprintf(&out, "%s=%s\n", key, value)
-	}
-	if out.Len() > MaxSize {
-		return nil, fmt.Errorf("writing %d bytes: %w (at most %d)", out.Len(), ErrTooLarge, MaxSize)
+		out.WriteString(line(key, vars[key], quoted) + "\n")
 	}
 	return out.Bytes(), nil
+}
+
+// asOctal is a text for printf, in which all but the characters of plain values are numbers.
+func asOctal(value string) string {
+	var out strings.Builder
+	for i := range len(value) {
+		if c := value[i]; c != '%' && isPlain(value[i:i+1]) {
+			out.WriteByte(c)
+		} else {
+			fmt.Fprintf(&out, `\%03o`, c)
+		}
+	}
+	return out.String()
 }
 
 func checkKey(key string) error {

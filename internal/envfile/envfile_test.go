@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 
 	"github.com/ktrdr/kinfra/internal/envfile"
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // nasty are values that one reader or the other takes for something else when
@@ -155,28 +156,38 @@ func TestShellReadsBack(t *testing.T) {
 			continue
 		}
 		t.Run(shell, func(t *testing.T) {
-			for _, value := range nasty {
-				vars := map[string]string{"A": "before", "M": value, "Z": "after"}
-				data, err := envfile.Encode(vars)
-				if err != nil {
-					continue // TestDotenvReadsBack checks that it may be refused
-				}
-				source := exec.Command(path, "-c", `set -a; . ./env || exit 1; exec "$PRINTENV" -0`)
-				source.Dir = t.TempDir()
-				source.Env = []string{"PRINTENV=" + lookPath(t, "env"), "HOME=/somewhere"}
-				if err := os.WriteFile(filepath.Join(source.Dir, "env"), data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				out, err := source.CombinedOutput()
-				if err != nil {
-					t.Errorf("value %q written as\n%s: %v: %s", value, data, err, out)
-					continue
-				}
-				if got := parseEnviron(string(out)); got["M"] != value || got["A"] != "before" || got["Z"] != "after" {
-					t.Errorf("value %q written as\n%s: %s reads %q", value, data, shell, got)
+			for _, value := range append(nasty, "\x1b[2J'`\\", "\u202e%d\x7f1", "\t\U000e0041\u009b") {
+				for name, write := range map[string]func(map[string]string) ([]byte, error){"Encode": envfile.Encode, "Export": envfile.Export} {
+					readsBack(t, path, value, name, write)
 				}
 			}
 		})
+	}
+}
+
+// readsBack holds against a shell what writes a value for it.
+func readsBack(t *testing.T, shell, value, name string, write func(map[string]string) ([]byte, error)) {
+	t.Helper()
+	data, err := write(map[string]string{"A": "before", "M": value, "Z": "after"})
+	if err != nil {
+		return // TestDotenvReadsBack checks that it may be refused
+	}
+	if name == "Export" && visible.Text(string(data)) != string(data) {
+		t.Errorf("value %q is exported as\n%q, which can't be printed", value, data)
+	}
+	source := exec.Command(shell, "-c", `set -a; . ./env || exit 1; exec "$PRINTENV" -0`)
+	source.Dir = t.TempDir()
+	source.Env = []string{"PRINTENV=" + lookPath(t, "env"), "HOME=/somewhere"}
+	if err := os.WriteFile(filepath.Join(source.Dir, "env"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := source.CombinedOutput()
+	if err != nil {
+		t.Errorf("value %q written by %s as\n%s: %v: %s", value, name, data, err, out)
+		return
+	}
+	if got := parseEnviron(string(out)); got["M"] != value || got["A"] != "before" || got["Z"] != "after" {
+		t.Errorf("value %q written by %s as\n%s: %s reads %q", value, name, data, shell, got)
 	}
 }
 

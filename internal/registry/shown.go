@@ -2,9 +2,8 @@ package registry
 
 import (
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // Shown is a text out of the registry, such as the path of a holder, as it can stand
@@ -12,12 +11,8 @@ import (
 // itself has none, but other tools enter what they like, and a line break there must
 // not pass for a line of kinfra's.
 func Shown(text string) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, unseen) {
+	if visible.Line(text) == text {
 		return text
 	}
-	return strconv.Quote(text)
-}
-
-func unseen(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	return visible.Line(strconv.Quote(text))
 }
