@@ -18,7 +18,7 @@ import (
 
 func (d *domain) claimModule() table.Module {
 	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim"}
-	const result = "a claim, with `slot`, `profile`, `ports` (of the slot, a dict), `worktree`, `claimed_at`, `ttl`, `left`, `stale`, `foreign` and `renewed`: ttl and left (of its lease) are durations or None, stale says why it may be taken back or is None, foreign tells that another tool gave it, renewed that the worktree had it already"
+	const result = "a claim, with `slot`, `profile`, `ports` (of the slot, a dict), `worktree`, `claimed_at`, `ttl`, `left`, `stale`, `gone`, `missing`, `foreign` and `renewed`: ttl and left (of its lease) are durations or None, stale says why it may be taken back or is None, gone tells that its worktree was removed, missing says why its worktree is not at its path though it may still exist or is None, foreign tells that another tool gave it, renewed that the worktree had it already"
 	return table.Module{
 		Name: "claim", Doc: "Who holds which slot. A claim carries a token that every operation on its slot checks first, so that a former holder can't destroy the next one's stack.",
 		Builtins: []table.Builtin{
@@ -58,13 +58,6 @@ claim.find("/home/user/tree").slot  # -> 1
 claim.find("/home/user")  # fails: holds no slot`,
 			},
 			{
-				Name: "claim.gone", Doc: "Tells whether a worktree is gone: nothing is at its path, or a file.",
-				Params: []table.Param{{Name: "worktree", Type: table.String(), Help: "its path"}},
-				Result: "a bool; False for one that can't be looked at", Run: d.isGone,
-				Example: `claim.gone("/home/user/tree")  # -> False
-claim.gone("/home/user/removed")  # -> True`,
-			},
-			{
 				Name: "claim.release", Changes: true, Doc: "Stops what runs under a claim, drops its volumes, and gives the slot back. For a stack that was never started this needs no Docker. Of two claims in conflict, one that was found by force ends, and what runs in the slot is left to the other.",
 				Params: []table.Param{held}, Run: d.releaseClaim,
 				Errors: "A stack that can't be stopped: then the slot stays claimed. A claim that is no longer in force (4).",
@@ -78,7 +71,7 @@ registry.slot(held.slot).claimed_by  # -> None`,
 				Example: "claim.reconcile()",
 			},
 			{
-				Name: "claim.reap", Changes: true, Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each.",
+				Name: "claim.reap", Changes: true, Doc: "Releases the claims whose worktree is gone or whose lease is over, after what runs under them was stopped, and announces each. One whose worktree is missing, but may still exist, is announced and kept.",
 				Result:  "a list of `struct(slot, worktree, reason, problem)`; problem says why one could not be released, and is None for the others",
 				Run:     d.reap,
 				Example: "claim.reap()  # -> []",
@@ -102,7 +95,7 @@ func (c *claimValue) Freeze()               {}
 func (c *claimValue) Truth() starlark.Bool  { return true }
 func (c *claimValue) Hash() (uint32, error) { return uint32(c.claim.Slot), nil }
 func (c *claimValue) AttrNames() []string {
-	return []string{"claimed_at", "foreign", "left", "ports", "profile", "renewed", "slot", "stale", "ttl", "worktree"}
+	return []string{"claimed_at", "foreign", "gone", "left", "missing", "ports", "profile", "renewed", "slot", "stale", "ttl", "worktree"}
 }
 
 // Attr gives what the table of claim.take documents.
@@ -124,6 +117,10 @@ func (c *claimValue) Attr(name string) (starlark.Value, error) {
 		return durationOrNone(c.claim.Lease.TTL > 0, c.claim.Lease.Left), nil
 	case "stale":
 		return orNone(string(c.claim.Stale)), nil
+	case "gone":
+		return starlark.Bool(c.claim.Stale == claim.WorktreeGone), nil
+	case "missing":
+		return orNone(string(c.claim.Missing)), nil
 	case "foreign":
 		return starlark.Bool(c.claim.Foreign), nil
 	case "renewed":
@@ -251,14 +248,6 @@ func (d *domain) findClaim(c *table.Call) (starlark.Value, error) {
 	return &claimValue{claim: *found.Claim}, nil
 }
 
-func (d *domain) isGone(c *table.Call) (starlark.Value, error) {
-	claims, err := d.claims(c.Thread)
-	if err != nil {
-		return nil, err
-	}
-	return starlark.Bool(claims.Gone(c.String("worktree"))), nil
-}
-
 func (d *domain) releaseClaim(c *table.Call) (starlark.Value, error) {
 	m, err := d.manager(c.Thread)
 	if err != nil {
@@ -317,6 +306,9 @@ func (d *domain) reap(c *table.Call) (starlark.Value, error) {
 	var results []starlark.Value
 	for _, s := range slots {
 		if s.Claim == nil || s.Claim.Stale == "" {
+			if s.Claim != nil && s.Claim.Missing != "" {
+				run.Announce(fmt.Sprintf("Kept slot %d, held by %s: %s; %s", s.ID, registry.Shown(s.Claim.Worktree), s.Claim.Missing, s.Claim.Decide()))
+			}
 			continue
 		}
 		text := fmt.Sprintf("%s slot %d, held by %s: %s", verb, s.Claim.Slot, registry.Shown(s.Claim.Worktree), s.Claim.Stale)

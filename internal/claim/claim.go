@@ -36,6 +36,21 @@
 // lost had been durable. All else that isn't as it was written is found by the lines'
 // checksums, and refused as damage.
 //
+// # When a worktree is gone
+//
+// A path at which nothing is proves little: `git worktree move` changes it, and so does a
+// disk that isn't mounted. What runs under a claim, and its volumes, must not be removed
+// for that. So the log keeps with a claim the worktree's [origin], and a worktree counts
+// as gone only where
+//
+//   - git's administrative directory of it is gone, while its repository is there; or
+//   - it had no git, and the directory that it was in is there, the same one as then.
+//
+// Otherwise it is missing ([Absence]): its claim is shown as such and ends only by a
+// release. So does one of which no origin is known. A worktree that git has moved is not
+// yet known at its new path, and one that was made anew at the old path has the claim;
+// the origin stays that of the one that claimed for as long as git has it.
+//
 // # Beside the older tools
 //
 // A claim's identity is its slot, claimed_by and claimed_at, whose microseconds
@@ -101,8 +116,9 @@ type Claim struct {
 	Token     string           // 32 hexadecimal digits; it changes with the holder
 	Lease     Lease
 	Stale     Staleness
-	Foreign   bool // another tool gave it, and the worktree has not claimed with kinfra since
-	Started   bool // its stack was, or for a foreign one may have been, started under this claim
+	Missing   Absence // why its worktree isn't there, of which it isn't certain that it is gone
+	Foreign   bool    // another tool gave it, and the worktree has not claimed with kinfra since
+	Started   bool    // its stack was, or for a foreign one may have been, started under this claim
 }
 
 // Lease is for how long a claim is good.

@@ -125,7 +125,8 @@ func removeAsides(files world.Files) error {
 // takeEnv removes the copy from the worktree, if it is what the claim has left
 // there and nobody has changed it.
 func (p *Pool) takeEnv(c Claim, hash string) error {
-	if p.Gone(c.Worktree) || !filepath.IsAbs(c.Worktree) {
+	info, err := p.w.Disk.Host().Lstat(c.Worktree)
+	if !filepath.IsAbs(c.Worktree) || notThere(err) || err == nil && info.Mode.IsRegular() {
 		return nil
 	}
 	files := p.w.Disk.Root(c.Worktree)
@@ -133,7 +134,7 @@ func (p *Pool) takeEnv(c Claim, hash string) error {
 	if err := removeAsides(files); err != nil {
 		bad = append(bad, err)
 	}
-	info, err := files.Lstat(slot.EnvName)
+	info, err = files.Lstat(slot.EnvName)
 	if err == nil && info.Mode.IsRegular() {
 		var data []byte
 		if data, err = files.ReadFile(slot.EnvName, envMax); err == nil && hashOf(data) == hash {

@@ -148,10 +148,18 @@ func (c Claim) since() string {
 	switch {
 	case c.Stale != "":
 		text += " (stale: " + string(c.Stale) + ")"
+	case c.Missing != "":
+		text += " (" + string(c.Missing) + ")"
 	case c.Lease.TTL > 0:
 		text += " (its lease is over in " + rounded(c.Lease.Left).String() + ")"
 	}
 	return text
+}
+
+// Decide says how to decide on a claim whose worktree is missing.
+func (c Claim) Decide() string {
+	return fmt.Sprintf("bring the worktree back to its path, or, if nobody needs it or the data of slot %d any more, end the claim: "+
+		"kinfra sandbox release %d --force", c.Slot, c.Slot)
 }
 
 // Is tells that it is ErrNoneFree.
@@ -167,6 +175,11 @@ func (e *NoneFreeError) Hint() string {
 	}
 	if stale := e.Stale(); len(stale) > 0 {
 		return "kinfra sandbox reap takes back what is stale: slot " + slotList(stale)
+	}
+	for _, s := range e.Holders {
+		if s.Claim != nil && s.Claim.Missing != "" && s.Contender == nil {
+			return s.Claim.Decide()
+		}
 	}
 	text := "wait with --wait 10m, or release one that nobody needs: kinfra sandbox release N --force"
 	if soonest := e.soonest(); soonest != nil {

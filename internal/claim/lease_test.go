@@ -160,7 +160,4 @@ func TestWorktreeGone(t *testing.T) {
 	worldtest.Must(t, w.Host().Remove(trees+"a"))
 	worldtest.Must(t, w.Host().Symlink(trees+"b", trees+"a"))
 	wantStale(t, p, "")
-	worldtest.Must(t, w.Host().RemoveAll(trees))
-	w.Write("/home/user/trees", nil)
-	wantStale(t, p, WorktreeGone)
 }

@@ -15,6 +15,7 @@ type ledger struct {
 
 	data []byte // the log as it was read; nil if there is none
 	head int    // bytes of its first line
+	old  bool   // whether it has the form of an earlier version
 	torn bool   // whether it ends in what is left of an append, so that nothing can be added to it
 }
 
@@ -32,6 +33,7 @@ type record struct {
 	Token     string // 32 hexadecimal digits
 	Env       string // the SHA-256 of the file that it left in the worktree, hexadecimal
 	Lease     lease  // zero for a claim that stands until it is released
+	Origin    origin
 }
 
 // released is a claim that has ended.

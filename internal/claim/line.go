@@ -28,10 +28,14 @@ const (
 	keyToken     = "token"
 	keyEnv       = "env"
 	keyLease     = "lease"
+	keyOrigin    = "origin" // since version 2
 
 	keyTTL      = "ttl"
 	keyBoot     = "boot"
 	keyDeadline = "deadline"
+
+	keyGitDir = "git_dir"
+	keyParent = "parent"
 )
 
 // json is a line's object; a version of 0 is left out, and so is what is empty.
@@ -94,6 +98,13 @@ func appendRecord(dst []byte, r *record) []byte {
 		dst = appendText(dst, keyBoot, r.Lease.Boot)
 		dst = append(appendText(dst, keyDeadline, r.Lease.Deadline.String()), '}')
 	}
+	switch o := r.Origin; {
+	case o.GitDir != "":
+		dst = append(appendText(append(appendKey(dst, keyOrigin), '{'), keyGitDir, o.GitDir), '}')
+	case o.Parent != 0:
+		dst = append(appendKey(dst, keyOrigin), '{')
+		dst = append(strconv.AppendUint(appendKey(dst, keyParent), o.Parent, 10), '}')
+	}
 	return append(dst, '}')
 }
 
@@ -126,8 +137,8 @@ func (f *facts) readLine(text string, first bool) error {
 		return errors.New("not JSON")
 	}
 	line := gjson.Parse(text)
-	if v := line.Get(keyVersion); first && v.Raw != strconv.Itoa(logVersion) {
-		return fmt.Errorf("version %q, want %d (a newer kinfra may have written it)", v.Raw, logVersion)
+	if v := line.Get(keyVersion); first && v.Raw != "1" && v.Raw != strconv.Itoa(logVersion) {
+		return fmt.Errorf("version %q, want 1 to %d (a newer kinfra may have written it)", v.Raw, logVersion)
 	}
 	return readObject(line, func(key string, v gjson.Result) error {
 		switch {
@@ -218,6 +229,8 @@ func readRecord(v gjson.Result) (*record, error) {
 			r.Env, err = readText(v)
 		case keyLease:
 			r.Lease, err = readLease(v)
+		case keyOrigin:
+			r.Origin, err = readOrigin(v)
 		default:
 			err = errUnknownKey
 		}
@@ -253,6 +266,27 @@ func readLease(v gjson.Result) (l lease, err error) {
 	}
 	return l, err
 }
+
+func readOrigin(v gjson.Result) (o origin, err error) {
+	err = readObject(v, func(key string, v gjson.Result) (err error) {
+		switch key {
+		case keyGitDir:
+			o.GitDir, err = readText(v)
+		case keyParent:
+			o.Parent, err = strconv.ParseUint(v.Raw, 10, 64)
+		default:
+			err = errUnknownKey
+		}
+		return err
+	})
+	if err == nil && (o.GitDir == "") == (o.Parent == 0) {
+		err = errors.New("it names not one of the two that it can")
+	}
+	return o, err
+}
+
+// isOld tells whether the first line of a log has the form of an earlier version.
+func isOld(text string) bool { return gjson.Get(text, keyVersion).Int() < logVersion }
 
 // readReleased reads a list of releases.
 func (f *facts) readReleased(v gjson.Result) error {

@@ -17,7 +17,7 @@ import (
 const File = "kinfra/claims.log"
 
 const (
-	logVersion = 1
+	logVersion = 2        // of 1, claims have no origin
 	logMax     = 64 << 20 // bytes; the claim of a slot takes some 300
 
 	// logGrowth is by how many bytes the log grows before it is written anew, unless its
@@ -84,7 +84,7 @@ func parseLog(data []byte) (*ledger, error) {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if n == 1 {
-			l.head = len(line) + 1
+			l.head, l.old = len(line)+1, isOld(text)
 		}
 	}
 	if l.head == 0 {
@@ -135,7 +135,7 @@ func logLine(text []byte) []byte {
 // change is what makes the log say all that is known: a line more, or a log anew.
 func (l *ledger) change() world.Change {
 	c := world.Change{Name: File, Old: l.data, Mode: fileMode}
-	if l.data == nil || l.torn || len(l.data)-l.head > max(l.head, logGrowth) {
+	if l.data == nil || l.old || l.torn || len(l.data)-l.head > max(l.head, logGrowth) {
 		c.Data = logLine(l.facts.json(logVersion))
 		return c
 	}

@@ -38,19 +38,19 @@ func aLog(t testing.TB, w *world.Fake, p *Pool) []byte {
 }
 
 // varying are texts of a line that depend on the machine, and the tokens of volumes.
-var varying = regexp.MustCompile(`"(claimed_at|token|env|boot|deadline|[0-9]+)":"[^"]*"`)
+var varying = regexp.MustCompile(`"(claimed_at|token|env|boot|deadline|[0-9]+|parent)":("[^"]*"|[0-9]+)`)
 
 // Each transaction is a line, in the form that the next version has to read.
 func TestLogLines(t *testing.T) {
 	w, p := machine(t, "small", "small")
 	log := aLog(t, w, p)
 	want := []string{
-		`{"version":1,"claims":{"1":{"worktree":"/home/user/trees/a","claimed_at":"…","token":"…","env":"…"}},"volumes":{"1":"…"}}`,
-		`{"claims":{"2":{"worktree":"/home/user/trees/b","claimed_at":"…","token":"…","env":"…"}},"volumes":{"2":"…"}}`,
+		`{"version":2,"claims":{"1":{"worktree":"/home/user/trees/a","claimed_at":"…","token":"…","env":"…","origin":{"parent":"…"}}},"volumes":{"1":"…"}}`,
+		`{"claims":{"2":{"worktree":"/home/user/trees/b","claimed_at":"…","token":"…","env":"…","origin":{"parent":"…"}}},"volumes":{"2":"…"}}`,
 		`{"claims":{"2":null},"released":[{"slot":2,"worktree":"/home/user/trees/b","claimed_at":"…"}]}`,
-		`{"claims":{"2":{"worktree":"/home/user/trees/c","claimed_at":"…","token":"…","env":"…"}}}`,
+		`{"claims":{"2":{"worktree":"/home/user/trees/c","claimed_at":"…","token":"…","env":"…","origin":{"parent":"…"}}}}`,
 		`{"volumes":{"1":"…"}}`,
-		`{"claims":{"1":{"worktree":"/home/user/trees/a","claimed_at":"…","token":"…","env":"…","lease":{"ttl":"1h0m0s","boot":"…","deadline":"…"}}}}`,
+		`{"claims":{"1":{"worktree":"/home/user/trees/a","claimed_at":"…","token":"…","env":"…","lease":{"ttl":"1h0m0s","boot":"…","deadline":"…"},"origin":{"parent":"…"}}}}`,
 	}
 	var got []string
 	for line := range strings.Lines(string(log)) {
@@ -120,14 +120,15 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		"", "\n", "null", first[:len(first)-1], strings.Repeat("\x00", 100), rest,
 		strings.Replace(good, "tree", "free", 1), good + "x\n", good + first + "\n",
 		string(logLine([]byte("null"))), string(logLine([]byte("[]"))), string(logLine([]byte("{}"))), string(logLine([]byte("{"))),
-		with(`"version":1`, `"version":2`), with(`"version":1`, `"version":"1"`), with(`"version":1,`, ``), with(`"claims"`, `"clams"`),
+		with(`"version":2`, `"version":3`), with(`"version":2`, `"version":0`), with(`"version":2`, `"version":"2"`), with(`"version":2,`, ``), with(`"claims"`, `"clams"`),
 		with(`"token":"`, `"token":"0`), with(`"token":"`, `"taken":"`), with(`"worktree":"/home/user/trees/a"`, `"worktree":""`),
 		with(`"worktree":"/home/user/trees/a"`, `"worktree":7`), with(`"1":{`, `"0":{`), with(`"1":{`, `"01":{`), with(`"1":{`, `"99999999":{`),
 		with(`,"volumes"`, `,"released":[{"slot":0}],"volumes"`), with(`,"volumes"`, `,"released":[{}],"volumes"`),
 		with(`,"volumes"`, `,"released":{},"volumes"`), with(`,"volumes"`, `,"released":[{"slot":1,"by":""}],"volumes"`),
 		string(logLine([]byte(strings.Repeat("[", logDepth+1)))), hollow(2), hollow(3),
-		with(`}},`, `,"lease":{}}},`), with(`}},`, `,"lease":{"ttl":"-1s"}}},`), with(`}},`, `,"lease":{"ttl":"x"}}},`),
-		with(`}},`, `,"lease":{"ttl":"1s","deadline":"-1s"}}},`), with(`}},`, `,"lease":{"ttl":"1s","until":"1s"}}},`), with(`}},`, `,"lease":null}},`),
+		with(`"origin":{`, `"lease":{},"origin":{`), with(`"origin":{`, `"lease":{"ttl":"-1s"},"origin":{`), with(`"origin":{`, `"lease":{"ttl":"x"},"origin":{`),
+		with(`"origin":{`, `"lease":{"ttl":"1s","deadline":"-1s"},"origin":{`), with(`"origin":{`, `"lease":{"ttl":"1s","until":"1s"},"origin":{`), with(`"origin":{`, `"lease":null,"origin":{`),
+		with(`"origin":{`, `"origin":{"git_dir":"/g",`), with(`"parent"`, `"parents"`), with(`"parent":`, `"parent":-`), with(`"origin":{`, `"lost":{},"origin":{`),
 	} {
 		w.Write(logPath, []byte(bad))
 		before := worldtest.Snapshot(t, w.World(), "/home/user")

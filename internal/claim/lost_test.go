@@ -133,8 +133,9 @@ func TestLostClaims(t *testing.T) {
 	})
 	wantHolders(t, p, "a b")
 	worldtest.Must(t, w.Host().RemoveAll(trees+"a"))
-	stale := *list(t, p)[0].Claim
-	worldtest.Must(t, p.Release(t.Context(), Target{Slot: 1, Token: stale.Token, StaleOnly: true}))
+	lost := *list(t, p)[0].Claim
+	worldtest.WantErr(t, p.Release(t.Context(), Target{Slot: 1, Token: lost.Token, StaleOnly: true}), ErrNotStale)
+	release(t, p, lost)
 	wantHolders(t, p, "- b")
 	if c := claim(t, p, "c"); c.Slot != 1 {
 		t.Errorf("c got slot %d", c.Slot)

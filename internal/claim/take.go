@@ -207,6 +207,7 @@ func (t *taker) renew(v *view, s Slot) error {
 		return err
 	}
 	r.Env = hashOf(env)
+	r.Origin = r.Origin.renewed(t.pool.w.Disk.Host(), t.tree.origin)
 	v.ledger.give(s.ID, r)
 	if used := v.ledger.Volumes[s.ID]; had == nil && (used == "" || used == s.Claim.Token) {
 		v.ledger.useVolumes(s.ID, r.Token)
@@ -232,7 +233,7 @@ func (t *taker) enter(v *view, id int) error {
 		return err
 	}
 	v.ledger.give(id, record{
-		Worktree: s.ClaimedBy, ClaimedAt: s.ClaimedAt, Token: newToken(t.pool.w), Env: hashOf(env), Lease: lease,
+		Worktree: s.ClaimedBy, ClaimedAt: s.ClaimedAt, Token: newToken(t.pool.w), Env: hashOf(env), Lease: lease, Origin: t.tree.origin,
 	})
 	if v.ledger.Volumes[id] == "" {
 		// Whoever used them before, it wasn't under this claim. A renewal must know that,

@@ -132,7 +132,7 @@ func (v *view) slot(entry registry.Slot) Slot {
 	if r.Lease != (lease{}) {
 		s.Claim.Lease = v.now().read(r.Lease)
 	}
-	s.Claim.Stale = v.stale(s.Claim)
+	v.judge(s.Claim, r.Origin)
 	if entry.ClaimedBy != r.Worktree {
 		s.Contender = v.foreign(entry)
 		s.ClaimedBy, s.ClaimedAt = r.Worktree, r.ClaimedAt
@@ -146,19 +146,20 @@ func (v *view) foreign(entry registry.Slot) *Claim {
 		Slot: entry.ID, Profile: entry.Profile, Ports: entry.Ports, Worktree: entry.ClaimedBy, ClaimedAt: entry.ClaimedAt,
 		Token: foreignToken(entry), Foreign: true, Started: true,
 	}
-	c.Stale = v.stale(c)
+	v.judge(c, origin{})
 	return c
 }
 
-// stale says why a claim may be taken back.
-func (v *view) stale(c *Claim) Staleness {
-	if v.pool.Gone(c.Worktree) {
-		return WorktreeGone
+// judge finds out whether a claim may be taken back, and whether its worktree is there.
+func (v *view) judge(c *Claim, o origin) {
+	var gone bool
+	gone, c.Missing = o.look(v.pool.w.Disk.Host(), c.Worktree)
+	switch {
+	case gone:
+		c.Stale = WorktreeGone
+	case c.Lease.over():
+		c.Stale = LeaseOver
 	}
-	if c.Lease.over() {
-		return LeaseOver
-	}
-	return ""
 }
 
 // conflict is the error about a slot with two holders, or nil.

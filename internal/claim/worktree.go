@@ -23,6 +23,7 @@ const maxPath = 4000
 // directory can't hold two slots under two names.
 type worktree struct {
 	given, real string
+	origin      origin // of one that may claim
 }
 
 // is tells whether the claim of somebody is that worktree's.
@@ -39,7 +40,7 @@ func (p *Pool) findWorktree(path string) (worktree, error) {
 	if err != nil {
 		return worktree{}, fmt.Errorf("%w: looking for the worktree %s: %w", ErrInvalid, path, err)
 	}
-	return worktree{path, real}, nil
+	return worktree{given: path, real: real}, nil
 }
 
 // claimable is findWorktree of a directory that may claim a slot: any that is
@@ -74,17 +75,8 @@ func (p *Pool) claimable(path string) (worktree, error) {
 		err := fmt.Errorf("%w: the worktree %s lies in the pool's own directory %s", ErrInvalid, path, root)
 		return t, hint.Wrap(err, "name another with --for")
 	}
+	t.origin = findOrigin(p.w.Disk.Host(), t.real)
 	return t, nil
-}
-
-// Gone tells whether a worktree is gone: nothing is at its path, or a file. One that
-// can't be looked at isn't gone for that.
-func (p *Pool) Gone(worktree string) bool {
-	info, err := p.w.Disk.Host().Lstat(worktree)
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-	}
-	return info.Mode.IsRegular()
 }
 
 // checkPath is the one place where the path of a worktree is judged by its letters.

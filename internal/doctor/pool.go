@@ -216,6 +216,8 @@ func (p *pool) holders() bool {
 		held++
 		if s.Claim.Stale != "" {
 			p.add(warn(area, reap, "slot %d, held by %s: %s", s.ID, s.Claim.Worktree, s.Claim.Stale))
+		} else if s.Claim.Missing != "" {
+			p.add(warn(area, s.Claim.Decide(), "slot %d, held by %s: %s", s.ID, s.Claim.Worktree, s.Claim.Missing))
 		}
 		if s.Contender != nil {
 			p.add(warn(area, fmt.Sprintf("kinfra sandbox release %d --force --for PATH, with the one that is to give way", s.ID),

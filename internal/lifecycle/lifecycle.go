@@ -93,7 +93,8 @@ func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 	for name := range m.def.Secrets {
 		s.Secrets[name] = secret.Value{}
 	}
-	m.base(&s, worktree)
+	s.BaseDir, s.BaseEnv, _ = m.base(worktree) // what isn't there keeps nobody from stopping a stack
+	s.Build = s.BaseDir != ""
 	_, err := m.w.Disk.Root(dir).Lstat(stack.OverrideName)
 	switch {
 	case err == nil:
@@ -108,30 +109,29 @@ func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 // relative paths lead to.
 const dotEnv = ".env"
 
-// base leads a stack's relative paths into the worktree, where that is wanted and it is
-// there.
-func (m *Manager) base(s *stack.Stack, worktree string) {
+// base is the directory in the worktree that a stack's relative paths lead to, and its
+// file of variables, where that is wanted and they are there. A directory that isn't
+// in the worktree is a stack.ErrMount.
+func (m *Manager) base(worktree string) (dir, env string, err error) {
 	if m.def.ProjectDir == "" || worktree == "" {
-		return
+		return "", "", nil
 	}
-	dir := filepath.Join(worktree, m.def.ProjectDir)
-	if _, err := m.w.Disk.Host().Lstat(dir); err != nil {
-		return
+	dir, err = stack.Inside(m.w.Disk.Host(), worktree, m.def.ProjectDir)
+	switch {
+	case errors.Is(err, stack.ErrMount):
+		return "", "", fmt.Errorf("the pool's project directory: %w", err)
+	case err != nil:
+		err := fmt.Errorf("%w: the pool's project directory %s is not in the worktree %s", stack.ErrMount, m.def.ProjectDir, worktree)
+		return "", "", hint.Wrap(err, "check out a branch that has it, or change project_directory in pool.star")
 	}
-	s.BaseDir, s.Build = dir, true
-	if _, err := m.w.Disk.Host().Lstat(filepath.Join(dir, dotEnv)); err == nil {
-		s.BaseEnv = filepath.Join(dir, dotEnv)
+	env, err = stack.Inside(m.w.Disk.Host(), worktree, filepath.Join(m.def.ProjectDir, dotEnv))
+	switch {
+	case errors.Is(err, stack.ErrMount):
+		return dir, "", fmt.Errorf("the project's variables: %w", err)
+	case err != nil:
+		return dir, "", nil
 	}
-}
-
-// checkBase tells whether the directory that a stack's relative paths are to lead to is
-// in the worktree.
-func (m *Manager) checkBase(c claim.Claim, s stack.Stack) error {
-	if m.def.ProjectDir == "" || s.BaseDir != "" {
-		return nil
-	}
-	err := fmt.Errorf("slot %d: %w: the pool's project directory %s is not in the worktree %s", c.Slot, stack.ErrMount, m.def.ProjectDir, c.Worktree)
-	return hint.Wrap(err, "check out a branch that has it, or change project_directory in pool.star")
+	return dir, env, nil
 }
 
 // mostRead is the most bytes that a file of a slot may have.
@@ -206,6 +206,14 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		if err != nil {
 			return err
 		}
+		baseDir, baseEnv, err := m.base(c.Worktree) // this and the next: before anything is changed
+		if err != nil {
+			return fmt.Errorf("slot %d: %w", c.Slot, err)
+		}
+		override, err := m.override(c)
+		if err != nil {
+			return err
+		}
 		ports, err := file.Published(env)
 		if err != nil {
 			return fmt.Errorf("slot %d: %w", c.Slot, err)
@@ -218,20 +226,17 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := m.writeOverride(c); err != nil {
+		if err := m.writeOverride(c, override); err != nil {
 			return err
 		}
 		if err := slot.MakeShared(m.w, m.def.Root, m.def.Shared); err != nil {
 			return err
 		}
 		s, err := m.Stack(c.Slot, c.Worktree)
-		if err == nil {
-			err = m.checkBase(c, s)
-		}
 		if err != nil {
 			return err
 		}
-		s.Secrets = secrets
+		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
 		options := stack.Options{Ports: ports, Clean: clean, Timeout: o.Timeout, Report: o.Report}
 		options.Begin = func(ctx context.Context) error { return m.claims.VolumesUsed(ctx, target(c)) }
 		options.Undone = func(ctx context.Context) error { return m.claims.SetStatus(ctx, target(c), "stopped") }
@@ -255,27 +260,36 @@ func (m *Manager) secrets(ctx context.Context) (map[string]secret.Value, error) 
 	return values, nil
 }
 
+// override is the content of the file that mounts the worktree's code; nil where nothing
+// is mounted.
+func (m *Manager) override(c claim.Claim) ([]byte, error) {
+	if len(m.def.Mounts) == 0 {
+		return nil, nil
+	}
+	found, err := stack.FindSources(m.w.Disk.Host(), c.Worktree, m.def.Mounts)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	data, err := stack.Override(c.Worktree, m.def.Mounts, found)
+	if err != nil {
+		return nil, fmt.Errorf("slot %d: %w", c.Slot, err)
+	}
+	return data, nil
+}
+
 // writeOverride writes the file that mounts the worktree's code, or removes it where
 // nothing is mounted.
-func (m *Manager) writeOverride(c claim.Claim) error {
+func (m *Manager) writeOverride(c claim.Claim, data []byte) error {
 	files := m.w.Disk.Root(m.Dir(c.Slot))
 	if err := world.RemoveLeftoversOf(files, stack.OverrideName); err != nil {
 		return fmt.Errorf("slot %d: %w", c.Slot, err)
 	}
-	if len(m.def.Mounts) == 0 {
+	if data == nil {
 		err := files.Remove(stack.OverrideName)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("slot %d: %w", c.Slot, err)
 		}
 		return nil
-	}
-	found, err := stack.FindSources(m.w.Disk.Host(), c.Worktree, m.def.Mounts)
-	if err != nil {
-		return fmt.Errorf("slot %d: %w", c.Slot, err)
-	}
-	data, err := stack.Override(c.Worktree, m.def.Mounts, found)
-	if err != nil {
-		return fmt.Errorf("slot %d: %w", c.Slot, err)
 	}
 	if have, err := files.ReadFile(stack.OverrideName, mostRead); err == nil && bytes.Equal(have, data) {
 		return nil

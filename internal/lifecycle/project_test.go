@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,6 +78,56 @@ func TestProjectDirectoryMissing(t *testing.T) {
 	worldtest.Must(t, err)
 	if err := manager.Up(t.Context(), taken, lifecycle.UpOptions{}); !errors.Is(err, stack.ErrMount) || len(m.commands) > 0 {
 		t.Errorf("got %v and ran %q, want an ErrMount and nothing run", err, m.commands)
+	}
+}
+
+// TestLinkOutOfTheWorktree: nothing is started with what a link in the worktree leads to
+// outside of it, and nothing is changed before that is found. What runs can be stopped.
+func TestLinkOutOfTheWorktree(t *testing.T) {
+	inside := lifecycle.Definition{Project: "slot-%d", ProjectDir: "deploy"}
+	mounting := lifecycle.Definition{Project: "slot-%d", Mounts: map[string][]stack.Mount{"web": {{Source: "code", Target: "/code"}}}}
+	for name, test := range map[string]struct {
+		def          lifecycle.Definition
+		link, target string
+	}{
+		"what is mounted":         {mounting, "code", "/home/user"},
+		"the project's directory": {inside, "deploy", "../../elsewhere"},
+		"its variables":           {inside, "deploy/.env", "/home/user/secret.env"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.Write("/home/user/secret.env", []byte("K=v\n"))
+			worldtest.Must(t, m.Host().MkdirAll("/home/user/elsewhere", 0o755))
+			worldtest.Must(t, m.Host().MkdirAll(filepath.Dir(trees+"a/"+test.link), 0o755))
+			worldtest.Must(t, m.Host().Symlink(test.target, trees+"a/"+test.link))
+			test.def.Shared = []string{"shared"}
+			manager, c := m.manager(test.def), m.claim("a")
+			before := worldtest.Snapshot(t, m.World(), root)
+			err := manager.Up(t.Context(), c, lifecycle.UpOptions{})
+			worldtest.WantErr(t, err, stack.ErrMount)
+			if err == nil || !strings.Contains(err.Error(), "the link "+test.link+" in the worktree "+trees+"a leads out of it, to /home/user") {
+				t.Errorf("got %v", err)
+			}
+			after := worldtest.Snapshot(t, m.World(), root)
+			maps.DeleteFunc(after, func(name, _ string) bool { return strings.HasPrefix(name, root+"/kinfra/slots") }) // its guard
+			if len(m.commands) > 0 || m.started() || !maps.Equal(before, after) {
+				t.Errorf("something was done: docker ran %q, the root is\n%v\nwas\n%v", m.commands, after, before)
+			}
+			worldtest.Must(t, manager.Down(t.Context(), c, true))
+		})
+	}
+}
+
+// TestLinkInTheWorktree: what a link in the worktree leads to is used by its own path.
+func TestLinkInTheWorktree(t *testing.T) {
+	m := newMachine(t)
+	m.Write(trees+"a/ops/.env.shared", []byte("K=v\n"))
+	worldtest.Must(t, m.Host().Symlink("ops", trees+"a/deploy"))
+	worldtest.Must(t, m.Host().Symlink(".env.shared", trees+"a/ops/.env"))
+	s, err := m.manager(lifecycle.Definition{Project: "slot-%d", ProjectDir: "deploy"}).Stack(1, trees+"a")
+	worldtest.Must(t, err)
+	if s.BaseDir != trees+"a/ops" || s.BaseEnv != trees+"a/ops/.env.shared" || !s.Build {
+		t.Errorf("got %q, %q, %v", s.BaseDir, s.BaseEnv, s.Build)
 	}
 }
 

@@ -37,33 +37,36 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// Sources are what mounts take from a worktree: the number of each file or directory
-// (as world.Info has it), by its path. They tell one that was made anew from the one
-// that running containers have, which is not the same though its path is.
-type Sources map[string]uint64
+// Source is a file or directory that is mounted. Its number (as world.Info has it) tells
+// one that was made anew from the one that running containers have, which is not the
+// same though its path is.
+type Source struct {
+	Path string // absolute, without symbolic links
+	ID   uint64
+}
+
+// Sources are what mounts take from a worktree, by the mounts' own Source.
+type Sources map[string]Source
 
 // FindSources looks for what is to be mounted. What isn't there is an ErrNoSource that
-// names it.
+// names it, and a link that leads out of the worktree a *LinkError.
 func FindSources(files world.Files, worktree string, mounts map[string][]Mount) (Sources, error) {
 	found := Sources{}
 	for _, service := range slices.Sorted(maps.Keys(mounts)) {
 		for _, m := range mounts[service] {
-			path := filepath.Join(worktree, m.Source)
-			info, err := files.Lstat(path)
-			if err == nil && info.Mode&fs.ModeSymlink != 0 {
-				_, err = files.ReadDir(path) // what it leads to may be a file, which is no directory
-				if errors.Is(err, syscall.ENOTDIR) {
-					err = nil
-				}
+			path, err := Inside(files, worktree, m.Source)
+			var info world.Info
+			if err == nil {
+				info, err = files.Lstat(path)
 			}
 			switch {
 			case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 				err := fmt.Errorf("%w: service %s is to see %s of the worktree %s, where there is none", ErrNoSource, service, m.Source, worktree)
 				return nil, hint.Wrap(err, "make it, or change what is mounted in the pool's script")
 			case err != nil:
-				return nil, fmt.Errorf("looking at what service %s is to see of the worktree: %w", service, err)
+				return nil, fmt.Errorf("what is mounted for service %s: %w", service, err)
 			}
-			found[path] = info.ID
+			found[m.Source] = Source{path, info.ID}
 		}
 	}
 	return found, nil
@@ -116,12 +119,16 @@ func newOverride(worktree string, mounts map[string][]Mount, found Sources) (ove
 				return file, fmt.Errorf("mount for service %s: %w: target %q is used twice", service, ErrMount, m.Target)
 			}
 			seen[target] = true
-			if number := found[filepath.Join(worktree, m.Source)]; number != 0 {
-				numbers = append(numbers, strconv.FormatUint(number, 10))
+			source, ok := found[m.Source]
+			if !ok {
+				source.Path = filepath.Join(worktree, m.Source)
+			}
+			if source.ID != 0 {
+				numbers = append(numbers, strconv.FormatUint(source.ID, 10))
 			}
 			volumes = append(volumes, overrideVolume{
 				Type:     "bind",
-				Source:   escape(filepath.Join(worktree, m.Source)),
+				Source:   escape(source.Path),
 				Target:   escape(target),
 				ReadOnly: m.ReadOnly,
 			})

@@ -79,8 +79,8 @@ func TestSources(t *testing.T) {
 		return labels
 	}
 	worldtest.Must(t, files.MkdirAll("/w/src", 0o755))
-	worldtest.Must(t, files.MkdirAll("/elsewhere", 0o755))
-	worldtest.Must(t, files.Symlink("/elsewhere", "/w/lib"))
+	worldtest.Must(t, files.MkdirAll("/w/python", 0o755))
+	worldtest.Must(t, files.Symlink("python", "/w/lib"))
 	w.Write("/w/conf.toml", nil)
 	first := override()
 	w.Write("/w/src/code.py", []byte("x = 1\n"))
@@ -93,7 +93,7 @@ func TestSources(t *testing.T) {
 		t.Errorf("of a directory that was made anew the labels are %v, were %v", anew, first)
 	}
 	for _, gone := range []struct{ path, text string }{
-		{"/elsewhere", "service worker is to see lib of the worktree /w, where there is none"},
+		{"/w/python", "service worker is to see lib of the worktree /w, where there is none"},
 		{"/w/conf.toml", "service api is to see conf.toml of the worktree /w, where there is none"},
 	} {
 		worldtest.Must(t, files.RemoveAll(gone.path))
