@@ -28,7 +28,7 @@ func Classify(err error) engine.Code {
 	}{
 		{engine.Damaged, []error{registry.ErrDamaged, registry.ErrForeign, registry.ErrRoot, slot.ErrBroken, claim.ErrDamaged, claim.ErrNotReady}},
 		{engine.Unavailable, []error{claim.ErrNoneFree}},
-		{engine.Conflict, []error{slot.ErrClaimed, registry.ErrChanged, claim.ErrConflict, claim.ErrNotHolder, claim.ErrBusy, claim.ErrNotStale, stack.ErrPortTaken, stack.ErrInTheWay, pools.ErrProjectTaken, pools.ErrRootTaken}},
+		{engine.Conflict, []error{slot.ErrClaimed, registry.ErrChanged, claim.ErrConflict, claim.ErrNotHolder, claim.ErrBusy, claim.ErrNotStale, stack.ErrPortTaken, stack.ErrInTheWay, stack.ErrForeignVolumes, pools.ErrProjectTaken, pools.ErrRootTaken}},
 		{engine.Missing, []error{exec.ErrNotFound, docker.ErrUnavailable, stack.ErrNoCompose, stack.ErrImageMissing, stack.ErrNoSource, secret.ErrUnavailable}},
 		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount, secret.ErrInvalid}},
 	} {

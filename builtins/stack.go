@@ -22,12 +22,12 @@ func (d *domain) stackModule() table.Module {
 	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim in whose name it is done"}
 	timeout := table.Param{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("5m"), Help: "how long it may take until all is healthy"}
 	words := table.Param{Name: "args", Type: table.Strings(), Help: "what Compose gets behind the subcommand"}
-	const waits = "Docker or Compose that aren't there (6); a port that somebody else has (4); a service that ends or doesn't get healthy, with its last log lines."
+	const waits = "Docker or Compose that aren't there (6); a port that somebody else has, or for a new holder a volume of the project's name that may not be the slot's (4); a service that ends or doesn't get healthy, with its last log lines."
 	return table.Module{
 		Name: "stack", Doc: "What runs in the slots, by Docker Compose.",
 		Builtins: []table.Builtin{
 			{
-				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes; a failure takes everything down again.",
+				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes. Nothing is changed until Compose has read the files and the images are there. A failure after that takes down what was started from nothing, and nothing where there were containers before.",
 				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackUp,
 				Example: `held = claim.take(claim.worktree())
 stack.up(held, timeout = "2m")
@@ -35,7 +35,7 @@ stack.survey().slots[0].status  # -> "running"`,
 			},
 			{
 				Name: "stack.down", Changes: true, Doc: "Stops the stack of a claimed slot and removes its containers and networks.",
-				Params: []table.Param{held, {Name: "volumes", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "its volumes, too"}},
+				Params: []table.Param{held, {Name: "volumes", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "the volumes that were made for the slot, too"}},
 				Errors: "Docker that can't be reached (6).", Run: d.stackDown,
 				Example: `held = claim.take(claim.worktree())
 stack.up(held)
@@ -76,7 +76,7 @@ stack.attach(held.slot, "logs", ["--tail", "10"])`,
 
 func (d *domain) upOptions(c *table.Call) lifecycle.UpOptions {
 	run := engine.Current(c.Thread)
-	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Report: func(s docker.ServiceState) {
+	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Tell: run.Progress, Report: func(s docker.ServiceState) {
 		run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
 	}}
 }

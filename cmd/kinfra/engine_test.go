@@ -51,7 +51,15 @@ func (s *scriptedEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprint(w, "[]")
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/volumes"):
+		fmt.Fprint(w, "{}")
+	case strings.Contains(r.URL.Path, "/images/"):
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"No such image"}`)
+	default:
+		fmt.Fprint(w, "[]")
+	}
 }
 
 // `asked N` fails unless the engine has been asked exactly N times since the last look,

@@ -157,7 +157,7 @@ func TestFormerHolder(t *testing.T) {
 	wantText(t, err, "slot 1", trees+"b since "+b.ClaimedAt)
 	for what, err := range map[string]error{
 		"release": p.Release(t.Context(), target(a)),
-		"volumes": p.VolumesUsed(t.Context(), target(a)),
+		"volumes": p.VolumesUsed(t.Context(), target(a), nil),
 		"status":  p.SetStatus(t.Context(), target(a), "running"),
 	} {
 		if !errors.Is(err, ErrNotHolder) {
@@ -281,7 +281,7 @@ func TestVolumes(t *testing.T) {
 	}
 	a := claim(t, p, "a")
 	clean(a, true)
-	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a), nil))
 	clean(a, false)
 	clean(claim(t, p, "a"), false)
 	release(t, p, a)

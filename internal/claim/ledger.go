@@ -1,6 +1,9 @@
 package claim
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // maxReleased is how many released claims are remembered. A tool that writes back
 // what it read before as many releases brings a claim back for good; it is then shown
@@ -24,7 +27,12 @@ type facts struct {
 	Claims   map[int]*record // by slot: the claims that kinfra gave; as news nil for one that has ended
 	Released []released      // lately, oldest first
 	Volumes  map[int]string  // by slot: the token under which its volumes were last used; as news empty for one without
+	Made     map[int]Volumes // by slot: the volumes that were made for it; as news empty for one without
 }
+
+// Volumes are volumes that were made for a slot, by name. The value tells one from
+// another that has the name; it is kept as it is.
+type Volumes map[string]string
 
 // record is a claim that kinfra gave.
 type record struct {
@@ -43,7 +51,9 @@ type released struct {
 	ClaimedAt string
 }
 
-func newFacts() facts { return facts{Claims: map[int]*record{}, Volumes: map[int]string{}} }
+func newFacts() facts {
+	return facts{Claims: map[int]*record{}, Volumes: map[int]string{}, Made: map[int]Volumes{}}
+}
 
 func newLedger() *ledger { return &ledger{facts: newFacts(), news: newFacts()} }
 
@@ -63,6 +73,15 @@ func (f *facts) setVolumes(id int, token string) {
 		return
 	}
 	f.Volumes[id] = token
+}
+
+// setMade notes which volumes were made for a slot, in all.
+func (f *facts) setMade(id int, made Volumes) {
+	if len(made) == 0 {
+		delete(f.Made, id)
+		return
+	}
+	f.Made[id] = made
 }
 
 // addReleased notes a release, and forgets the oldest.
@@ -104,6 +123,16 @@ func (l *ledger) useVolumes(id int, token string) {
 	l.lasting = true
 }
 
+// makeVolumes notes which volumes were made for a slot, in all.
+func (l *ledger) makeVolumes(id int, made Volumes) {
+	if maps.Equal(l.Made[id], made) {
+		return
+	}
+	l.setMade(id, made)
+	l.news.Made[id] = made
+	l.lasting = true
+}
+
 // remember notes a release. A claim without a time is not told from a later one,
 // so it isn't noted.
 func (l *ledger) remember(r released) {
@@ -120,5 +149,5 @@ func (l *ledger) wasReleased(r released) bool { return slices.Contains(l.Release
 
 // changed tells whether there is something that the log doesn't say.
 func (l *ledger) changed() bool {
-	return len(l.news.Claims)+len(l.news.Released)+len(l.news.Volumes) > 0
+	return len(l.news.Claims)+len(l.news.Released)+len(l.news.Volumes)+len(l.news.Made) > 0
 }

@@ -21,6 +21,7 @@ const (
 	keyClaims   = "claims"
 	keyReleased = "released"
 	keyVolumes  = "volumes"
+	keyMade     = "made" // since version 2
 
 	keySlot      = "slot"
 	keyWorktree  = "worktree"
@@ -59,6 +60,9 @@ func (f facts) json(version int) []byte {
 	}
 	if len(f.Volumes) > 0 {
 		dst = appendBySlot(appendKey(dst, keyVolumes), f.Volumes, gjson.AppendJSONString)
+	}
+	if len(f.Made) > 0 {
+		dst = appendBySlot(appendKey(dst, keyMade), f.Made, appendMade)
 	}
 	return append(dst, '}')
 }
@@ -108,6 +112,14 @@ func appendRecord(dst []byte, r *record) []byte {
 	return append(dst, '}')
 }
 
+func appendMade(dst []byte, made Volumes) []byte {
+	dst = append(dst, '{')
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		dst = appendText(dst, name, made[name])
+	}
+	return append(dst, '}')
+}
+
 func appendReleased(dst []byte, r released) []byte {
 	dst = strconv.AppendInt(appendKey(append(dst, '{'), keySlot), int64(r.Slot), 10)
 	dst = appendText(dst, keyWorktree, r.Worktree)
@@ -117,7 +129,7 @@ func appendReleased(dst []byte, r released) []byte {
 // lasts tells whether what a line says was made durable before it was acknowledged.
 func lasts(text string) bool {
 	line := gjson.Parse(text)
-	if line.Get(keyReleased).Exists() || line.Get(keyVolumes).Exists() {
+	if line.Get(keyReleased).Exists() || line.Get(keyVolumes).Exists() || line.Get(keyMade).Exists() {
 		return true
 	}
 	lasting := false
@@ -150,6 +162,8 @@ func (f *facts) readLine(text string, first bool) error {
 			return f.readReleased(v)
 		case key == keyVolumes:
 			return readBySlot(v, f.setVolumes, readText)
+		case key == keyMade:
+			return readBySlot(v, f.setMade, readMade)
 		}
 		return errUnknownKey
 	})
@@ -245,6 +259,15 @@ func readRecord(v gjson.Result) (*record, error) {
 		return nil, fmt.Errorf("it has the token %q, want %d hexadecimal digits", r.Token, 2*tokenSize)
 	}
 	return r, nil
+}
+
+// readMade reads volumes that were made for a slot.
+func readMade(v gjson.Result) (Volumes, error) {
+	made := Volumes{}
+	return made, readObject(v, func(key string, v gjson.Result) (err error) {
+		made[key], err = readText(v)
+		return err
+	})
 }
 
 func readLease(v gjson.Result) (l lease, err error) {

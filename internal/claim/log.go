@@ -17,7 +17,7 @@ import (
 const File = "kinfra/claims.log"
 
 const (
-	logVersion = 2        // of 1, claims have no origin
+	logVersion = 2        // of 1, claims have no origin, and slots no volumes by name
 	logMax     = 64 << 20 // bytes; the claim of a slot takes some 300
 
 	// logGrowth is by how many bytes the log grows before it is written anew, unless its

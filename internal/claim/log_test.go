@@ -3,6 +3,7 @@ package claim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func aLog(t testing.TB, w *world.Fake, p *Pool) []byte {
 	a := claim(t, p, "a")
 	release(t, p, claim(t, p, "b"))
 	claim(t, p, "c")
-	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a), Volumes{"slot-1_data": "then"}))
 	withLease(t, p, "a", time.Hour)
 	return []byte(read(t, w.World(), logPath))
 }
@@ -49,7 +50,7 @@ func TestLogLines(t *testing.T) {
 		`{"claims":{"2":{"worktree":"/home/user/trees/b","claimed_at":"…","token":"…","env":"…","origin":{"parent":"…"}}},"volumes":{"2":"…"}}`,
 		`{"claims":{"2":null},"released":[{"slot":2,"worktree":"/home/user/trees/b","claimed_at":"…"}]}`,
 		`{"claims":{"2":{"worktree":"/home/user/trees/c","claimed_at":"…","token":"…","env":"…","origin":{"parent":"…"}}}}`,
-		`{"volumes":{"1":"…"}}`,
+		`{"volumes":{"1":"…"},"made":{"1":{"slot-1_data":"then"}}}`,
 		`{"claims":{"1":{"worktree":"/home/user/trees/a","claimed_at":"…","token":"…","env":"…","lease":{"ttl":"1h0m0s","boot":"…","deadline":"…"},"origin":{"parent":"…"}}}}`,
 	}
 	var got []string
@@ -124,6 +125,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		with(`"token":"`, `"token":"0`), with(`"token":"`, `"taken":"`), with(`"worktree":"/home/user/trees/a"`, `"worktree":""`),
 		with(`"worktree":"/home/user/trees/a"`, `"worktree":7`), with(`"1":{`, `"0":{`), with(`"1":{`, `"01":{`), with(`"1":{`, `"99999999":{`),
 		with(`,"volumes"`, `,"released":[{"slot":0}],"volumes"`), with(`,"volumes"`, `,"released":[{}],"volumes"`),
+		with(`,"volumes"`, `,"made":{"1":[]},"volumes"`), with(`,"volumes"`, `,"made":{"1":{"a":1}},"volumes"`), with(`,"volumes"`, `,"made":{"0":{}},"volumes"`),
 		with(`,"volumes"`, `,"released":{},"volumes"`), with(`,"volumes"`, `,"released":[{"slot":1,"by":""}],"volumes"`),
 		string(logLine([]byte(strings.Repeat("[", logDepth+1)))), hollow(2), hollow(3),
 		with(`"origin":{`, `"lease":{},"origin":{`), with(`"origin":{`, `"lease":{"ttl":"-1s"},"origin":{`), with(`"origin":{`, `"lease":{"ttl":"x"},"origin":{`),
@@ -250,8 +252,8 @@ func TestWhatIsSynced(t *testing.T) {
 	}{
 		{"the first claim of a slot", take(request("a")), synced}, // whose volumes are another's
 		{"the same again", take(request("a")), ""},
-		{"its volumes", func() error { return watched.VolumesUsed(t.Context(), target(c)) }, synced},
-		{"its volumes again", func() error { return watched.VolumesUsed(t.Context(), target(c)) }, ""},
+		{"its volumes", func() error { return watched.VolumesUsed(t.Context(), target(c), nil) }, synced},
+		{"its volumes again", func() error { return watched.VolumesUsed(t.Context(), target(c), nil) }, ""},
 		{"a release", func() error { return watched.Release(t.Context(), target(c)) }, synced},
 		{"a claim", take(request("a")), unsynced},
 		{"a lease for it", take(leased), synced},
@@ -322,7 +324,7 @@ func TestNoLineForAnOldRegistry(t *testing.T) {
 		}
 		return nil
 	}))
-	worldtest.Must(t, meddled.VolumesUsed(t.Context(), target(b)))
+	worldtest.Must(t, meddled.VolumesUsed(t.Context(), target(b), nil))
 	if c := list(t, p)[0].Claim; c.Token != a.Token {
 		t.Errorf("it is %+v", c)
 	}
@@ -366,4 +368,51 @@ func FuzzParseLog(f *testing.F) {
 			t.Fatalf("written anew it says %s, %v\nwant %s", again, err, l.json(0))
 		}
 	})
+}
+
+// What a slot's volumes are known by outlasts the claim, and goes with the volumes.
+func TestMade(t *testing.T) {
+	_, p := machine(t, "small", "small")
+	a := claim(t, p, "a")
+	want := func(c Claim, want Volumes) {
+		t.Helper()
+		got, err := p.Made(t.Context(), target(c))
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+	}
+	want(a, nil)
+	made := Volumes{"slot-1_data": "2026-01-02T03:04:05Z", "with \"quotes\"": ""}
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a), made))
+	release(t, p, a)
+	b := claim(t, p, "b")
+	want(b, made)
+	if clean, err := p.NeedsCleanVolumes(t.Context(), target(b)); !clean || err != nil {
+		t.Errorf("another's volumes need not go: %v", err)
+	}
+	worldtest.Must(t, p.VolumesMade(t.Context(), target(b), nil))
+	want(b, nil)
+	if clean, err := p.NeedsCleanVolumes(t.Context(), target(b)); !clean || err != nil {
+		t.Errorf("that a volume has gone makes the others b's: %v", err)
+	}
+	_, err := p.Made(t.Context(), target(a))
+	worldtest.WantErr(t, err, ErrNotHolder)
+	worldtest.WantErr(t, p.VolumesMade(t.Context(), target(a), nil), ErrNotHolder)
+}
+
+// A log of the version before is read, and replaced with the next line.
+func TestLogOfVersionBefore(t *testing.T) {
+	w, p := machine(t, "small", "small")
+	first, _, _ := strings.Cut(string(aLog(t, w, p)), "\n")
+	text, _ := checkSum(first)
+	w.Write(logPath, logLine([]byte(strings.Replace(text, `"version":2`, `"version":1`, 1))))
+	a := claim(t, p, "a")
+	if a.Slot != 1 || strings.Contains(read(t, w.World(), logPath), `"version":2`) {
+		t.Errorf("a claim that changes nothing has written the log, or got %+v", a)
+	}
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(a), Volumes{"slot-1_data": "then"}))
+	log := read(t, w.World(), logPath)
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, `{"version":2,`) || !strings.Contains(log, `"made":{"1":{"slot-1_data":"then"}}`) {
+		t.Errorf("the log is\n%s", log)
+	}
 }

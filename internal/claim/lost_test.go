@@ -33,7 +33,7 @@ func used(t *testing.T) (*world.Fake, *Pool) {
 		claim(t, p, tree)
 	}
 	for _, s := range list(t, p) {
-		worldtest.Must(t, p.VolumesUsed(t.Context(), target(*s.Claim)))
+		worldtest.Must(t, p.VolumesUsed(t.Context(), target(*s.Claim), nil))
 		release(t, p, *s.Claim)
 	}
 	return w, p
@@ -87,7 +87,7 @@ func TestLostClaimIsRenewed(t *testing.T) {
 		t.Errorf("got %+v, renewed %v", c, renewed)
 	}
 	wantClean(t, p, c, true)
-	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c), nil))
 	wantClean(t, p, c, false)
 
 	// Its renewal may be lost as well.
@@ -96,7 +96,7 @@ func TestLostClaimIsRenewed(t *testing.T) {
 	lose(t, w, func(p *Pool) { claim(t, p, "a") })
 	wantHolders(t, p, "a -")
 	c = *list(t, p)[0].Claim
-	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(c), nil))
 	wantClean(t, p, claim(t, p, "a"), false)
 }
 

@@ -177,7 +177,7 @@ func TestWhatHasBecomeOfAWorktree(t *testing.T) {
 			w, p := machine(t, "small")
 			test.made(t, w)
 			a := claim(t, p, "a")
-			worldtest.Must(t, p.VolumesUsed(t.Context(), target(a)))
+			worldtest.Must(t, p.VolumesUsed(t.Context(), target(a), nil))
 			test.done(t, w)
 			c := list(t, p)[0].Claim
 			if (c.Stale == WorktreeGone) != test.gone || c.Missing != test.missing || !test.gone && c.Stale != "" {

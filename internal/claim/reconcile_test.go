@@ -143,7 +143,7 @@ func TestForeignClaimIsTakenOver(t *testing.T) {
 
 	// Volumes of a former holder aren't its own.
 	d := claim(t, p, "d")
-	worldtest.Must(t, p.VolumesUsed(t.Context(), target(d)))
+	worldtest.Must(t, p.VolumesUsed(t.Context(), target(d), nil))
 	release(t, p, d)
 	enter(t, p, 1, trees+"e", otherTime)
 	if clean, err := p.NeedsCleanVolumes(t.Context(), target(claim(t, p, "e"))); !clean || err != nil {

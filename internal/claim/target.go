@@ -166,16 +166,40 @@ func (p *Pool) guarded(ctx context.Context, t Target, unlock func(), err error) 
 	return unlock, nil
 }
 
-// VolumesUsed notes that the slot's volumes are those of this claim from now on. It
-// is to be called before they are first written to.
-func (p *Pool) VolumesUsed(ctx context.Context, t Target) error {
+// VolumesUsed notes that the slot's volumes are those of this claim from now on, and
+// which ones were made for it, in all. It is to be called before they are first written
+// to.
+func (p *Pool) VolumesUsed(ctx context.Context, t Target, made Volumes) error {
 	return p.transact(ctx, func(v *view) error {
 		if _, _, err := v.find(t); err != nil {
 			return err
 		}
 		v.ledger.useVolumes(t.Slot, t.Token)
+		v.ledger.makeVolumes(t.Slot, made)
 		return nil
 	})
+}
+
+// VolumesMade notes which volumes were made for the slot, in all.
+func (p *Pool) VolumesMade(ctx context.Context, t Target, made Volumes) error {
+	return p.transact(ctx, func(v *view) error {
+		if _, _, err := v.find(t); err != nil {
+			return err
+		}
+		v.ledger.makeVolumes(t.Slot, made)
+		return nil
+	})
+}
+
+// Made are the volumes that were made for a slot, as far as is known: under this claim,
+// or under others, which they have outlived. A log of an earlier version has none.
+func (p *Pool) Made(ctx context.Context, t Target) (Volumes, error) {
+	v, err := p.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = v.find(t)
+	return v.ledger.Made[t.Slot], err
 }
 
 // NeedsCleanVolumes tells whether the slot's volumes, if there are any, may be those

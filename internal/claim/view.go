@@ -86,6 +86,7 @@ func (v *view) forget(id int) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		v.ledger.end(id)
 		v.ledger.useVolumes(id, "")
+		v.ledger.makeVolumes(id, nil)
 		return nil
 	}
 	return err

@@ -1,31 +1,23 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"strings"
 
 	"github.com/ktrdr/kinfra/internal/hint"
-	"github.com/ktrdr/kinfra/internal/world"
 )
 
 // listByCommand asks through the docker command, one process for all containers. It
-// reaches Engines by TLS and by SSH. What it can't tell are the volumes in use.
+// reaches Engines by TLS and by SSH.
 func (e *Engine) listByCommand(ctx context.Context, label string) ([]summary, error) {
-	args := []string{"docker", "ps", "--all", "--no-trunc", "--format", listFormat()}
+	args := []string{"ps", "--all", "--no-trunc", "--format", listFormat()}
 	if label != "" {
 		args = append(args, "--filter", "label="+label)
 	}
-	dir, err := e.world.Env.WorkDir()
-	if err != nil {
-		dir = "/"
-	}
-	out, err := e.world.Processes.Run(ctx, world.Command{Args: args, Dir: dir, Env: world.CleanEnv(e.world), ReadOnly: true, Timeout: listTimeout})
+	out, err := e.command(ctx, args...)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		err := &UnavailableError{Host: e.endpoint.Host, Origin: e.endpoint.Origin, Reason: "the docker command, which is needed for this kind of address, is not there", Err: err}
@@ -43,9 +35,9 @@ func (e *Engine) listByCommand(ctx context.Context, label string) ([]summary, er
 }
 
 // listFormat is a template that makes docker print one JSON array a container: its
-// id, name, image, state, status, ports, volumes, then the labels.
+// id, name, image, state, status, volumes and directories in use, networks, then the labels.
 func listFormat() string {
-	fields := []string{"{{json .ID}}", "{{json .Names}}", "{{json .Image}}", "{{json .State}}", "{{json .Status}}"}
+	fields := []string{"{{json .ID}}", "{{json .Names}}", "{{json .Image}}", "{{json .State}}", "{{json .Status}}", "{{json .Mounts}}", "{{json .Networks}}"}
 	for _, label := range listLabels() {
 		fields = append(fields, fmt.Sprintf("{{json (.Label %q)}}", label))
 	}
@@ -58,26 +50,39 @@ func listLabels() []string {
 
 func parseList(data []byte) ([]summary, error) {
 	labels := listLabels()
+	lines, err := Lines[[]string](data)
+	if err != nil {
+		return nil, err
+	}
 	var summaries []summary
-	lines := json.NewDecoder(bytes.NewReader(data))
-	for {
-		var line []string
-		err := lines.Decode(&line)
-		if errors.Is(err, io.EOF) {
-			return summaries, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading what docker ps printed: %w", err)
-		}
-		const fields = 5
+	for _, line := range lines {
+		const fields = 7
 		if len(line) != fields+len(labels) {
 			return nil, fmt.Errorf("reading what docker ps printed: %d fields, want %d", len(line), fields+len(labels))
 		}
 		name, _, _ := strings.Cut(line[1], ",") // then names by old links
 		s := summary{ID: line[0], Names: []string{name}, Image: line[2], State: line[3], Status: line[4], Labels: map[string]string{}}
+		s.Mounts = parseMounts(line[5])
+		s.NetworkSettings.Networks = map[string]struct{}{}
+		for network := range strings.SplitSeq(line[6], ",") {
+			if network != "" {
+				s.NetworkSettings.Networks[network] = struct{}{}
+			}
+		}
 		for i, label := range labels {
 			s.Labels[label] = line[fields+i]
 		}
 		summaries = append(summaries, s)
 	}
+	return summaries, nil
+}
+
+// parseMounts reads volumes and directories, separated by commas.
+func parseMounts(list string) (volumes []mountAnswer) {
+	for mount := range strings.SplitSeq(list, ",") {
+		if mount != "" && !strings.Contains(mount, "/") { // the others are directories
+			volumes = append(volumes, mountAnswer{Type: "volume", Name: mount})
+		}
+	}
+	return volumes
 }

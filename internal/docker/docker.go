@@ -2,7 +2,8 @@
 // made, to which stack of which root each belongs, and how each stack is.
 //
 // It only reads. All stacks together cost one list request, GET /containers/json,
-// whose answer has what is needed in every version of the API.
+// whose answer has what is needed in every version of the API. All volumes cost one
+// more, GET /volumes, where somebody asks for them.
 //
 // The request is HTTP/1.0 sent through [world.Services], not through
 // the Engine's Go client or net/http. Measured inside this program, as the time of
@@ -17,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,20 +67,21 @@ func Open(w world.World) (*Engine, error) {
 
 // Container is a container of the Engine.
 type Container struct {
-	ID      string
-	Name    string // without the leading slash
-	Image   string
-	State   string // created, running, paused, restarting, removing, exited or dead
-	Status  string // the Engine's words: "Up 3 seconds (healthy)", "Exited (1) 2 hours ago"
-	Health  string // starting, healthy or unhealthy; empty without a health check
-	Project string // of Compose, as is what follows; empty if Compose didn't make it
-	Service string
-	Dir     string   // the project's directory
-	Files   []string // the project's files
-	OneOff  bool     // made by `compose run`
-	After   []string // services of its project that it wants to have ended successfully before it starts
-	Ports   []Port
-	Volumes []string // names of the volumes that it uses
+	ID       string
+	Name     string // without the leading slash
+	Image    string
+	State    string // created, running, paused, restarting, removing, exited or dead
+	Status   string // the Engine's words: "Up 3 seconds (healthy)", "Exited (1) 2 hours ago"
+	Health   string // starting, healthy or unhealthy; empty without a health check
+	Project  string // of Compose, as is what follows; empty if Compose didn't make it
+	Service  string
+	Dir      string   // the project's directory
+	Files    []string // the project's files
+	OneOff   bool     // made by `compose run`
+	After    []string // services of its project that it wants to have ended successfully before it starts
+	Ports    []Port
+	Volumes  []string // names of the volumes that it uses
+	Networks []string // names of the networks that it is on, also while it doesn't run; sorted
 }
 
 // Port is a port that a container publishes.
@@ -147,8 +150,13 @@ type summary struct {
 		PublicPort  int
 		Type        string
 	}
-	Mounts []struct{ Type, Name string }
+	Mounts          []mountAnswer
+	NetworkSettings struct {
+		Networks map[string]struct{}
+	}
 }
+
+type mountAnswer struct{ Type, Name string }
 
 func (s summary) container() Container {
 	c := Container{
@@ -177,6 +185,7 @@ func (s summary) container() Container {
 			c.Volumes = append(c.Volumes, m.Name)
 		}
 	}
+	c.Networks = slices.Sorted(maps.Keys(s.NetworkSettings.Networks))
 	return c
 }
 

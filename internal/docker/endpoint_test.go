@@ -129,12 +129,13 @@ func TestByCommand(t *testing.T) {
 		}
 		w.Env["COMPOSE_FILE"] = "leak"
 		w.Handle = func(context.Context, world.Command) (world.Output, error) {
-			return world.Output{Stdout: []byte(`["a1","n,other/n","image","running","Up 1 second (healthy)","p","s","/d, x","/d/a.yml,/d/b.yml","False",""]` + "\n")}, nil
+			return world.Output{Stdout: []byte("WARNING: this docker is a wrapper\n" + `["a1","n,other/n","image","running","Up 1 second (healthy)","/home/a,p_data","p_default","p","s","/d, x","/d/a.yml,/d/b.yml","False",""]` + "\n")}, nil
 		}
 		got, err := (&engine{Fake: w}).containers(t)
 		want := []docker.Container{{
 			ID: "a1", Name: "n", Image: "image", State: "running", Status: "Up 1 second (healthy)", Health: "healthy",
 			Project: "p", Service: "s", Dir: "/d, x", Files: []string{"/d/a.yml", "/d/b.yml"},
+			Volumes: []string{"p_data"}, Networks: []string{"p_default"},
 		}}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v", got, err)
@@ -154,7 +155,7 @@ func TestByCommandFails(t *testing.T) {
 	}{
 		{world.Output{Code: 1, Stderr: []byte("error during connect: no such host\n")}, nil, "no such host"},
 		{world.Output{Stdout: []byte("[\"a\"]")}, nil, "fields"},
-		{world.Output{Stdout: []byte("{")}, nil, "docker ps"},
+		{world.Output{Stdout: []byte("{")}, nil, "docker printed"},
 		{world.Output{}, world.ErrTimeout, "timed out"},
 		{world.Output{}, exec.ErrNotFound, "not there"},
 	} {

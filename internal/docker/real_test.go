@@ -17,10 +17,12 @@ import (
 func TestRealEngine(t *testing.T) {
 	dockertest.Need(t)
 	const project = "kinfra-test-list"
+	const volume = "kinfra-test-list_data"
+	t.Cleanup(func() { must(t, exec.Command("docker", "volume", "rm", volume).Run()) })
 	out, err := exec.Command("docker", "run", "--detach", "--rm",
 		"--label", "com.docker.compose.project="+project, "--label", "com.docker.compose.service=s",
 		"--label", "com.docker.compose.project.working_dir=/a dir, with 'comma'", "--label", "com.docker.compose.project.config_files=/a.yml,/b.yml",
-		"--health-cmd", "curl http://localhost/", "kinfra-test/service").Output()
+		"--volume", volume+":/data", "--volume", "/tmp:/of-the-host", "--health-cmd", "curl http://localhost/", "kinfra-test/service").Output()
 	must(t, err)
 	id := strings.TrimSpace(string(out))
 	t.Cleanup(func() { must(t, exec.Command("docker", "rm", "--force", id).Run()) })
@@ -43,7 +45,7 @@ func TestRealEngine(t *testing.T) {
 		t.Fatalf("got %+v", found)
 	}
 	c := found[0]
-	if c.Project != project || c.Service != "s" || c.Dir != "/a dir, with 'comma'" || len(c.Files) != 2 || c.Health != "starting" || !c.Running() {
+	if c.Project != project || c.Service != "s" || c.Dir != "/a dir, with 'comma'" || len(c.Files) != 2 || c.Health != "starting" || !c.Running() || !reflect.DeepEqual(c.Networks, []string{"bridge"}) || !reflect.DeepEqual(c.Volumes, []string{volume}) {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/envfile"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -28,8 +30,10 @@ func (e *Engine) Run(cmd world.Command) (world.Output, error) {
 	switch {
 	case hasWords(args, "compose"):
 		return e.compose(cmd)
-	case hasWords(args, "volume", "ls"), hasWords(args, "network", "ls"):
-		return printed(""), nil // none is ever made
+	case hasWords(args, "volume", "rm"):
+		names := args[slices.Index(args, "--")+1:]
+		e.volumes = slices.DeleteFunc(e.volumes, func(v Volume) bool { return slices.Contains(names, v.Name) })
+		return printed(""), nil
 	case hasWords(args, "rm"):
 		ids := args[slices.Index(args, "--")+1:]
 		e.remove(func(c Container) bool { return slices.Contains(ids, c.ID) })
@@ -100,6 +104,18 @@ func (e *Engine) compose(cmd world.Command) (world.Output, error) {
 	case "down":
 		e.remove(own)
 		return printed(""), nil
+	case "config":
+		return e.config(p, cmd.Env)
+	case "build":
+		return printed(""), nil
+	case "stop":
+		for _, c := range slices.Clone(e.containers) {
+			if own(c) {
+				c.Outcome = Outcome{State: Exited}
+				e.put(c)
+			}
+		}
+		return printed(""), nil
 	case "restart":
 		for _, c := range slices.Clone(e.containers) {
 			if own(c) {
@@ -110,7 +126,7 @@ func (e *Engine) compose(cmd world.Command) (world.Output, error) {
 		return printed(""), nil
 	case "logs":
 		return printed(e.logs(own)), nil
-	case "config", "exec":
+	case "exec":
 		return printed(""), nil
 	}
 	return unplayed(cmd.Args[1:])
@@ -126,28 +142,97 @@ func (e *Engine) outcome(service string) Outcome {
 
 // up starts the services of a project's file that don't run.
 func (e *Engine) up(p project, environ []string) (world.Output, error) {
-	file, env, err := e.read(p, environ)
+	m, err := e.model(p, environ)
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	replicas, err := file.Replicas(env)
-	if err != nil {
-		return failed("%v", err), nil
+	for _, v := range m.volumes.names {
+		e.putVolume(Volume{Name: v, Project: p.name, CreatedAt: e.machine.Now()})
 	}
-	ports, err := file.Published(env)
-	if err != nil {
-		return failed("%v", err), nil
-	}
-	for _, service := range slices.Sorted(maps.Keys(replicas)) {
-		own := slices.DeleteFunc(slices.Clone(ports), func(port compose.Port) bool { return port.Service != service })
-		for n := range replicas[service] {
+	for _, service := range slices.Sorted(maps.Keys(m.replicas)) {
+		own := slices.DeleteFunc(slices.Clone(m.ports), func(port compose.Port) bool { return port.Service != service })
+		for n := range m.replicas[service] {
 			e.put(Container{
 				Name: fmt.Sprintf("%s-%s-%d", p.name, service, n+1), Project: p.name, Service: service, Dir: p.dir,
-				Outcome: e.outcome(service), Ports: own,
+				Outcome: e.outcome(service), Ports: own, Volumes: m.volumes.of[service],
 			})
 		}
 	}
 	return printed(""), nil
+}
+
+// model is a project as this Engine understands its files.
+type model struct {
+	replicas map[string]int
+	ports    []compose.Port
+	volumes  volumes
+}
+
+func (e *Engine) model(p project, environ []string) (m model, err error) {
+	file, env, err := e.read(p, environ)
+	if err != nil {
+		return m, err
+	}
+	if m.replicas, err = file.Replicas(env); err != nil {
+		return m, err
+	}
+	if m.ports, err = file.Published(env); err != nil {
+		return m, err
+	}
+	m.volumes, err = e.readVolumes(p)
+	return m, err
+}
+
+// config prints what kinfra reads of a project: its services and its volumes.
+func (e *Engine) config(p project, environ []string) (world.Output, error) {
+	m, err := e.model(p, environ)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	services, made := map[string]any{}, map[string]any{}
+	for name := range m.replicas {
+		services[name] = map[string]any{"image": name}
+	}
+	for _, name := range m.volumes.names {
+		made[name] = map[string]any{"name": name}
+	}
+	return printed(toJSON(map[string]any{"name": p.name, "services": services, "volumes": made})), nil
+}
+
+// volumes are those of a project by the names that Compose gives them, all and by the
+// services that use them.
+type volumes struct {
+	names []string
+	of    map[string][]string
+}
+
+// readVolumes reads the volumes of a project's file that are written as NAME:PATH.
+func (e *Engine) readVolumes(p project) (volumes, error) {
+	found := volumes{of: map[string][]string{}}
+	data, err := e.machine.Host().ReadFile(p.file, mostRead)
+	if err != nil {
+		return found, err
+	}
+	var file struct {
+		Services map[string]struct{ Volumes []any }
+		Volumes  map[string]any
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		return found, err
+	}
+	name := func(key string) string { return p.name + "_" + key }
+	for _, key := range slices.Sorted(maps.Keys(file.Volumes)) {
+		found.names = append(found.names, name(key))
+	}
+	for service, s := range file.Services {
+		for _, v := range s.Volumes {
+			key, _, _ := strings.Cut(fmt.Sprint(v), ":")
+			if _, named := file.Volumes[key]; named {
+				found.of[service] = append(found.of[service], name(key))
+			}
+		}
+	}
+	return found, nil
 }
 
 // read gives a project's file, and the variables that it sees.

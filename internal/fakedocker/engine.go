@@ -1,8 +1,9 @@
 // Package fakedocker is a Docker Engine with Compose on a fake machine, in memory, for
 // tests: what would start containers puts them on a list, and the Engine's API shows
-// that list. It plays what kinfra asks of Docker (the list of containers; compose up,
-// down, restart, logs and exec; removing containers), and refuses the rest, so that a
-// test can't pass by what nobody has played.
+// that list. It plays what kinfra asks of Docker (the lists of containers, volumes and
+// networks; compose config, build, up, stop, down, restart, logs and exec; removing
+// containers and volumes), and refuses the rest, so that a test can't pass by what nobody
+// has played. All images are there, and there are no networks.
 package fakedocker
 
 import (
@@ -27,6 +28,7 @@ type Engine struct {
 	stopped    bool
 	outcomes   map[string]Outcome // by service
 	containers []Container
+	volumes    []Volume
 	made       int // containers so far, for their ids
 }
 
@@ -61,7 +63,15 @@ type Container struct {
 	Service string
 	Dir     string // the project's directory
 	Outcome
-	Ports []compose.Port
+	Ports   []compose.Port
+	Volumes []string // names of those that it uses
+}
+
+// Volume is a volume of the Engine.
+type Volume struct {
+	Name      string
+	Project   string // of Compose; empty if Compose didn't make it
+	CreatedAt time.Time
 }
 
 // Install puts an Engine on a machine, with the docker command and its plugin Compose.
@@ -129,6 +139,26 @@ func (e *Engine) Containers() []Container {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.containers)
+}
+
+// Volumes are those that there are, in the order in which they were made.
+func (e *Engine) Volumes() []Volume {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.volumes)
+}
+
+// PutVolume makes a volume, unless there is one of that name.
+func (e *Engine) PutVolume(v Volume) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.putVolume(v)
+}
+
+func (e *Engine) putVolume(v Volume) {
+	if !slices.ContainsFunc(e.volumes, func(other Volume) bool { return other.Name == v.Name }) {
+		e.volumes = append(e.volumes, v)
+	}
 }
 
 // answer is what the Engine's socket answers.

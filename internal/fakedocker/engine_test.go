@@ -25,7 +25,8 @@ func newStack() (*world.Fake, *fakedocker.Engine, stack.Stack) {
 	f.Write(dir+"/docker-compose.yml", []byte(`
 services:
   web: {image: nginx, ports: ["127.0.0.1:${WEB_PORT}:80"]}
-  worker: {image: busybox, deploy: {replicas: 2}}
+  worker: {image: busybox, deploy: {replicas: 2}, volumes: ["data:/data"]}
+volumes: {data: }
 `))
 	return f, e, stack.Stack{Root: "/pool", Project: "slot-1", Dir: dir, EnvFile: dir + "/.env", Files: []string{dir + "/docker-compose.yml", dir + "/override.yml"}}
 }
@@ -67,6 +68,11 @@ func TestLife(t *testing.T) {
 	if got := states(t, f); !slices.Equal(got, want) {
 		t.Errorf("after the start there are %q", got)
 	}
+	theirs := fakedocker.Volume{Name: "slot-1_theirs", Project: "slot-1"}
+	e.PutVolume(theirs)
+	if got := e.Volumes(); len(got) != 2 || got[0].Name != "slot-1_data" || got[0].CreatedAt.After(f.Now()) {
+		t.Errorf("there are the volumes %+v", got)
+	}
 	if !listening(t, f) {
 		t.Error("the published port is free")
 	}
@@ -77,11 +83,14 @@ func TestLife(t *testing.T) {
 	if err := stack.Restart(t.Context(), f.World(), s, stack.Options{}); err != nil {
 		t.Error(err)
 	}
-	if err := stack.Down(t.Context(), f.World(), s, true); err != nil {
+	if err := stack.Down(t.Context(), f.World(), s, stack.DownOptions{Volumes: true}); err != nil {
 		t.Error(err)
 	}
 	if got := states(t, f); got != nil || listening(t, f) {
 		t.Errorf("after the end there are %q", got)
+	}
+	if got := e.Volumes(); len(got) != 1 || got[0] != theirs {
+		t.Errorf("after the end there are the volumes %+v", got)
 	}
 }
 
@@ -115,7 +124,7 @@ func TestStopped(t *testing.T) {
 	if err := stack.Up(t.Context(), f.World(), s, stack.Options{}); !errors.Is(err, docker.ErrUnavailable) {
 		t.Errorf("without an Engine: %v", err)
 	}
-	if out, err := e.Run(world.Command{Args: []string{"docker", "volume", "ls"}}); err != nil || out.Code == 0 {
+	if out, err := e.Run(world.Command{Args: []string{"docker", "volume", "rm", "--", "x"}}); err != nil || out.Code == 0 {
 		t.Errorf("the command gives %+v, %v", out, err)
 	}
 	e.Stop(false)
@@ -127,7 +136,7 @@ func TestStopped(t *testing.T) {
 // TestRefuses: what is not played fails, and so does a project that can't be read.
 func TestRefuses(t *testing.T) {
 	f, e, s := newStack()
-	for _, line := range []string{"docker pull nginx", "docker compose --project-name a build", "docker compose"} {
+	for _, line := range []string{"docker pull nginx", "docker compose --project-name a push", "docker compose"} {
 		if _, err := e.Run(world.Command{Args: strings.Fields(line)}); err == nil || !strings.Contains(err.Error(), "doesn't play "+line) {
 			t.Errorf("%s: %v", line, err)
 		}

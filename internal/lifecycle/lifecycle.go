@@ -7,8 +7,9 @@
 //   - a slot is released once nothing of it runs any more and its volumes are gone,
 //     never before: a failure in between leaves it claimed, and the release can be
 //     tried again;
-//   - whose volumes a slot has is noted before they are first written to, and a start
-//     under another claim begins with clean ones.
+//   - whose volumes a slot has, and which ones were made for it, is noted before they are
+//     first written to. A start under another claim begins with clean ones. No volume is
+//     removed of which it isn't certain that it was made for the slot.
 package lifecycle
 
 import (
@@ -195,6 +196,7 @@ func (m *Manager) parse(data []byte) (*compose.File, error) {
 type UpOptions struct {
 	Timeout time.Duration             // until all is healthy; 0: as package stack has it
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
+	Tell    func(string)              // is told what an interruption has left; may be nil
 }
 
 // Up starts the stack of a claim's slot with the worktree's code mounted, and waits
@@ -226,6 +228,10 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 		if err != nil {
 			return err
 		}
+		made, err := m.claims.Made(ctx, target(c))
+		if err != nil {
+			return err
+		}
 		if err := m.writeOverride(c, override); err != nil {
 			return err
 		}
@@ -237,8 +243,11 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
-		options := stack.Options{Ports: ports, Clean: clean, Timeout: o.Timeout, Report: o.Report}
-		options.Begin = func(ctx context.Context) error { return m.claims.VolumesUsed(ctx, target(c)) }
+		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Tell: o.Tell}
+		options.Begin = func(ctx context.Context, made stack.Volumes) error {
+			return m.claims.VolumesUsed(ctx, target(c), claim.Volumes(made))
+		}
+		options.Record = m.recordVolumes(c)
 		options.Undone = func(ctx context.Context) error { return m.claims.SetStatus(ctx, target(c), "stopped") }
 		if err := stack.Up(ctx, m.w, s, options); err != nil {
 			return err
@@ -300,7 +309,8 @@ func (m *Manager) writeOverride(c claim.Claim, data []byte) error {
 	return nil
 }
 
-// Down stops the stack of a claim's slot; its volumes stay unless they are to go, too.
+// Down stops the stack of a claim's slot; the volumes that were made for it stay unless
+// they are to go, too.
 func (m *Manager) Down(ctx context.Context, c claim.Claim, volumes bool) error {
 	return m.guarded(ctx, target(c), func() error {
 		if err := m.stop(ctx, c, volumes); err != nil {
@@ -315,7 +325,18 @@ func (m *Manager) stop(ctx context.Context, c claim.Claim, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	return stack.Down(ctx, m.w, s, volumes)
+	made, err := m.claims.Made(ctx, target(c))
+	if err != nil {
+		return err
+	}
+	return stack.Down(ctx, m.w, s, stack.DownOptions{Volumes: volumes, Made: stack.Volumes(made), Record: m.recordVolumes(c)})
+}
+
+// recordVolumes keeps the record of the volumes that were made for a claim's slot.
+func (m *Manager) recordVolumes(c claim.Claim) func(context.Context, stack.Volumes) error {
+	return func(ctx context.Context, made stack.Volumes) error {
+		return m.claims.VolumesMade(ctx, target(c), claim.Volumes(made))
+	}
 }
 
 // Restart restarts the stack of a claim's slot and waits until it is healthy.

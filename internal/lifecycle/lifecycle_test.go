@@ -39,7 +39,8 @@ type machine struct {
 	foreign  bool                   // a container of another root has the project's name
 	comes    int                    // the look at the Engine from which on it has; 0 for none
 	looks    int                    // so far
-	volume   bool                   // the slot has a volume
+	volume   bool                   // there is a volume of the slot's project name
+	created  string                 // when it was made, as the Engine says
 	commands []string               // "up", "down", "volume rm", …
 	files    []string               // the compose files that its container names
 	on       map[string]func() bool // called with a command, which fails if it gives false
@@ -47,7 +48,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{Fake: world.NewFake(), t: t, on: map[string]func() bool{}}
+	m := &machine{Fake: world.NewFake(), t: t, on: map[string]func() bool{}, created: made}
 	m.Handle, m.Answer = m.docker, m.engine
 	for _, path := range []string{"/usr/bin/docker", "/usr/lib/docker/cli-plugins/docker-compose"} {
 		m.Write(path, nil)
@@ -70,18 +71,54 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// engine answers with the list of containers.
-func (m *machine) engine(context.Context, world.Request) ([]byte, error) {
-	return []byte("HTTP/1.0 200 OK\r\n\r\n" + m.list()), nil
+// made is when a volume was made.
+const made = "2026-01-02T03:04:05Z"
+
+// engine answers with the list of containers, volumes or networks.
+func (m *machine) engine(_ context.Context, req world.Request) ([]byte, error) {
+	path, err := worldtest.Path(req)
+	if err != nil {
+		return nil, err
+	}
+	answer := "[]"
+	switch {
+	case strings.HasPrefix(path, "/containers"):
+		answer = m.list()
+	case strings.HasPrefix(path, "/volumes"):
+		answer = m.listVolumes()
+	case strings.HasPrefix(path, "/images"):
+		answer = "{}"
+	}
+	return []byte("HTTP/1.0 200 OK\r\n\r\n" + answer), nil
+}
+
+func (m *machine) listVolumes() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.volume {
+		return "{}"
+	}
+	return fmt.Sprintf(`{"Volumes":[{"Name":"slot-1_data","CreatedAt":%q,"Labels":{"com.docker.compose.project":"slot-1"}}]}`, m.created)
+}
+
+// leftVolume is a volume that an earlier holder's stack has made and that is still there.
+func (m *machine) leftVolume() {
+	m.t.Helper()
+	c := m.claim("b")
+	target := claim.Target{Slot: c.Slot, Token: c.Token}
+	worldtest.Must(m.t, m.claims.VolumesUsed(m.t.Context(), target, claim.Volumes{"slot-1_data": made}))
+	worldtest.Must(m.t, m.claims.Release(m.t.Context(), target))
+	m.volume = true
 }
 
 func (m *machine) list() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := []map[string]any{}
-	add := func(name, dir string) {
+	add := func(name, dir string, mounts ...map[string]string) {
 		all = append(all, map[string]any{
-			"Id": name, "Names": []string{"/" + name}, "State": "running", "Status": "Up 1 second (healthy)",
+			"Mounts": mounts,
+			"Id":     name, "Names": []string{"/" + name}, "State": "running", "Status": "Up 1 second (healthy)",
 			"Labels": map[string]string{
 				"com.docker.compose.project": "slot-1", "com.docker.compose.service": "web", "com.docker.compose.project.working_dir": dir,
 				"com.docker.compose.project.config_files": strings.Join(m.files, ","),
@@ -89,7 +126,7 @@ func (m *machine) list() string {
 		})
 	}
 	if m.running {
-		add("web", slot.Dir(root, 1))
+		add("web", slot.Dir(root, 1), map[string]string{"Type": "volume", "Name": "slot-1_data"})
 	}
 	m.looks++
 	if m.foreign || m.comes > 0 && m.looks >= m.comes {
@@ -105,7 +142,7 @@ func (m *machine) docker(_ context.Context, cmd world.Command) (world.Output, er
 	if i := slices.Index(cmd.Args, "never"); i > 0 { // docker compose … --ansi never COMMAND
 		command = cmd.Args[i+1]
 	}
-	if !cmd.ReadOnly {
+	if !cmd.ReadOnly && command != "config" {
 		m.commands = append(m.commands, command)
 	}
 	if f := m.on[command]; f != nil && !f() {
@@ -122,8 +159,8 @@ func (m *machine) docker(_ context.Context, cmd world.Command) (world.Output, er
 		m.running = false
 	case command == "volume rm":
 		m.volume = false
-	case command == "volume ls" && m.volume:
-		return world.Output{Stdout: []byte("slot-1_data\n")}, nil
+	case command == "config":
+		return world.Output{Stdout: []byte(`{"services":{"web":{"image":"web"}},"volumes":{"data":{"name":"slot-1_data"}}}`)}, nil
 	}
 	return world.Output{}, nil
 }
@@ -187,6 +224,7 @@ func (m *machine) wantCommands(want ...string) {
 // are noted as the holder's, and the worktree's code is mounted.
 func TestUp(t *testing.T) {
 	m := newMachine(t)
+	m.leftVolume() // of the holder before
 	c := m.claim("a")
 	m.on["up"] = func() bool {
 		override, _ := m.Host().ReadFile(filepath.Join(slot.Dir(root, 1), stack.OverrideName), 1<<10)
@@ -203,7 +241,6 @@ func TestUp(t *testing.T) {
 		}
 		return true
 	}
-	m.volume = true // of the holder before
 	worldtest.Must(t, m.up(c))
 	m.wantCommands("down", "volume rm", "up")
 	if m.slot().Status != "running" || m.locked() {
@@ -242,7 +279,7 @@ func TestUpRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
-			m.volume = true
+			m.leftVolume()
 			c := m.claim("a")
 			test.spoil(m)
 			err := m.up(c)
@@ -254,7 +291,7 @@ func TestUpRefused(t *testing.T) {
 			}
 			test.mend(m)
 			m.on["up"] = func() bool {
-				if m.volume {
+				if m.volume && m.created == made {
 					t.Error("it was started with the volume of the holder before")
 				}
 				return true
@@ -341,18 +378,96 @@ func TestReleaseOfWhatOthersStarted(t *testing.T) {
 	}
 }
 
-// TestFailedStartOnRecord: a start that has failed, and so has taken down what ran
-// before, leaves the slot recorded as stopped.
+// TestForeignVolume: a volume of the slot's project name that nothing says was made for
+// the slot keeps a new holder's stack from being started, and no command removes it.
+func TestForeignVolume(t *testing.T) {
+	m := newMachine(t)
+	m.volume = true
+	c := m.claim("a")
+	for range 2 {
+		err := m.up(c)
+		worldtest.WantErr(t, err, stack.ErrForeignVolumes)
+		if err == nil || !strings.Contains(err.Error(), "slot-1_data (of "+made+")") {
+			t.Errorf("the error doesn't name it: %v", err)
+		}
+	}
+	m.wantCommands()
+	if m.started() {
+		t.Error("it is noted as the holder's")
+	}
+	worldtest.Must(t, m.m.Down(t.Context(), c, true))
+	worldtest.Must(t, m.m.Release(t.Context(), c))
+	if !m.volume {
+		t.Error("it was removed")
+	}
+
+	// a name that the record has proves nothing where the time is another
+	m.leftVolume()
+	m.created = "2026-01-02T03:04:06Z"
+	c = m.claim("a")
+	worldtest.WantErr(t, m.up(c), stack.ErrForeignVolumes)
+	worldtest.Must(t, m.m.Release(t.Context(), c))
+
+	// a dry run tells it, too
+	w := world.Planned(m.Fake.World())
+	planned := lifecycle.New(w, lifecycle.Definition{Root: root, Project: "slot-%d"}, claim.Open(w, registry.Open(w, root)))
+	worldtest.WantErr(t, planned.Up(t.Context(), m.claim("a"), lifecycle.UpOptions{}), stack.ErrForeignVolumes)
+}
+
+// TestVolumesOnRecord: which volumes may be made is on record before Compose is started,
+// and when the Engine has made them is once they are there.
+func TestVolumesOnRecord(t *testing.T) {
+	m := newMachine(t)
+	c := m.claim("a")
+	onRecord := func() string {
+		made, err := m.claims.Made(t.Context(), claim.Target{Slot: c.Slot, Token: c.Token})
+		if err != nil || len(made) > 1 {
+			t.Errorf("on record is %v, %v", made, err)
+		}
+		return made["slot-1_data"]
+	}
+	m.on["up"] = func() bool {
+		if got := onRecord(); !strings.HasPrefix(got, "until ") {
+			t.Errorf("when it is started, on record is %q", got)
+		}
+		return true
+	}
+	worldtest.Must(t, m.up(c))
+	if got := onRecord(); got != made {
+		t.Errorf("once it runs, on record is %q", got)
+	}
+
+	// what has changed since is on record when the containers are gone
+	m.created = "2026-01-02T03:05:00Z"
+	worldtest.Must(t, m.m.Down(t.Context(), c, false))
+	if got := onRecord(); got != m.created {
+		t.Errorf("once it is down, on record is %q", got)
+	}
+	worldtest.Must(t, m.m.Release(t.Context(), c))
+	if m.volume {
+		t.Error("a release has left the volume")
+	}
+}
+
+// TestFailedStartOnRecord: a start that has failed where something ran leaves it, and
+// the slot recorded as it was; one from nothing is taken down, and recorded as stopped.
 func TestFailedStartOnRecord(t *testing.T) {
 	m := newMachine(t)
 	c := m.claim("a")
 	worldtest.Must(t, m.up(c))
 	m.on["up"] = func() bool { return false }
-	if err := m.up(c); err == nil || !strings.Contains(err.Error(), "out of luck") {
-		t.Errorf("got the error %v", err)
+	err := m.up(c)
+	for _, want := range []string{"out of luck", "nothing was removed; now: web running (1/1)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the error %v, want %q", err, want)
+		}
 	}
-	if m.running || m.slot().Status != "stopped" {
+	if !m.running || !m.volume || m.slot().Status != "running" {
 		t.Errorf("it runs: %v, recorded is %q", m.running, m.slot().Status)
+	}
+	worldtest.Must(t, m.m.Down(t.Context(), c, true))
+	if err := m.up(c); err == nil || m.running || m.slot().Status != "stopped" {
+		t.Errorf("got the error %v; it runs: %v, recorded is %q", err, m.running, m.slot().Status)
 	}
 
 	// one that was refused has changed nothing

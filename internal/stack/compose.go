@@ -35,19 +35,23 @@ func (s Stack) command(w world.World, timeout time.Duration, command ...string) 
 
 // runCompose runs a Compose command whose output only matters when it fails.
 func (s Stack) runCompose(ctx context.Context, w world.World, timeout time.Duration, command ...string) error {
+	_, err := s.composeOutput(ctx, w, timeout, command...)
+	return err
+}
+
+// composeOutput runs a Compose command and gives what it printed.
+func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Duration, command ...string) ([]byte, error) {
 	args := append([]string{"--ansi", "never"}, command...)
 	cmd := s.command(w, timeout, args...)
-	if command[0] == "up" {
-		cmd.Env = s.environment(w, true)
-	}
+	cmd.Env = s.environment(w, command[0] == "up" || command[0] == "build")
 	out, err := w.Processes.Run(ctx, cmd)
 	if err != nil {
-		return fmt.Errorf("docker compose %s for project %s: %w", command[0], s.Project, err)
+		return nil, fmt.Errorf("docker compose %s for project %s: %w", command[0], s.Project, err)
 	}
 	if out.Code != 0 {
-		return fmt.Errorf("docker compose %s for project %s ended with code %d:\n%s", command[0], s.Project, out.Code, lastLines(s.redact(out.Stderr), 10))
+		return nil, fmt.Errorf("docker compose %s for project %s ended with code %d:\n%s", command[0], s.Project, out.Code, lastLines(s.redact(out.Stderr), 10))
 	}
-	return nil
+	return out.Stdout, nil
 }
 
 // lastLines is the end of what a process printed.

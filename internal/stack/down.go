@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,13 +21,27 @@ const (
 	dockerTimeout = time.Minute
 )
 
-// Down stops the stack and removes its containers, its networks and, if asked to, its
-// volumes. Then it looks what is left, and removes that itself: also where Compose
-// isn't there or can't read the stack's files any more. Running it again is safe.
+// DownOptions say what goes with the containers, and what is known of the volumes.
+type DownOptions struct {
+	Volumes bool    // whether the volumes go that the stack has made
+	Made    Volumes // the record of them
+
+	// Record keeps the record when it has changed, so that it outlasts a loss of power; may
+	// be nil.
+	Record func(context.Context, Volumes) error
+
+	keep map[string]bool // volumes that stay in any case, by name
+}
+
+// Down stops the stack and removes its containers, its networks and, if asked to, the
+// volumes that it has made. Then it looks what is left, and removes that itself: also
+// where Compose isn't there or can't read the stack's files any more. Running it again
+// is safe.
 //
-// Where another's containers have the project's name, only the stack's own containers
-// are removed: networks and volumes can't be told apart.
-func Down(ctx context.Context, w world.World, s Stack, volumes bool) error {
+// A volume goes only if it is certain that the stack made it: by the record, or because
+// its containers use it. Networks that containers of others are on stay. Where another's
+// containers have the project's name, only the stack's own containers are removed.
+func Down(ctx context.Context, w world.World, s Stack, o DownOptions) error {
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -33,29 +49,162 @@ func Down(ctx context.Context, w world.World, s Stack, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	state, err := s.look(ctx, w, engine)
-	if err != nil {
+	d := &downer{world: w, engine: engine, stack: s, options: o, record: record{o.Made, o.Record}}
+	if err := d.look(ctx); err != nil {
 		return err
 	}
-	alone := len(state.InTheWay) == 0
-	var composeErr error
-	if alone {
-		composeErr = s.composeDown(ctx, w, volumes)
-		if errors.Is(composeErr, world.ErrPlanned) || ctx.Err() != nil {
-			return composeErr
-		}
-		if state, err = s.look(ctx, w, engine); err != nil {
+	if !d.alone {
+		return d.finish(ctx, nil)
+	}
+	if d.own, err = d.ownVolumes(ctx); err != nil {
+		return err
+	}
+	if o.Volumes {
+		if err := d.settle(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.removeLeft(ctx, w, state, alone, volumes); err != nil {
-		return joinErrors(err, composeErr)
+	composeErr := d.composeDown(ctx)
+	if errors.Is(composeErr, world.ErrPlanned) || ctx.Err() != nil {
+		return composeErr
 	}
-	if state, err = s.look(ctx, w, engine); err != nil {
+	if err := d.look(ctx); err != nil {
 		return err
 	}
-	if n := len(state.Containers); n > 0 {
-		return joinErrors(fmt.Errorf("taking project %s down: %d containers are left, %s the first", s.Project, n, state.Containers[0].Name), composeErr)
+	return d.finish(ctx, composeErr)
+}
+
+// downer is the end of a stack under way.
+type downer struct {
+	world   world.World
+	engine  *docker.Engine
+	stack   Stack
+	options DownOptions
+	record  record
+
+	own    Volumes         // the volumes that the stack has made, and are there
+	state  docker.State    // as of the last look
+	alone  bool            // whether nobody else's containers have the project's name
+	others map[string]bool // networks that containers of others are on, by name
+}
+
+// look asks the Engine which containers there are.
+func (d *downer) look(ctx context.Context) error {
+	containers, err := d.engine.All(ctx)
+	if err != nil {
+		return err
+	}
+	d.state = d.stack.of(d.world, containers)
+	d.alone = len(d.state.InTheWay) == 0
+	d.others = d.stack.networksOfOthers(d.state, containers)
+	return nil
+}
+
+// networksOfOthers are the networks that containers are on which aren't the stack's own,
+// by name.
+func (s Stack) networksOfOthers(state docker.State, containers []docker.Container) map[string]bool {
+	own := map[string]bool{}
+	for _, c := range state.Containers {
+		own[c.ID] = true
+	}
+	others := map[string]bool{}
+	for _, c := range containers {
+		for _, network := range c.Networks {
+			others[network] = others[network] || !own[c.ID]
+		}
+	}
+	return others
+}
+
+// ownVolumes are the volumes that the stack has made and that are there.
+func (d *downer) ownVolumes(ctx context.Context) (Volumes, error) {
+	volumes, err := d.engine.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.stack.own(volumes, d.state.Containers, d.record.made), nil
+}
+
+// settle sees to it that the record has the volumes that are to go as they are when no
+// container tells any more whose they are: should this process be killed between the
+// containers and the volumes, the next one knows them. An Engine that has another time
+// for a volume after each change has its last one once the containers have stopped.
+func (d *downer) settle(ctx context.Context) error {
+	known := func() bool {
+		for name, created := range d.own {
+			if d.record.made[name] != created {
+				return false
+			}
+		}
+		return true
+	}
+	if known() {
+		return nil
+	}
+	if slices.ContainsFunc(d.state.Containers, docker.Container.Running) {
+		if err := d.stop(ctx); err != nil {
+			return err
+		}
+		own, err := d.ownVolumes(ctx)
+		if err != nil {
+			return err
+		}
+		d.own = own
+	}
+	return d.record.set(ctx, d.own)
+}
+
+// stop stops the containers, in the order of the services if Compose can tell it.
+func (d *downer) stop(ctx context.Context) error {
+	err := d.compose(ctx, "stop", "--timeout", strconv.Itoa(stopSeconds))
+	if err == nil || errors.Is(err, world.ErrPlanned) || ctx.Err() != nil {
+		return err
+	}
+	return d.stack.remove(ctx, d.world, d.ids(), "stop", "--time", strconv.Itoa(stopSeconds))
+}
+
+func (d *downer) ids() (ids []string) {
+	for _, c := range d.state.Containers {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// composeDown has Compose do it, which stops the services in their order. It would also
+// remove a network that a stopped container of another is on.
+func (d *downer) composeDown(ctx context.Context) error {
+	networks, err := d.engine.Networks(ctx, d.stack.Project)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(networks, func(n docker.Network) bool { return d.others[n.Name] }) {
+		return d.stop(ctx)
+	}
+	return d.compose(ctx, "down", "--remove-orphans", "--timeout", strconv.Itoa(stopSeconds))
+}
+
+// compose runs a Compose command. A missing directory is an error, but no trouble: it may
+// have been removed by hand, and the rest does without.
+func (d *downer) compose(ctx context.Context, command ...string) error {
+	if _, err := d.world.Disk.Host().Lstat(d.stack.Dir); errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := CheckCompose(ctx, d.world); err != nil {
+		return err
+	}
+	return d.stack.runCompose(ctx, d.world, downTimeout, command...)
+}
+
+// finish removes what Compose has left, and fails if something is left all the same.
+func (d *downer) finish(ctx context.Context, composeErr error) error {
+	if err := d.removeLeft(ctx); err != nil {
+		return joinErrors(err, composeErr)
+	}
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	if n := len(d.state.Containers); n > 0 {
+		return joinErrors(fmt.Errorf("taking project %s down: %d containers are left, %s the first", d.stack.Project, n, d.state.Containers[0].Name), composeErr)
 	}
 	return nil
 }
@@ -67,60 +216,52 @@ func joinErrors(err, composeErr error) error {
 	return fmt.Errorf("%w\nbefore that: %w", err, composeErr)
 }
 
-func (s Stack) look(ctx context.Context, w world.World, engine *docker.Engine) (docker.State, error) {
-	containers, err := engine.Containers(ctx)
-	if err != nil {
-		return docker.State{}, err
-	}
-	return s.of(w, containers), nil
-}
-
-// composeDown has Compose do it, which stops the services in their order. A missing
-// directory is no error: it may have been removed by hand, and the rest does without.
-func (s Stack) composeDown(ctx context.Context, w world.World, volumes bool) error {
-	if _, err := w.Disk.Host().Lstat(s.Dir); errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := CheckCompose(ctx, w); err != nil {
-		return err
-	}
-	command := []string{"down", "--remove-orphans", "--timeout", strconv.Itoa(stopSeconds)}
-	if volumes {
-		command = append(command, "--volumes")
-	}
-	return s.runCompose(ctx, w, downTimeout, command...)
-}
-
 // removeLeft removes containers by their ids and, where the stack is alone under its
-// name, networks and volumes by their label.
-func (s Stack) removeLeft(ctx context.Context, w world.World, state docker.State, alone, volumes bool) error {
-	var ids []string
-	for _, c := range state.Containers {
-		ids = append(ids, c.ID)
-	}
-	if err := s.remove(ctx, w, ids, "rm", "--force", "--volumes"); err != nil {
+// name, its networks and volumes.
+func (d *downer) removeLeft(ctx context.Context) error {
+	if err := d.stack.remove(ctx, d.world, d.ids(), "rm", "--force", "--volumes"); err != nil {
 		return err
 	}
-	if !alone {
+	if !d.alone || d.own == nil {
 		return nil
 	}
-	networks, err := s.labelled(ctx, w, "network")
+	networks, err := d.engine.Networks(ctx, d.stack.Project)
 	if err != nil {
-		return fmt.Errorf("taking project %s down: %w", s.Project, err)
+		return fmt.Errorf("taking project %s down: %w", d.stack.Project, err)
 	}
-	for _, id := range networks {
-		if err := s.removeNetwork(ctx, w, id); err != nil {
+	for _, n := range networks {
+		if d.others[n.Name] {
+			continue
+		}
+		if err := d.stack.removeNetwork(ctx, d.world, n.ID); err != nil {
 			return err
 		}
 	}
-	if !volumes {
-		return nil
+	return d.endVolumes(ctx)
+}
+
+// endVolumes removes the volumes, or records how those are that stay.
+func (d *downer) endVolumes(ctx context.Context) error {
+	if d.options.Volumes {
+		going := slices.DeleteFunc(slices.Sorted(maps.Keys(d.own)), func(name string) bool { return d.options.keep[name] })
+		if err := d.stack.remove(ctx, d.world, going, "volume", "rm"); err != nil {
+			return err
+		}
 	}
-	names, err := s.labelled(ctx, w, "volume")
+	if d.options.Volumes && len(d.options.keep) == 0 && !d.record.made.expects() {
+		return nil // the record has times that no volume will have any more: it can stay as it is
+	}
+	volumes, err := d.engine.Volumes(ctx)
 	if err != nil {
-		return fmt.Errorf("taking project %s down: %w", s.Project, err)
+		return err
 	}
-	return s.remove(ctx, w, names, "volume", "rm")
+	left := Volumes{}
+	for _, v := range volumes {
+		if _, ours := d.own[v.Name]; ours {
+			left[v.Name] = v.CreatedAt
+		}
+	}
+	return d.record.set(ctx, left)
 }
 
 // removeNetwork removes a network. The Engine sometimes miscounts the containers of
@@ -143,21 +284,16 @@ func (s Stack) removeNetwork(ctx context.Context, w world.World, id string) erro
 
 // isEmpty tells whether a network has no containers.
 func isEmpty(ctx context.Context, w world.World, network string) bool {
-	out, err := runDocker(ctx, w, true, "network", "inspect", "--format", "{{len .Containers}}", "--", network)
-	return err == nil && out.Code == 0 && strings.TrimSpace(string(out.Stdout)) == "0"
-}
-
-// labelled lists the networks or volumes that have the project's label.
-func (s Stack) labelled(ctx context.Context, w world.World, kind string) ([]string, error) {
-	list := []string{kind, "ls", "--quiet", "--filter", "label=com.docker.compose.project=" + s.Project}
-	out, err := runDocker(ctx, w, true, list...)
-	if err == nil && out.Code != 0 {
-		err = dockerFailed(list, out)
+	out, err := runDocker(ctx, w, true, "network", "inspect", "--format", "{{json .Containers}}", "--", network)
+	if err != nil || out.Code != 0 {
+		return false
 	}
-	return strings.Fields(string(out.Stdout)), err
+	containers, err := docker.Lines[map[string]any](out.Stdout)
+	return err == nil && len(containers) == 1 && len(containers[0]) == 0
 }
 
-// remove removes things, if there are any. That one has gone meanwhile is no error.
+// remove removes or stops things, if there are any. That one has gone meanwhile is no
+// error.
 func (s Stack) remove(ctx context.Context, w world.World, names []string, command ...string) error {
 	if len(names) == 0 {
 		return nil

@@ -27,21 +27,65 @@ type machine struct {
 	list    func(look int) []string                                   // containers at a look, as "service state status"
 	compose func(ctx context.Context, command string) (string, error) // plays Compose, and says what it prints when it fails
 	ran     []string                                                  // commands of docker, without what all have
+	envs    map[string][]string                                       // of the Compose commands so far, by their first word
+	config  string                                                    // what Compose makes of the files
+	volumes []docker.Volume
+	mounts  []string        // volumes that the containers at a look use
+	network string          // a network of the project, by its name
+	lacks   map[string]bool // images that aren't there
 }
 
 const project = "slot-1"
 
 func newMachine() *machine {
-	m := &machine{Fake: world.NewFake(), list: func(int) []string { return nil }}
+	m := &machine{Fake: world.NewFake(), list: func(int) []string { return nil }, envs: map[string][]string{}, config: "{}"}
 	for _, path := range []string{"/usr/bin/docker", "/usr/lib/docker/cli-plugins/docker-compose", "/pool/sandboxes/slot-1/docker-compose.yml"} {
 		m.Write(path, nil)
 		m.Alter(path, func(i *world.Info) { i.Mode = 0o755 })
 	}
-	m.Answer = func(context.Context, world.Request) ([]byte, error) {
-		return []byte("HTTP/1.0 200 OK\r\n\r\n" + m.containers()), nil
-	}
+	m.Answer = answerWith(m, m.containers)
 	m.Handle = m.handle
 	return m
+}
+
+// answerWith is what the machine's Engine answers, which has these containers.
+func answerWith(m *machine, containers func() string) func(context.Context, world.Request) ([]byte, error) {
+	return func(_ context.Context, req world.Request) ([]byte, error) {
+		path, err := worldtest.Path(req)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(path, "/containers") {
+			return []byte("HTTP/1.0 200 OK\r\n\r\n" + containers()), nil
+		}
+		code, body := m.serve(path)
+		return fmt.Appendf(nil, "HTTP/1.0 %d\r\n\r\n%s", code, body), nil
+	}
+}
+
+// serve answers what the Engine is asked besides its containers.
+func (m *machine) serve(path string) (code int, body string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []map[string]any
+	switch {
+	case strings.HasPrefix(path, "/images"):
+		image := strings.TrimSuffix(strings.TrimPrefix(path, "/images/"), "/json")
+		if m.lacks[image] {
+			return 404, `{"message":"No such image: ` + image + `"}`
+		}
+		return 200, "{}"
+	case strings.HasPrefix(path, "/networks") && m.network != "":
+		all = append(all, map[string]any{"Id": "id-of-" + m.network, "Name": m.network})
+	case strings.HasPrefix(path, "/volumes"):
+		for _, v := range m.volumes {
+			all = append(all, map[string]any{"Name": v.Name, "CreatedAt": v.CreatedAt, "Labels": map[string]string{"com.docker.compose.project": v.Project}})
+		}
+		data, _ := json.Marshal(map[string]any{"Volumes": all})
+		return 200, string(data)
+	}
+	data, _ := json.Marshal(all)
+	return 200, string(data)
 }
 
 func (m *machine) containers() string {
@@ -50,8 +94,13 @@ func (m *machine) containers() string {
 	var all []map[string]any
 	for _, line := range m.list(m.looks) {
 		words := strings.SplitN(line, " ", 3)
+		var mounts []map[string]string
+		for _, name := range m.mounts {
+			mounts = append(mounts, map[string]string{"Type": "volume", "Name": name})
+		}
 		all = append(all, map[string]any{
-			"Id": words[0], "Names": []string{"/" + words[0]}, "State": words[1], "Status": words[2],
+			"Mounts": mounts,
+			"Id":     words[0], "Names": []string{"/" + words[0]}, "State": words[1], "Status": words[2],
 			"Labels": map[string]string{
 				"com.docker.compose.project": project, "com.docker.compose.service": words[0],
 				"com.docker.compose.project.working_dir": "/pool/sandboxes/slot-1",
@@ -71,10 +120,20 @@ func (m *machine) handle(ctx context.Context, cmd world.Command) (world.Output, 
 	m.mu.Lock()
 	m.ran = append(m.ran, rest)
 	m.mu.Unlock()
-	if !isCompose || m.compose == nil {
+	if !isCompose {
 		return world.Output{}, nil
 	}
-	stderr, err := m.compose(ctx, strings.Fields(strings.TrimPrefix(rest, "--ansi never "))[0])
+	command := strings.Fields(strings.TrimPrefix(rest, "--ansi never "))[0]
+	m.mu.Lock()
+	m.envs[command] = cmd.Env
+	m.mu.Unlock()
+	if command == "config" {
+		return world.Output{Stdout: []byte(m.config)}, nil
+	}
+	if m.compose == nil {
+		return world.Output{}, nil
+	}
+	stderr, err := m.compose(ctx, command)
 	if stderr != "" {
 		return world.Output{Code: 1, Stderr: []byte(stderr)}, err
 	}
@@ -250,7 +309,7 @@ func TestTakeDownAgain(t *testing.T) {
 func TestDownThatLeavesSomething(t *testing.T) {
 	m := newMachine()
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
-	err := stack.Down(t.Context(), m.World(), m.stack(), true)
+	err := stack.Down(t.Context(), m.World(), m.stack(), stack.DownOptions{Volumes: true})
 	if err == nil || !strings.Contains(err.Error(), "1 containers are left, a the first") {
 		t.Errorf("got %v", err)
 	}
@@ -264,11 +323,9 @@ func TestPlanned(t *testing.T) {
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
 	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
 	worldtest.WantErr(t, stack.Restart(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
-	worldtest.WantErr(t, stack.Down(t.Context(), w, m.stack(), true), world.ErrPlanned)
-	for _, line := range m.ran {
-		if !strings.Contains(line, " ls ") {
-			t.Errorf("a dry run ran %q", line)
-		}
+	worldtest.WantErr(t, stack.Down(t.Context(), w, m.stack(), stack.DownOptions{Volumes: true}), world.ErrPlanned)
+	if len(m.ran) > 0 {
+		t.Errorf("a dry run ran %q", m.ran)
 	}
 }
 
@@ -276,7 +333,7 @@ func TestNoEngine(t *testing.T) {
 	m := newMachine()
 	m.Answer = nil
 	worldtest.WantErr(t, stack.Up(t.Context(), m.World(), m.stack(), stack.Options{}), docker.ErrUnavailable)
-	worldtest.WantErr(t, stack.Down(t.Context(), m.World(), m.stack(), true), docker.ErrUnavailable)
+	worldtest.WantErr(t, stack.Down(t.Context(), m.World(), m.stack(), stack.DownOptions{Volumes: true}), docker.ErrUnavailable)
 	if len(m.ran) > 0 {
 		t.Errorf("without an Engine it ran %q", m.ran)
 	}
@@ -351,7 +408,7 @@ func TestIncompleteStack(t *testing.T) {
 		if err := stack.Up(t.Context(), m.World(), s, stack.Options{}); err == nil {
 			t.Errorf("%s: up has no error", name)
 		}
-		if err := stack.Down(t.Context(), m.World(), s, false); err == nil {
+		if err := stack.Down(t.Context(), m.World(), s, stack.DownOptions{}); err == nil {
 			t.Errorf("%s: down has no error", name)
 		}
 		if m.looks > 0 || len(m.ran) > 0 {
@@ -363,23 +420,22 @@ func TestIncompleteStack(t *testing.T) {
 // TestStuckNetwork: a network that the Engine wrongly takes to be in use is left, and
 // one that is in use is an error.
 func TestStuckNetwork(t *testing.T) {
-	for _, containers := range []string{"0", "1"} {
+	for _, containers := range []string{"{}", `{"x":{}}`} {
 		m := newMachine()
+		m.network = "n1"
 		tries := 0
 		m.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
 			switch strings.Join(cmd.Args[1:3], " ") {
-			case "network ls":
-				return world.Output{Stdout: []byte("n1\n")}, nil
 			case "network inspect":
-				return world.Output{Stdout: []byte(containers + "\n")}, nil
+				return world.Output{Stdout: []byte("WARNING: a wrapper\n" + containers + "\n")}, nil
 			case "network rm":
 				tries++
 				return world.Output{Code: 1, Stderr: []byte("Error response from daemon: network n has active endpoints\n")}, nil
 			}
 			return world.Output{}, nil
 		}
-		err := stack.Down(t.Context(), m.World(), m.stack(), true)
-		if (err != nil) != (containers == "1") || (tries > 1) != (containers == "0") {
+		err := stack.Down(t.Context(), m.World(), m.stack(), stack.DownOptions{Volumes: true})
+		if (err != nil) != (containers != "{}") || (tries > 1) != (containers == "{}") {
 			t.Errorf("with %s containers: %d tries, %v", containers, tries, err)
 		}
 	}

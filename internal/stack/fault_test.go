@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,7 +44,7 @@ volumes:
 	}
 	worldtest.Must(t, s.up(t.Context(), stack.Options{Clean: true}))
 	login("first", 200)
-	worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, false))
+	worldtest.Must(t, s.down(t.Context(), false))
 
 	s.env["KTRDR_DB_PASSWORD"] = "second"
 	s.writeEnv(t)
@@ -115,18 +116,140 @@ services:
     command: ["serve", "80"]
 `
 
-// TestFailedStartKeepsData: a start that isn't clean may fail, but then the volumes
-// hold what somebody has worked on.
-func TestFailedStartKeepsData(t *testing.T) {
+// containers are the ids of a project's containers, and their services and states.
+func containers(t *testing.T, project string) string {
+	t.Helper()
+	out, err := exec.Command("docker", "ps", "-a", "--no-trunc", "--format", `{{.ID}} {{.Label "com.docker.compose.service"}} {{.State}}`, "--filter", "label=com.docker.compose.project="+project).Output()
+	worldtest.Must(t, err)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestFailedStartKeepsWhatRan: a start that fails before Compose has begun leaves the
+// same containers; one that fails later leaves what there is, with its volumes. One from
+// nothing is taken down, but for volumes that were there before.
+func TestFailedStartKeepsWhatRan(t *testing.T) {
 	t.Parallel()
 	s := newSlot(t, tempRoot(t), 54, []byte(portless), nil)
+	worldtest.Must(t, os.WriteFile(filepath.Join(s.Dir, "Dockerfile"), []byte("FROM scratch\nCOPY nowhere /\n"), 0o600))
 	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
+	before := containers(t, s.Project)
+	for name, content := range map[string]string{
+		"a mistake":             portless + "nonsense: {}\n",
+		"a variable that lacks": strings.Replace(portless, "${SLOT_ID}", "${LACKS:?it is needed}", 1),
+		"an image that lacks":   strings.Replace(portless, "image: kinfra-test/service", "image: kinfra-test/there-is-none:1", 1),
+		"a build that fails":    strings.Replace(portless, "\nvolumes:", "\n  built: {build: .}\nvolumes:", 1),
+	} {
+		worldtest.Must(t, os.WriteFile(s.Files[0], []byte(content), 0o600))
+		for _, clean := range []bool{false, true} {
+			err := s.up(t.Context(), stack.Options{Clean: clean})
+			if err == nil || !strings.Contains(err.Error(), "nothing was changed: what ran of project "+s.Project+" still runs") {
+				t.Errorf("%s: got %v", name, err)
+			}
+			if after := containers(t, s.Project); after != before {
+				t.Errorf("%s: there were\n%s\nand are\n%s", name, before, after)
+			}
+		}
+	}
+	worldtest.Must(t, os.WriteFile(s.Files[0], []byte(portless), 0o600))
 	s.env["KTRDR_BACKEND_IMAGE"] = "kinfra-test/exit"
 	s.writeEnv(t)
+	err := s.up(t.Context(), stack.Options{})
+	worldtest.WantErr(t, err, stack.ErrUnhealthy)
+	if err == nil || !strings.Contains(err.Error(), "nothing was removed; now: api ") {
+		t.Errorf("got %v", err)
+	}
+	if after := containers(t, s.Project); !strings.Contains(after, " plain running") {
+		t.Errorf("there are\n%s", after)
+	}
+	worldtest.Must(t, s.down(t.Context(), false))
 	worldtest.WantErr(t, s.up(t.Context(), stack.Options{}), stack.ErrUnhealthy)
 	if got, want := left(t, s.Project), "volume "+s.Project+"_data"; got != want {
 		t.Errorf("left is %q, want %q", got, want)
 	}
+}
+
+// TestSwitchesOfTheProject: what the project's env file says of Compose's own switches
+// breaks no start.
+func TestSwitchesOfTheProject(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 56, []byte(portless), nil)
+	s.BaseDir, s.BaseEnv = s.Dir, filepath.Join(s.Dir, ".env.project")
+	worldtest.Must(t, os.WriteFile(s.BaseEnv, []byte("COMPOSE_IGNORE_ORPHANS=true\nCOMPOSE_REMOVE_ORPHANS=false\nCOMPOSE_PROJECT_NAME=elsewhere\nCOMPOSE_FILE=nowhere.yml\n"+
+		"COMPOSE_ENV_FILES=/nowhere\nCOMPOSE_DISABLE_ENV_FILE=1\nCOMPOSE_PROFILES=none\nCOMPOSE_PARALLEL_LIMIT=1\nCOMPOSE_PROGRESS=tty\nCOMPOSE_ANSI=always\nCOMPOSE_MENU=1\nCOMPOSE_STATUS_STDOUT=1\n"), 0o600))
+	for range 2 {
+		worldtest.Must(t, s.up(t.Context(), stack.Options{}))
+	}
+	wantNothing(t, "elsewhere")
+	worldtest.Must(t, stack.Restart(t.Context(), world.Real("test"), s.Stack, stack.Options{}))
+}
+
+// TestVolumesOfOthers: a volume of the project's name that the stack hasn't made keeps a
+// clean start from being made, and no way to end the stack removes it, nor a network that
+// another's stopped container is on.
+func TestVolumesOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 57, []byte(portless), nil)
+	theirs, stopped := s.Project+"_theirs", s.Project+"-other"
+	docker := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("docker", args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("docker %q: %s", args, out)
+		}
+		return string(out)
+	}
+	docker("volume", "create", "--label", "com.docker.compose.project="+s.Project, theirs)
+	t.Cleanup(func() { docker("volume", "rm", theirs) })
+	before := docker("volume", "inspect", theirs)
+	worldtest.WantErr(t, s.up(t.Context(), stack.Options{Clean: true}), stack.ErrForeignVolumes)
+	if got, want := left(t, s.Project), "volume "+theirs; got != want {
+		t.Errorf("left is %q, want %q", got, want)
+	}
+
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
+	network := s.Project + "_default"
+	docker("create", "--name", stopped, "--network", network, "kinfra-test/service")
+	gone := false
+	t.Cleanup(func() {
+		if !gone {
+			docker("rm", "--force", stopped)
+		}
+	})
+	worldtest.Must(t, s.down(t.Context(), true))
+	if got, want := left(t, s.Project), "network "+network+"\nvolume "+theirs; got != want {
+		t.Errorf("left is %q, want %q", got, want)
+	}
+	docker("rm", stopped)
+	gone = true
+	worldtest.Must(t, s.down(t.Context(), true))
+	if after := docker("volume", "inspect", theirs); after != before {
+		t.Errorf("the other's volume was %s and is %s", before, after)
+	}
+}
+
+// TestVolumeMadeAnew: what somebody else has made under the name of a volume of the stack
+// isn't taken for it.
+func TestVolumeMadeAnew(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 58, []byte(portless), nil)
+	volume := s.Project + "_data"
+	worldtest.Must(t, s.up(t.Context(), stack.Options{}))
+	worldtest.Must(t, s.down(t.Context(), false))
+	made := (*s.made)[volume]
+	worldtest.Must(t, exec.Command("docker", "volume", "rm", volume).Run())
+	for docker := made; docker == made; { // the Engine tells times in seconds
+		worldtest.Must(t, exec.Command("docker", "volume", "create", "--label", "com.docker.compose.project="+s.Project, volume).Run())
+		out, err := exec.Command("docker", "volume", "inspect", "--format", "{{.CreatedAt}}", volume).Output()
+		worldtest.Must(t, err)
+		if docker = strings.TrimSpace(string(out)); docker == made {
+			worldtest.Must(t, exec.Command("docker", "volume", "rm", volume).Run())
+		}
+	}
+	worldtest.Must(t, s.down(t.Context(), true))
+	worldtest.WantErr(t, s.up(t.Context(), stack.Options{Clean: true}), stack.ErrForeignVolumes)
+	worldtest.Must(t, exec.Command("docker", "volume", "rm", volume).Run()) // fails if it is not there
 }
 
 // TestInterruptedStart ends the context in the middle of a start.
@@ -264,7 +387,7 @@ func TestForeignProject(t *testing.T) {
 			t.Errorf("%s: the error doesn't name the other's directory: %v", name, err)
 		}
 	}
-	worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), ours.Stack, true))
+	worldtest.Must(t, ours.down(t.Context(), true))
 	if after := left(t, theirs.Project); after != before {
 		t.Errorf("the other's project was\n%s\nand is\n%s", before, after)
 	}
@@ -343,7 +466,7 @@ func TestDownWithoutFiles(t *testing.T) {
 			s := newSlot(t, tempRoot(t), 52, []byte(portless), nil)
 			worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 			worldtest.Must(t, gone(s))
-			worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+			worldtest.Must(t, s.down(t.Context(), true))
 			wantNothing(t, s.Project)
 		})
 	}

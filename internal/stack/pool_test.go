@@ -29,6 +29,7 @@ type slot struct {
 	stack.Stack
 	env   map[string]string
 	ports []compose.Port
+	made  *stack.Volumes // the record
 }
 
 // ports gives the ports of slot number n, which lies beyond those of users' pools.
@@ -47,7 +48,7 @@ func newSlot(t *testing.T, root string, n int, content []byte, env map[string]st
 	dockertest.Need(t)
 	dockertest.Alone(t, fmt.Sprintf("stack-%d", n))
 	dir := filepath.Join(root, "sandboxes", fmt.Sprintf("slot-%d", n))
-	s := slot{env: map[string]string{"SLOT_ID": fmt.Sprint(n)}}
+	s := slot{env: map[string]string{"SLOT_ID": fmt.Sprint(n)}, made: new(stack.Volumes)}
 	for name, port := range ports(n) {
 		s.env["KTRDR_"+name+"_PORT"] = fmt.Sprint(port)
 	}
@@ -73,7 +74,7 @@ func newSlot(t *testing.T, root string, n int, content []byte, env map[string]st
 	worldtest.Must(t, os.WriteFile(s.Files[0], content, 0o600))
 	s.writeEnv(t)
 	t.Cleanup(func() {
-		if err := stack.Down(context.Background(), world.Real("test"), s.Stack, true); err != nil {
+		if err := s.down(context.Background(), true); err != nil {
 			t.Errorf("taking the stack down after the test: %v", err)
 		}
 		wantNothing(t, s.Project)
@@ -100,7 +101,17 @@ func (s slot) up(ctx context.Context, o stack.Options) error {
 	if o.Timeout == 0 {
 		o.Timeout = 3 * time.Minute
 	}
+	o.Made, o.Begin, o.Record = *s.made, s.record, s.record
 	return stack.Up(ctx, world.Real("test"), s.Stack, o)
+}
+
+func (s slot) down(ctx context.Context, volumes bool) error {
+	return stack.Down(ctx, world.Real("test"), s.Stack, stack.DownOptions{Volumes: volumes, Made: *s.made, Record: s.record})
+}
+
+func (s slot) record(_ context.Context, made stack.Volumes) error {
+	*s.made = made
+	return nil
 }
 
 func shipped(t *testing.T) []byte {

@@ -71,12 +71,12 @@ func TestShippedStack(t *testing.T) {
 	// again: there is nothing to do
 	worldtest.Must(t, light.up(t.Context(), stack.Options{}))
 	for _, s := range []slot{light, heavy} {
-		worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+		worldtest.Must(t, s.down(t.Context(), true))
 		wantNothing(t, s.Project)
 		if state := s.state(t, services(1)); state.Status != docker.Stopped || state.Up != 0 || state.Want != 7 {
 			t.Errorf("after down: %s, %d of %d", state.Status, state.Up, state.Want)
 		}
-		worldtest.Must(t, stack.Down(t.Context(), world.Real("test"), s.Stack, true))
+		worldtest.Must(t, s.down(t.Context(), true))
 	}
 }
 

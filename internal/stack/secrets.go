@@ -9,8 +9,8 @@ import (
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
-// environment is that of a Compose command. Only a start makes containers, so only that
-// gets the values of secrets. The other commands read the same files, which may
+// environment is that of a Compose command. Only a start makes images and containers, so
+// only that gets the values of secrets. The other commands read the same files, which may
 // require that the variables are set: to them they are ***.
 func (s Stack) environment(w world.World, start bool) []string {
 	env := world.CleanEnv(w, s.Pass...)
@@ -21,7 +21,9 @@ func (s Stack) environment(w world.World, start bool) []string {
 		}
 		env = append(env, name+"="+value.Reveal())
 	}
-	return env
+	// Compose takes its switches from the project's env files, too, unless the environment
+	// has them. This one would make it refuse a start that removes orphans.
+	return append(env, "COMPOSE_IGNORE_ORPHANS=false")
 }
 
 // checkSecrets refuses to start what would get *** for a secret, except in a dry run,

@@ -29,14 +29,14 @@ func withSecret(t *testing.T) (*machine, stack.Stack) {
 	return m, s
 }
 
-// wantSecretOnlyAtStart: of all commands that were run, only the start got the secret,
-// in its environment; those that read the same files got *** for it.
+// wantSecretOnlyAtStart: of all commands that were run, only the start, with the build of
+// its images, got the secret, in its environment; those that read the same files got *** for it.
 func wantSecretOnlyAtStart(t *testing.T, m *machine, starts int) {
 	t.Helper()
 	for _, cmd := range m.Commands() {
 		line := strings.Join(cmd.Args, " ")
 		isCompose := strings.Contains(line, "--project-name")
-		isStart := isCompose && strings.Contains(line, "--ansi never up ")
+		isStart := isCompose && (strings.Contains(line, "--ansi never up ") || strings.Contains(line, "--ansi never build "))
 		want := ""
 		switch {
 		case isStart:
@@ -65,17 +65,19 @@ func TestOnlyTheStartGetsSecrets(t *testing.T) {
 		}
 		return []string{"a running Up 1 second (healthy)"}
 	}
+	m.config = `{"services":{"a":{"build":{"args":{"TOKEN":"***"}}}}}`
+	s.Build = true
 	worldtest.Must(t, stack.Up(t.Context(), m.World(), s, stack.Options{}))
 	worldtest.Must(t, stack.Restart(t.Context(), m.World(), s, stack.Options{}))
 	m.list = func(int) []string { return nil }
-	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, true))
+	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, stack.DownOptions{Volumes: true}))
 	for _, cmd := range []world.Command{s.Logs(m.World()), s.Exec(m.World(), "a", "up"), s.Shell(m.World(), "up", "")} {
 		_, err := m.Attach(t.Context(), cmd)
 		if err != nil || slices.Contains(cmd.Env, "PASSWORD="+canary) || !slices.Contains(cmd.Env, "PASSWORD=***") {
 			t.Errorf("%q gets the environment %q, %v", cmd.Args, cmd.Env, err)
 		}
 	}
-	wantSecretOnlyAtStart(t, m, 1)
+	wantSecretOnlyAtStart(t, m, 2) // the build, and what follows
 }
 
 // TestFailedStartShowsNoSecret: neither what Compose says nor what the service logs
@@ -96,6 +98,8 @@ func TestFailedStartShowsNoSecret(t *testing.T) {
 				defer m.mu.Unlock()
 				said := []byte("refused: " + canary + "\n")
 				switch {
+				case slices.Contains(cmd.Args, "config"):
+					return world.Output{Stdout: []byte("{}")}, nil
 				case slices.Contains(cmd.Args, "down"):
 					up = false
 				case slices.Contains(cmd.Args, "logs"):
@@ -128,6 +132,6 @@ func TestSecretThatWasNotRead(t *testing.T) {
 		t.Errorf("got error %v after %q", err, m.ran)
 	}
 	worldtest.WantErr(t, stack.Up(t.Context(), world.Planned(m.World()), s, stack.Options{}), world.ErrPlanned)
-	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, false))
+	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, stack.DownOptions{}))
 	wantSecretOnlyAtStart(t, m, 0)
 }

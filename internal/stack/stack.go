@@ -7,9 +7,15 @@
 // no pool, Compose is not run at all, since it goes by that name alone. A container
 // of another that appears after that look isn't protected.
 //
-// What can't be told apart at all are networks and volumes, on which Compose writes
-// the project's name but no directory. Those of the project's name count as the
-// stack's unless a container of another uses them.
+// On networks and volumes Compose writes the project's name, but no directory. A volume
+// counts as the stack's own if the record has it ([Volumes]), or if one of the stack's
+// containers uses it; all others of the name are somebody else's, are never removed, and
+// keep a clean start from being made. A network holds no data: those of the project's
+// name go with the stack, unless a container of another is on them.
+//
+// A start changes nothing until Compose has read the files and the images are there, and
+// a start that fails takes down what it has made from nothing, never what was there
+// before.
 //
 // In a planned world the checks are made, and what would change something is
 // [world.ErrPlanned].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +18,20 @@ import (
 // Options say how a stack is to be started.
 type Options struct {
 	Ports   []compose.Port            // what it publishes: these are to be free
-	Clean   bool                      // remove its containers and volumes first
+	Clean   bool                      // remove its containers and the volumes that it has made first
+	Made    Volumes                   // the record of these
 	Timeout time.Duration             // how long it may take until all is healthy; 5 minutes if 0
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
+	Tell    func(string)              // is told what is left after an interruption; may be nil
 
 	// Begin is called when nothing stands in the way any more, and before anything is
-	// started, which an error prevents; may be nil.
-	Begin func(context.Context) error
+	// started, which an error prevents; may be nil. It is to keep the record, in which
+	// what the start may make stands already.
+	Begin func(context.Context, Volumes) error
+
+	// Record keeps the record when it has changed, also with a context that ends later
+	// than that of the start; may be nil.
+	Record func(context.Context, Volumes) error
 
 	// Undone is called when a start that has failed was taken down again, with a
 	// context that hasn't ended; may be nil.
@@ -33,17 +41,26 @@ type Options struct {
 const (
 	defaultTimeout  = 5 * time.Minute
 	takeDownTimeout = 2 * time.Minute
+
+	// composeGrace is how much longer than a start Compose may take.
+	composeGrace = time.Minute
 )
 
 // Up starts the stack, or what of it doesn't run, and waits until all its services
 // run and are healthy. One without a health check has to run for a moment.
 //
-// Before anything is started the ports must be free, but for those that the stack's
-// own containers have. Once something was, a failure takes everything down again,
-// also when ctx has ended; volumes only if all were made by this start, since
-// otherwise they hold what somebody has worked on. The errors are
-// docker.ErrUnavailable, ErrNoCompose, ErrInTheWay, ErrPortTaken, ErrImageMissing and
-// ErrUnhealthy; what Compose fails at otherwise is reported in its words.
+// Before anything is changed, Compose must be able to read the files, the ports must be
+// free but for those that the stack's own containers have, the images are pulled and
+// built, and for a clean start no volume may have the project's name of which it isn't
+// certain that the stack has made it. A failure until then leaves all as it was.
+//
+// A failure after that, or the end of ctx, takes down again what was started from nothing:
+// the containers, the networks, and the volumes that this start has made. Where there were
+// containers of the stack before, everything is left, and the error says what runs.
+//
+// The errors are docker.ErrUnavailable, ErrNoCompose, ErrInTheWay, ErrForeignVolumes,
+// ErrPortTaken, ErrImageMissing and ErrUnhealthy; what Compose fails at otherwise is
+// reported in its words.
 func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err := s.checkSecrets(w); err != nil {
 		return err
@@ -52,37 +69,143 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err != nil {
 		return err
 	}
-	state, err := u.checkWay(ctx)
+	if u.before, err = u.checkWay(ctx); err != nil {
+		return err
+	}
+	names, err := u.makeReady(ctx)
 	if err != nil {
 		return err
 	}
-	if o.Clean {
-		if err := Down(ctx, w, s, true); err != nil {
-			return fmt.Errorf("cleaning up before the start: %w", err)
-		}
-		state = docker.State{}
-	}
-	volumes, err := s.labelled(ctx, w, "volume")
-	if err != nil {
-		return fmt.Errorf("starting project %s: %w", s.Project, err)
-	}
-	if o.Clean && len(volumes) > 0 {
-		return fmt.Errorf("starting project %s: a volume of its last holder could not be removed: %s", s.Project, volumes[0])
-	}
-	if o.Begin != nil {
-		if err := o.Begin(ctx); err != nil {
-			return err
-		}
-	}
-	command := []string{"up", "--detach", "--remove-orphans"}
-	if s.Build {
-		command = append(command, "--build")
-	}
-	err = u.start(ctx, state, command...)
-	if err == nil || errors.Is(err, world.ErrPlanned) {
+	if err := u.clean(ctx); err != nil {
 		return err
 	}
-	return u.takeDown(ctx, err, len(volumes) == 0)
+	if err := u.begin(ctx, names); err != nil {
+		return err
+	}
+	err = u.start(ctx, u.before, "up", "--detach", "--remove-orphans", "--no-build")
+	switch {
+	case errors.Is(err, world.ErrPlanned):
+		return err
+	case err == nil:
+		return u.recordMade(ctx)
+	case len(u.before.Containers) > 0:
+		return u.leave(ctx, err)
+	}
+	return u.takeDown(ctx, err)
+}
+
+// makeReady does what can be done without changing anything of the stack, and finds the
+// volumes of others. names are the volumes that Compose uses, and makes if they aren't
+// there.
+func (u *upper) makeReady(ctx context.Context) (names []string, err error) {
+	if u.volumes, err = u.engine.Volumes(ctx); err != nil {
+		return nil, err
+	}
+	u.own = u.stack.own(u.volumes, u.before.Containers, u.record.made)
+	if err := u.foreignVolumes(nil); err != nil { // before Compose is asked, so that a dry run tells it, too
+		return nil, err
+	}
+	r, err := u.stack.resolve(ctx, u.world)
+	if err != nil {
+		return nil, u.untouched(err)
+	}
+	names = r.volumes()
+	if err := u.foreignVolumes(names); err != nil {
+		return nil, err
+	}
+	return names, u.untouched(u.obtain(ctx, r))
+}
+
+// foreignVolumes refuses a clean start while there are volumes that it couldn't clean.
+func (u *upper) foreignVolumes(names []string) error {
+	if !u.options.Clean {
+		return nil
+	}
+	if foreign := u.stack.foreign(u.volumes, u.own, names); len(foreign) > 0 {
+		return &ForeignVolumesError{u.stack.Project, foreign}
+	}
+	return nil
+}
+
+// untouched adds to an error that what runs does so still.
+func (u *upper) untouched(err error) error {
+	if err == nil || errors.Is(err, world.ErrPlanned) || !slices.ContainsFunc(u.before.Containers, docker.Container.Running) {
+		return err
+	}
+	return fmt.Errorf("%w\nnothing was changed: what ran of project %s still runs", err, u.stack.Project)
+}
+
+// clean removes what is left of the last holder, if there is anything.
+func (u *upper) clean(ctx context.Context) error {
+	if !u.options.Clean || len(u.before.Containers)+len(u.own) == 0 {
+		return nil
+	}
+	err := Down(ctx, u.world, u.stack, DownOptions{Volumes: true, Made: u.record.made, Record: u.record.save})
+	if err != nil {
+		return fmt.Errorf("cleaning up before the start: %w", err)
+	}
+	u.before = docker.State{}
+	if u.volumes, err = u.engine.Volumes(ctx); err != nil {
+		return err
+	}
+	if u.own = u.stack.own(u.volumes, nil, u.own); len(u.own) > 0 {
+		return fmt.Errorf("starting project %s: a volume of its last holder could not be removed: %s", u.stack.Project, slices.Sorted(maps.Keys(u.own))[0])
+	}
+	return u.foreignVolumes(nil)
+}
+
+// begin records which volumes the start may make.
+func (u *upper) begin(ctx context.Context, names []string) error {
+	u.record.made = maps.Clone(u.own)
+	for _, name := range names {
+		if !slices.ContainsFunc(u.volumes, func(v docker.Volume) bool { return v.Name == name }) {
+			u.record.made[name] = expect(u.world.Clock.Now().Add(u.options.Timeout + composeGrace))
+		}
+	}
+	if u.options.Begin == nil {
+		return nil
+	}
+	return u.options.Begin(ctx, maps.Clone(u.record.made))
+}
+
+// recordMade records the volumes of the stack as they are, where it has made any.
+func (u *upper) recordMade(ctx context.Context) error {
+	if len(u.record.made) == 0 {
+		return nil
+	}
+	containers, err := u.engine.Containers(ctx)
+	if err != nil {
+		return err
+	}
+	volumes, err := u.engine.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	return u.record.set(ctx, u.stack.own(volumes, u.stack.of(u.world, containers).Containers, u.record.made))
+}
+
+// leave keeps what a failed start has left where there was something before, whether or
+// not ctx has ended, and returns why it failed and what there is.
+func (u *upper) leave(ctx context.Context, cause error) error {
+	interrupted := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dockerTimeout)
+	defer cancel()
+	if err := u.recordMade(ctx); err != nil {
+		return fmt.Errorf("%w\nafter that: %w", cause, err)
+	}
+	containers, err := u.engine.Containers(ctx)
+	if err != nil {
+		return fmt.Errorf("%w\nafter that: %w", cause, err)
+	}
+	var services []string
+	for _, s := range u.stack.of(u.world, containers).Services {
+		services = append(services, fmt.Sprintf("%s %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
+	}
+	text := fmt.Sprintf("project %s had containers before, so nothing was removed; now: %s", u.stack.Project, strings.Join(services, ", "))
+	if interrupted && u.options.Tell != nil {
+		u.options.Tell(text)
+	}
+	return fmt.Errorf("%w\n%s", cause, text)
 }
 
 // Restart restarts the stack's containers and waits as Up does. After a failure they
@@ -140,6 +263,21 @@ type upper struct {
 	engine  *docker.Engine
 	stack   Stack
 	options Options
+	record  record
+	began   time.Duration // since the machine was started: the wall clock may be set meanwhile
+
+	before  docker.State    // what there was of the stack
+	volumes []docker.Volume // all of the Engine
+	own     Volumes         // of these the ones that the stack has made
+}
+
+// left is how much of the time there is left.
+func (u *upper) left() time.Duration {
+	_, now, err := u.world.Clock.BootTime()
+	if err != nil {
+		return u.options.Timeout
+	}
+	return max(time.Second, u.options.Timeout-(now-u.began))
 }
 
 func prepare(ctx context.Context, w world.World, s Stack, o Options) (*upper, error) {
@@ -156,7 +294,12 @@ func prepare(ctx context.Context, w world.World, s Stack, o Options) (*upper, er
 	if err != nil {
 		return nil, err
 	}
-	return &upper{w, engine, s, o}, CheckCompose(ctx, w)
+	_, began, err := w.Clock.BootTime()
+	if err != nil {
+		return nil, fmt.Errorf("starting project %s: %w", s.Project, err)
+	}
+	u := &upper{world: w, engine: engine, stack: s, options: o, record: record{o.Made, o.Record}, began: began}
+	return u, CheckCompose(ctx, w)
 }
 
 // of is the stack's state among all containers.
@@ -176,14 +319,10 @@ func (s Stack) inTheWay(state docker.State) error {
 // start runs a Compose command and watches the services, until the command has ended
 // and all services are up, or something has failed.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
-	_, began, err := u.world.Clock.BootTime() // the wall clock may be set meanwhile
-	if err != nil {
-		return fmt.Errorf("starting project %s: %w", u.stack.Project, err)
-	}
 	composing, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	running := true
-	go func() { ended <- u.stack.runCompose(composing, u.world, u.options.Timeout+time.Minute, command...) }()
+	go func() { ended <- u.stack.runCompose(composing, u.world, u.options.Timeout+composeGrace, command...) }()
 	defer func() {
 		stop()
 		if running {
@@ -206,7 +345,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 		if err := watch.look(ctx); err != nil {
 			return err
 		}
-		switch elapsed := watch.now - began; {
+		switch elapsed := watch.now - u.began; {
 		case len(watch.failed) > 0:
 			return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed)}
 		case !running && len(watch.pending) == 0:
@@ -238,35 +377,7 @@ func (u *upper) diagnose(ctx context.Context, watch *watch, composeErr error) er
 	if err := u.checkPorts(ctx, state, containers); err != nil {
 		return err
 	}
-	if images := u.missingImages(ctx); len(images) > 0 {
-		return hint.Wrap(&ImageMissingError{u.stack.Project, images, composeErr}, "build it, or pull it where there is a network: docker pull %s", images[0])
-	}
 	return composeErr
-}
-
-// missingImages are the stack's images that the Engine doesn't have.
-func (u *upper) missingImages(ctx context.Context) []string {
-	const timeout = 20 * time.Second
-	config := u.stack.command(u.world, timeout, "config", "--images")
-	config.ReadOnly = true
-	out, err := u.world.Processes.Run(ctx, config)
-	if err != nil || out.Code != 0 {
-		return nil
-	}
-	var missing []string
-	seen := map[string]bool{}
-	for image := range strings.Lines(string(out.Stdout)) {
-		image = strings.TrimSpace(image)
-		if image == "" || seen[image] {
-			continue
-		}
-		seen[image] = true
-		out, err := runDocker(ctx, u.world, true, "image", "inspect", "--format", "{{.Id}}", "--", image)
-		if err == nil && out.Code != 0 && strings.Contains(strings.ToLower(string(out.Stderr)), "no such image") {
-			missing = append(missing, image)
-		}
-	}
-	return missing
 }
 
 // failures are the containers with their last words.
@@ -291,25 +402,29 @@ func (u *upper) failures(ctx context.Context, containers []docker.Container) []F
 	return failures
 }
 
-// takeDown removes what a failed start has left, whether or not ctx has ended, and
-// returns why the start failed. A network or container that the Engine was still
-// making when Compose was ended may appear late, so it looks again.
-func (u *upper) takeDown(ctx context.Context, cause error, volumes bool) error {
+// takeDown removes what a failed start from nothing has left, whether or not ctx has
+// ended, and returns why the start failed. A network or container that the Engine was
+// still making when Compose was ended may appear late, so it looks again.
+func (u *upper) takeDown(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeDownTimeout)
 	defer cancel()
+	options := DownOptions{Volumes: true, Made: u.record.made, Record: u.record.save, keep: map[string]bool{}}
+	for _, v := range u.volumes {
+		options.keep[v.Name] = true
+	}
 	for range 3 {
-		err := Down(ctx, u.world, u.stack, volumes)
+		err := Down(ctx, u.world, u.stack, options)
 		if err == nil {
 			err = u.world.Clock.Sleep(ctx, pollEvery)
 		}
-		left := 0
+		left := false
 		if err == nil {
-			left, err = u.left(ctx)
+			left, err = u.isLeft(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("%w\ntaking it down again: %w", cause, err)
 		}
-		if left == 0 {
+		if !left {
 			break
 		}
 	}
@@ -322,12 +437,15 @@ func (u *upper) takeDown(ctx context.Context, cause error, volumes bool) error {
 	return cause
 }
 
-// left counts the stack's containers and networks.
-func (u *upper) left(ctx context.Context) (int, error) {
-	state, err := u.stack.look(ctx, u.world, u.engine)
+// isLeft tells whether there are containers of the stack, or networks that are to go.
+func (u *upper) isLeft(ctx context.Context) (bool, error) {
+	containers, err := u.engine.All(ctx)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	networks, err := u.stack.labelled(ctx, u.world, "network")
-	return len(state.Containers) + len(networks), err
+	state := u.stack.of(u.world, containers)
+	others := u.stack.networksOfOthers(state, containers)
+	networks, err := u.engine.Networks(ctx, u.stack.Project)
+	left := slices.ContainsFunc(networks, func(n docker.Network) bool { return !others[n.Name] })
+	return len(state.Containers) > 0 || left, err
 }
