@@ -148,7 +148,9 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle.New(engine.World(t), p.Definition(), claims), nil
+	m := lifecycle.New(engine.World(t), p.Definition(), claims)
+	m.Tell = engine.Current(t).Progress
+	return m, nil
 }
 
 // Definition is what the pool says about the stacks of its slots.

@@ -76,7 +76,7 @@ stack.attach(held.slot, "logs", ["--tail", "10"])`,
 
 func (d *domain) upOptions(c *table.Call) lifecycle.UpOptions {
 	run := engine.Current(c.Thread)
-	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Tell: run.Progress, Report: func(s docker.ServiceState) {
+	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Report: func(s docker.ServiceState) {
 		run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
 	}}
 }

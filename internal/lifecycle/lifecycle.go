@@ -56,11 +56,15 @@ type Manager struct {
 	def    Definition
 	claims *claim.Pool
 	parsed map[string]*compose.File // by their text
+
+	// Tell is told what stays that its user may not expect: what an interruption has left
+	// running, volumes of others; may be nil.
+	Tell func(string)
 }
 
 // New returns the manager of a pool.
 func New(w world.World, def Definition, claims *claim.Pool) *Manager {
-	return &Manager{w, def, claims, map[string]*compose.File{}}
+	return &Manager{w: w, def: def, claims: claims, parsed: map[string]*compose.File{}}
 }
 
 // projectName is the variable by which Compose knows a project's name.
@@ -196,7 +200,6 @@ func (m *Manager) parse(data []byte) (*compose.File, error) {
 type UpOptions struct {
 	Timeout time.Duration             // until all is healthy; 0: as package stack has it
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
-	Tell    func(string)              // is told what an interruption has left; may be nil
 }
 
 // Up starts the stack of a claim's slot with the worktree's code mounted, and waits
@@ -243,7 +246,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
-		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Tell: o.Tell}
+		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Tell: m.Tell}
 		options.Begin = func(ctx context.Context, made stack.Volumes) error {
 			return m.claims.VolumesUsed(ctx, target(c), claim.Volumes(made))
 		}
@@ -329,7 +332,7 @@ func (m *Manager) stop(ctx context.Context, c claim.Claim, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	return stack.Down(ctx, m.w, s, stack.DownOptions{Volumes: volumes, Made: stack.Volumes(made), Record: m.recordVolumes(c)})
+	return stack.Down(ctx, m.w, s, stack.DownOptions{Volumes: volumes, Made: stack.Volumes(made), Record: m.recordVolumes(c), Tell: m.Tell})
 }
 
 // recordVolumes keeps the record of the volumes that were made for a claim's slot.

@@ -30,6 +30,10 @@ type DownOptions struct {
 	// be nil.
 	Record func(context.Context, Volumes) error
 
+	// Tell is told which volumes of the project's name stay because nothing says that the
+	// stack made them, where the stack's own are to go; may be nil.
+	Tell func(string)
+
 	keep map[string]bool // volumes that stay in any case, by name
 }
 
@@ -56,10 +60,13 @@ func Down(ctx context.Context, w world.World, s Stack, o DownOptions) error {
 	if !d.alone {
 		return d.finish(ctx, nil)
 	}
-	if d.own, err = d.ownVolumes(ctx); err != nil {
+	volumes, err := engine.Volumes(ctx)
+	if err != nil {
 		return err
 	}
+	d.own = s.own(volumes, d.state.Containers, d.record.made)
 	if o.Volumes {
+		d.tellForeign(volumes)
 		if err := d.settle(ctx); err != nil {
 			return err
 		}
@@ -114,6 +121,15 @@ func (s Stack) networksOfOthers(state docker.State, containers []docker.Containe
 		}
 	}
 	return others
+}
+
+// tellForeign tells of the volumes that stay, since somebody may miss them among what goes.
+func (d *downer) tellForeign(volumes []docker.Volume) {
+	foreign := d.stack.foreign(volumes, d.own, nil)
+	if len(foreign) == 0 || d.options.Tell == nil {
+		return
+	}
+	d.options.Tell(fmt.Sprintf("Kept what nothing says that this slot made: %s; docker volume inspect shows more", volumeNames(foreign)))
 }
 
 // ownVolumes are the volumes that the stack has made and that are there.

@@ -29,19 +29,24 @@ type ForeignVolumesError struct {
 }
 
 func (e *ForeignVolumesError) Error() string {
+	are := "is a volume"
+	if len(e.Volumes) > 1 {
+		are = "are volumes"
+	}
+	return fmt.Sprintf("project %s: there %s by that name of which nothing says that this slot made it: %s; nothing was changed", e.Project, are, volumeNames(e.Volumes))
+}
+
+// volumeNames are the names of volumes, each with when it was made.
+func volumeNames(volumes []docker.Volume) string {
 	var names []string
-	for _, v := range e.Volumes {
+	for _, v := range volumes {
 		name := v.Name
 		if v.CreatedAt != "" {
 			name += " (of " + v.CreatedAt + ")"
 		}
 		names = append(names, name)
 	}
-	are := "is a volume"
-	if len(names) > 1 {
-		are = "are volumes"
-	}
-	return fmt.Sprintf("project %s: there %s by that name of which nothing says that this slot made it: %s; nothing was changed", e.Project, are, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 // Is makes it an ErrForeignVolumes.
