@@ -22,7 +22,8 @@ func (r *Run) Globals() starlark.StringDict {
 // Call calls a function of the file that is run, as the whole of what the run does: its
 // steps are undone if it fails, and the functions given to on_exit are called.
 func (r *Run) Call(f starlark.Callable, args ...starlark.Value) error {
-	r.begin(f.Name())
+	r.command = f.Name()
+	r.begin("")
 	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, f, args, nil)
 		return err

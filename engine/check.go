@@ -32,7 +32,7 @@ check("they have two lines", two_lines, needs = [there]).ok  # -> True`,
 
 func runCheck(c *table.Call) (starlark.Value, error) {
 	s := stateOf(c.Thread)
-	n, err := s.enter(event.Check, c.String("name"))
+	n, err := s.enter(c.Thread, event.Check, c.String("name"))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,9 @@ func runCheck(c *table.Call) (starlark.Value, error) {
 		n.status = event.Skipped
 		return handle, s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: n.status, Needs: needs})
 	}
+	live := s.live // what comes after a check isn't built on what it has run again
 	_, err = s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
+	s.live = live
 	recordErr := s.run.emitEnd(s.ending(n, err), start)
 	if err != nil && (s.ctx.Err() != nil || !catchable(s.ctx, err) && n.status != event.Decided) {
 		return nil, err
@@ -70,15 +72,15 @@ func failedOf(needs []starlark.Value) []string {
 // recall gives a check the outcome that the record has of it, without running it but for
 // the steps inside.
 func (s *state) recall(c *table.Call, n *node) error {
-	before := s.run.past.nodes[n.key]
+	before := s.run.past.Node(n.key)
 	if before == nil {
-		return errRecordEnds
+		return s.offRecord()
 	}
-	n.status = before.status
-	if s.run.past.undoableBelow(n.key) {
+	n.status = before.Status
+	if s.run.past.undoableIn(before) || s.run.past.edited {
 		return s.collect(c, n)
 	}
-	s.run.past.skip(n.key)
+	s.run.past.skip(before)
 	return nil
 }
 

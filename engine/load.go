@@ -50,13 +50,18 @@ type module struct {
 // effects is it then allowed to change something.
 func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
 	r.loader.main, r.loader.effects = file.ID(), effects
-	if effects {
-		r.begin("run")
-	}
-	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
+	evaluate := func(t *starlark.Thread) error {
 		_, err := r.loader.evaluate(t, file)
 		return err
-	})
+	}
+	if effects {
+		err := r.prepare("run", evaluate)
+		if err != nil {
+			return nil, err
+		}
+		r.loader.forget(file) // a rehearsal has evaluated it
+	}
+	err := r.guarded(r.mainState(), evaluate)
 	return r.loader.workflows, err
 }
 
@@ -174,6 +179,13 @@ func (l *loader) module(file layer.File) (m *module, known bool) {
 		l.files[file.Path()] = file
 	}
 	return m, known
+}
+
+// forget makes a file be evaluated again.
+func (l *loader) forget(file layer.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.modules, file.ID())
 }
 
 func (l *loader) execute(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {

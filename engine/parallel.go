@@ -77,12 +77,15 @@ type branches struct {
 	stop    context.CancelCauseFunc
 	lanes   []*lane
 	fork    int
+	live    bool // one of them is; guarded by the mutex of the run
+	closed  bool // a run that goes on has already gone on after it
 	results []starlark.Value
 	errs    []error
 }
 
 func (s *state) branches(n int) *branches {
 	b := &branches{parent: s, fork: s.forks, results: make([]starlark.Value, n), errs: make([]error, n)}
+	b.closed = s.closed || !s.live && s.wentOn(b.fork)
 	s.forks++
 	b.ctx, b.stop = context.WithCancelCause(s.ctx)
 	s.run.mu.Lock()
@@ -97,6 +100,7 @@ func (b *branches) state(i int) *state {
 	return &state{
 		run: p.run, ctx: b.ctx, node: p.node, lane: b.lanes[i], plan: p.plan,
 		branch: event.InBranch(p.branch, b.fork, i), depth: p.depth + 1,
+		live: p.live, closed: b.closed, cutOff: p.cutOff || b.closed && p.failedIn(b.fork), retrying: p.retrying,
 	}
 }
 
@@ -107,8 +111,9 @@ func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) 
 	for range min(limit, len(b.results)) {
 		wg.Go(func() {
 			for i := int(taken.Add(1)) - 1; i < len(b.results); i = int(taken.Add(1)) - 1 {
-				b.results[i], b.errs[i] = f(b.state(i), i)
-				b.ended(i)
+				s := b.state(i)
+				b.results[i], b.errs[i] = f(s, i)
+				b.ended(i, s)
 			}
 		})
 	}
@@ -117,10 +122,11 @@ func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.join(b.parent.lane)
+	b.parent.live = b.parent.live || b.live
 }
 
 // ended takes note of how a branch ended.
-func (b *branches) ended(i int) {
+func (b *branches) ended(i int, s *state) {
 	if b.errs[i] == nil {
 		b.errs[i] = freeze(b.results[i])
 	}
@@ -131,13 +137,14 @@ func (b *branches) ended(i int) {
 		b.results[i], b.errs[i] = unknown{"a branch of parallel"}, nil
 	case errors.Is(err, errSibling):
 		b.errs[i] = errSibling
-	case b.parent.collecting(): // each branch goes as far as its record does
+	case b.parent.collecting(), b.closed && !s.live: // each branch goes as far as its record does
 	default:
 		b.stop(errSibling)
 	}
 	r := b.parent.run
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	b.live = b.live || s.live
 	r.ended(b.parent.lane, b.lanes[i])
 }
 
@@ -146,14 +153,23 @@ func (b *branches) outcome(outer context.Context) (starlark.Value, error) {
 	if outer.Err() != nil {
 		return nil, context.Cause(outer)
 	}
-	var failed []error
+	var failed, cut []error
 	for _, err := range b.errs {
-		if err != nil && err != errSibling {
+		switch {
+		case errors.Is(err, errCutOff):
+			cut = append(cut, err)
+		case err != nil && err != errSibling:
 			failed = append(failed, err)
 		}
 	}
-	if len(failed) > 0 {
+	switch {
+	case len(failed) > 0:
 		return nil, &branchesError{failed}
+	case len(cut) > 0: // and yet none has failed, as one did then
+		return nil, &divergedError{message: cut[0].Error()}
+	}
+	if err := b.parent.metAllOf(b.fork); err != nil {
+		return nil, err
 	}
 	return starlark.NewList(b.results), nil
 }

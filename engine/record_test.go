@@ -76,10 +76,9 @@ return "T"`
 					t.Errorf("%s: damaged are %v (%v)", what, damaged, err)
 				}
 				if record := r.recorded(); record != nil && record.Status() != event.Passed {
-					undone := r.undosBegun()
-					r.wants(r.resumes(undone), "")
-					if got := r.state(); undone && got != "" || !undone && got != want {
-						t.Errorf("%s: resumed, left is %q (undone: %t)\n%s", what, got, undone, r.journal())
+					r.wants(r.resumes(false), "")
+					if got := r.state(); got != want {
+						t.Errorf("%s: resumed, left is %q\n%s", what, got, r.journal())
 					}
 				}
 				r.comesBack()
@@ -136,7 +135,7 @@ step("a", lambda: effect.put("a"))`, `it comes to the step "b", where the record
 		{"late", strings.Replace(text, `step("c"`, `step("x"`, 1), `it comes to the step "x", where the record has "c"`},
 		{"inside parallel", strings.Replace(text, `step("q%d" % n,`, `step("x%d" % n,`, 1), `, where the record has "q`},
 		{"other items", strings.Replace(text, `[1, 2]`, `[2, 1]`, 1), `where the record has "p`},
-		{"fewer items", strings.Replace(text, `[1, 2]`, `[1]`, 1), `it ended without coming to the step "p2", which was done`},
+		{"fewer items", strings.Replace(text, `[1, 2]`, `[1]`, 1), `parallel ended without coming to the step "p2", which was done`},
 		{"at the end", strings.Replace(text, `step("c"`, `None and step("c"`, 1), `it comes to the step "open", where the record has "c"`},
 		{"missing", `step("a", lambda: effect.put("a"))`, `it ended without coming to the step "b/b0", which was done`},
 		{"caught", strings.Replace(text, `step("c"`, `attempt(lambda: step("x", lambda: effect.put("x")))`+"\n"+`step("c"`, 1), `it comes to the step "x", where the record has "c"`},
@@ -211,28 +210,30 @@ step("c", lambda: effect.put("c"), undo = lambda name: print("undo", name) or ef
 	}
 }
 
-// What the script of a rolled back run built on a step that was undone no longer holds:
-// the run can't go on as if it did.
-func TestNoResumeAfterARollback(t *testing.T) {
+// What the script of a rolled back run built on a step that was undone no longer holds: it
+// is done again.
+func TestResumeAfterARollback(t *testing.T) {
 	r := newRecorder(t, body(`
+step("before", lambda: effect.put("before"))
 step("back up", lambda: effect.put("data", "base"), undo = lambda _: effect.put("data", "base"))
 step("change", lambda: effect.put("data", "base one"))
 step("last", lambda: effect.has("../mended") or fail("not yet"))`))
 	r.wants(r.starts(), "not yet")
-	if got := r.state(); got != "data=base" {
-		t.Fatalf("left is %q", got)
-	}
-	r.mend()
-	r.wantsNoResume("start the workflow again")
-	if got, want := r.statuses(), "back up undone, change passed, last failed"; got != want {
+	if got, want := r.statuses(), "before passed, back up undone, change passed, last failed"; got != want {
 		t.Errorf("the report is %q, want %q", got, want)
 	}
-	r.wants(r.resumes(true), "")
-	r.wantsOut("Nothing is left to undo\n")
-	for undo, want := range map[bool]string{true: "was undone: nothing is left to undo", false: "was undone"} {
-		err := r.resumes(undo)
-		r.wants(err, want)
-		r.wantsCode(err, Conflict)
+	r.mend()
+	r.wants(r.resumes(false), "")
+	if got, want := r.state(), "before=\ndata=base one"; got != want {
+		t.Errorf("left is %q, want %q", got, want)
+	}
+	if r.calls["before"] != 1 || r.calls["change"] != 2 {
+		t.Errorf("the steps put %v", r.calls)
+	}
+	for _, want := range []string{"  again back up: it was undone\n", "  again change: built on \"back up\", which was undone\n", "  again last: it failed\n"} {
+		if !strings.Contains(r.stderr.String(), want) {
+			t.Errorf("it says\n%s\nwant %q", &r.stderr, want)
+		}
 	}
 }
 
@@ -362,8 +363,10 @@ step("c", lambda: effect.put("c", "T"), undo = effect.remove)`
 			t.Errorf("left is %q", got)
 		}
 		r.mend()
-		r.wantsNoResume("start the workflow again")
-		r.wants(r.resumes(true), "")
+		r.wants(r.resumes(false), "")
+		if got := r.state(); got != "a=T\nc=T" {
+			t.Errorf("resumed, left is %q", got)
+		}
 	}
 }
 

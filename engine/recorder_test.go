@@ -181,23 +181,6 @@ func (r *recorder) undosBegun() bool {
 	return slices.ContainsFunc(r.recorded().Events, func(e event.Event) bool { return e.Type == event.Undoing })
 }
 
-// wantsNoResume fails unless the run, of which something was undone, can't go on, and
-// nothing changes by the try. hint is what to do instead.
-func (r *recorder) wantsNoResume(hint string) {
-	r.Helper()
-	before, state := r.journal(), r.state()
-	err := r.resumes(false)
-	r.wants(err, "the run "+r.id+" can't be resumed: steps of it were undone")
-	r.wantsCode(err, Conflict)
-	var refused *Error
-	if !errors.As(err, &refused) || !strings.Contains(refused.Next, hint) {
-		r.Errorf("the error is %#v, want a hint with %q", err, hint)
-	}
-	if r.journal() != before || r.state() != state {
-		r.Errorf("the journal is\n%sand was\n%s\nleft is %q, and was %q", r.journal(), before, r.state(), state)
-	}
-}
-
 // comesBack is the end of the process that was, if it hasn't ended, and time after it.
 func (r *recorder) comesBack() {
 	if r.run != nil {
@@ -221,8 +204,8 @@ func (r *recorder) comesBack() {
 func done(record *journal.Record) []string {
 	past := newPast(&Resume{Events: record.Events})
 	var keys []string
-	for key, n := range past.nodes {
-		if n.done() && n.kind == event.Step {
+	for key, n := range past.All() {
+		if past.CountsDone(n) {
 			keys = append(keys, key)
 		}
 	}

@@ -17,40 +17,26 @@ import (
 )
 
 // past is what the record of a run says of its earlier processes. Their steps are met
-// again as the script runs from the top: those that were done give back their results.
+// again as the script runs from the top: those that count as done give back their results.
 type past struct {
+	event.History // doesn't change any more
+
 	undo        bool
+	edited      bool // the scripts are others than those of the record
 	recorded    []event.Event
-	events      int  // the number of the last one
-	interrupted bool // the last process did not come to its end
+	events      int                    // the number of the last one
+	interrupted bool                   // the last process did not come to its end
+	clocks      map[string][]time.Time // what each branch read of the clock
 
-	undos event.Undos
-
-	mu     sync.Mutex // guards met of all steps
-	nodes  map[string]*pastNode
-	order  map[string][]*pastNode // the steps of each branch, as they first began
-	clocks map[string][]time.Time // what each branch read of the clock
+	mu  sync.Mutex
+	met map[*event.Past]bool // the script has come to it again
 }
-
-// pastNode is a step or check as the record has it.
-type pastNode struct {
-	key     string
-	kind    event.Kind
-	index   int          // in the order of its branch
-	status  event.Status // Running: it was interrupted
-	seq     int          // of its end
-	seconds float64
-	result  []byte
-	problem string
-	stale   bool // it was done, but something of it was taken back, or may have been
-	met     bool // the script has come to it again
-}
-
-// done tells whether a step was done and nothing of it taken back.
-func (n *pastNode) done() bool { return n.status == event.Passed && !n.stale }
 
 func newPast(resume *Resume) *past {
-	p := &past{undo: resume.Undo, recorded: resume.Events, nodes: map[string]*pastNode{}, order: map[string][]*pastNode{}, clocks: map[string][]time.Time{}}
+	p := &past{
+		undo: resume.Undo, edited: resume.Edited != nil, recorded: resume.Events,
+		clocks: map[string][]time.Time{}, met: map[*event.Past]bool{},
+	}
 	for i := range resume.Events {
 		p.add(&resume.Events[i])
 	}
@@ -59,7 +45,7 @@ func newPast(resume *Resume) *past {
 
 func (p *past) add(e *event.Event) {
 	p.events = max(p.events, e.Seq)
-	p.undos.Add(e)
+	p.Add(e)
 	switch e.Type {
 	case event.RunBegan, event.Resumed:
 		p.interrupted = true
@@ -67,60 +53,22 @@ func (p *past) add(e *event.Event) {
 		p.interrupted = false
 	case event.Clock:
 		p.clocks[e.Branch] = append(p.clocks[e.Branch], *e.Read)
-	case event.Began:
-		n := p.nodes[e.Key]
-		if n == nil {
-			n = &pastNode{key: e.Key, kind: e.Kind, index: len(p.order[e.Branch])}
-			p.nodes[e.Key] = n
-			if e.Kind == event.Step {
-				p.order[e.Branch] = append(p.order[e.Branch], n)
-			}
-		}
-		n.status, n.stale = event.Running, false
-	case event.Ended:
-		if n := p.nodes[e.Key]; n != nil {
-			n.status, n.seq, n.seconds, n.result = e.Status, e.Seq, e.Seconds, e.Result
-			n.problem = messages(e.Problems)
-			if e.Status != event.Passed && p.undos.IsLeft(e.Key) {
-				n.status = event.Running // an undo could not bring it to its end: it is as it was before
-			}
-		}
-	case event.Undoing:
-		p.spoil(e.Key)
-	case event.Undid:
-		if n := p.nodes[e.Key]; n != nil && e.Status == event.Passed {
-			n.status = event.Undone
-		}
 	}
-}
-
-// spoil notes that a step is taken back, and with it those inside it, and a part of those
-// around it.
-func (p *past) spoil(key string) {
-	for _, n := range p.nodes {
-		if n.key == key || strings.HasPrefix(n.key, key+"/") || strings.HasPrefix(key, n.key+"/") {
-			n.stale = true
-		}
-	}
-}
-
-// messages is what an error says of which the problems are on record.
-func messages(problems []diag.Diagnostic) string {
-	all := make([]string, len(problems))
-	for i, d := range problems {
-		all[i] = d.Message
-	}
-	return strings.Join(all, "\n")
 }
 
 // The ways in which a replay ends.
 var (
 	errRecordEnds = errors.New("the record ends here")
 	errDiverged   = errors.New("the script goes another way than the record of the run")
+	errCutOff     = errors.New("the record went on without this") // of a branch
+	errNotYet     = errors.New("known only when it runs")         // a step of edited scripts that isn't on record
 )
 
 // divergedError says where a replay left the record.
-type divergedError struct{ message string }
+type divergedError struct {
+	message string
+	step    *event.Past // of the record
+}
 
 func (e *divergedError) Error() string        { return errDiverged.Error() + ": " + e.message }
 func (e *divergedError) Is(target error) bool { return target == errDiverged }
@@ -128,58 +76,137 @@ func (e *divergedError) Hint() string {
 	return "what decides which steps there are must be the same each time: do it in a step, whose result is recorded"
 }
 
-// meet gives what the record has of a step that a script comes to on a branch, nil if
-// it is to run now.
-func (p *past) meet(branch, key string, collecting bool) (*pastNode, error) {
+// cutOffError is that of a step which a failure in another branch kept from beginning.
+type cutOffError struct{ message string }
+
+func (e *cutOffError) Error() string        { return e.message }
+func (e *cutOffError) Is(target error) bool { return target == errCutOff }
+
+// meet gives what the record has of a step that a script comes to, and whether it counts:
+// it is replayed then. It is to run now if there is no error.
+func (s *state) meet(n *node) (before *event.Past, counts bool, err error) {
+	p := s.run.past
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	own := p.nodes[key]
-	if err := p.inTurn(branch, key, own, collecting); err != nil {
-		return nil, err
+	own := p.Node(n.key)
+	if err := s.inTurn(n, own); err != nil {
+		return nil, false, err
 	}
 	if own != nil {
-		own.met = true
+		p.met[own] = true
 	}
 	switch {
-	case own != nil && (own.done() || collecting):
-		return own, nil
-	case collecting:
-		return nil, errRecordEnds
+	case own != nil && (s.collecting() || p.CountsDone(own) || p.StaysFailed(own)):
+		return own, true, nil
+	case s.collecting():
+		return nil, false, s.offRecord()
+	case own == nil && s.closed && !s.live && (s.cutOff || !p.edited):
+		return nil, false, &cutOffError{fmt.Sprintf("it comes to the step %q, where the record went on without it", n.key)}
 	}
-	return nil, nil
+	s.live = true
+	return own, false, nil
 }
 
-// inTurn fails where the record has another step as the next one of the branch.
-func (p *past) inTurn(branch, key string, own *pastNode, collecting bool) error {
-	for _, next := range p.order[branch] {
-		switch {
-		case next == own:
-			return nil
-		case next.met || !next.done():
-		case own != nil && !own.done() && own.index < next.index && !collecting:
-			return nil // it began before that one, and is to run again
-		default:
-			return &divergedError{fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", key, next.key)}
+// offRecord is the error of what the record doesn't have, where a script only goes the way
+// of the record. Edited scripts may go on with what they don't need to know.
+func (s *state) offRecord() error {
+	if s.run.past.edited && !s.cutOff {
+		return errNotYet
+	}
+	return errRecordEnds
+}
+
+// inTurn fails where the record has another step as the next one here.
+func (s *state) inTurn(n *node, own *event.Past) error {
+	p := s.run.past
+	if own == nil && p.edited {
+		return nil // whether those behind it are met, their turn will show
+	}
+	for _, next := range p.Before(s.pastNode(), s.branch, own) {
+		if !p.met[next] && p.CountsDone(next) {
+			return &divergedError{fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next}
 		}
 	}
 	return nil
 }
 
-// skip notes that the steps inside a step were met with it.
-func (p *past) skip(key string) {
+// pastNode is what the record has of the innermost step or check, nil for none.
+func (s *state) pastNode() *event.Past {
+	if s.node == nil {
+		return nil
+	}
+	return s.run.past.Node(s.node.key)
+}
+
+// metAllIn fails if a step has ended without coming to one inside it that counts as done.
+func (s *state) metAllIn(n *node) error {
+	p := s.run.past
+	if p == nil || s.collecting() {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, n := range p.nodes {
-		if strings.HasPrefix(n.key, key+"/") {
-			n.met = true
+	if before := p.Node(n.key); before != nil {
+		return p.metAll(fmt.Sprintf("the step %q ended", n.key), before.Inside)
+	}
+	return nil
+}
+
+// metAllOf fails if the branches of a call of parallel have ended without coming to a step
+// of theirs that counts as done.
+func (s *state) metAllOf(fork int) error {
+	p := s.run.past
+	if p == nil || s.collecting() || s.node != nil && s.pastNode() == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.metAll("parallel ended", p.InFork(s.pastNode(), s.branch, fork))
+}
+
+func (p *past) metAll(what string, nodes []*event.Past) error {
+	for _, n := range nodes {
+		if p.CountsDone(n) && !p.met[n] {
+			return &divergedError{fmt.Sprintf("%s without coming to the step %q, which was done", what, n.Key), n}
 		}
+	}
+	return nil
+}
+
+// wentOn tells whether the record went on after a call of parallel.
+func (s *state) wentOn(fork int) bool {
+	p := s.run.past
+	return p != nil && (s.node == nil || s.pastNode() != nil) && p.WentOn(s.pastNode(), s.branch, fork)
+}
+
+// failedIn tells whether a call of parallel that the record went on after had failed.
+func (s *state) failedIn(fork int) bool {
+	for _, n := range s.run.past.InFork(s.pastNode(), s.branch, fork) {
+		if s.run.past.StaysFailed(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// skip notes that the steps inside one were met with it.
+func (p *past) skip(n *event.Past) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meetAllIn(n)
+}
+
+func (p *past) meetAllIn(n *event.Past) {
+	for _, inside := range n.Inside {
+		p.met[inside] = true
+		p.meetAllIn(inside)
 	}
 }
 
-// undoableBelow tells whether there is something to take back inside a step, or may be.
-func (p *past) undoableBelow(key string) bool {
-	for _, n := range p.nodes {
-		if (p.undos.IsLeft(n.key) || n.status == event.Running) && strings.HasPrefix(n.key, key+"/") {
+// undoableIn tells whether there is something to take back inside a step, or may be.
+func (p *past) undoableIn(n *event.Past) bool {
+	for _, inside := range n.Inside {
+		if p.Undos().IsLeft(inside.Key) || inside.Status == event.Running || p.undoableIn(inside) {
 			return true
 		}
 	}
@@ -197,53 +224,74 @@ func (r *Run) notMet() error {
 	}
 	r.past.mu.Lock()
 	defer r.past.mu.Unlock()
-	var first *pastNode
-	for _, n := range r.past.nodes {
-		if n.kind == event.Step && n.done() && !n.met && (first == nil || n.seq < first.seq) {
+	var first *event.Past
+	for _, n := range r.past.All() {
+		if !r.past.met[n] && r.past.CountsDone(n) && (first == nil || n.Ended.Seq < first.Ended.Seq) {
 			first = n
 		}
 	}
 	if first == nil {
 		return nil
 	}
-	return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", first.key)}
+	return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", first.Key), first}
 }
 
-// replay gives back what a step of the record returned. Its function is called only to
-// have the undo functions of the steps inside it, in a world that nothing leaves.
-func (s *state) replay(c *table.Call, n *node, before *pastNode) (starlark.Value, error) {
+// replay gives back what a step of the record returned, or fails as it did. Its function
+// is called only to have the undo functions of the steps inside it, in a world that nothing
+// leaves.
+func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Value, error) {
 	p := s.run.past
-	if before.status == event.Running && c.Callable("undo") != nil {
+	if before.Status == event.Running && c.Callable("undo") != nil && !s.run.rehearsing {
 		return nil, s.complete(c, n)
 	}
-	if p.undoableBelow(n.key) {
+	if p.undoableIn(before) || s.run.rehearsing && p.edited && !p.CountsDone(before) {
 		if err := s.collect(c, n); err != nil {
 			return nil, err
 		}
 	} else {
-		p.skip(n.key)
+		p.skip(before)
 	}
-	switch before.status {
+	switch before.Status {
 	case event.Running:
 		return nil, errRecordEnds
 	case event.Failed:
-		return nil, errors.New(before.problem)
+		return nil, failureOf(before)
 	}
-	result, err := decodeResult(before.result)
+	result, err := decodeResult(before.Ended.Result)
 	if err != nil {
 		return nil, &Error{Code: Damaged, Message: fmt.Sprintf("the recorded result of the step %q is damaged: %v", n.key, err), Err: err}
 	}
 	n.status = event.Passed
 	if !s.collecting() {
-		s.emitReplayed(n, before.seconds)
-		if s.node != nil {
-			s.keep(n.key, doneStep{result, before.seconds})
+		if err := s.replayed(n, before, result); err != nil {
+			return nil, err
 		}
 	}
-	if call := c.Callable("undo"); call != nil && before.status == event.Passed {
-		s.run.willUndo(undo{n.key, s.branch, before.seq, call, result})
+	if call := c.Callable("undo"); call != nil && before.Status == event.Passed {
+		s.run.willUndo(undo{n.key, s.branch, before.Ended.Seq, call, result})
 	}
 	return result, nil
+}
+
+// failureOf is how a step of the record failed.
+func failureOf(before *event.Past) error {
+	message := strings.Join(before.Problems, "\n")
+	if message == errSibling.Error() {
+		return errSibling // which is the failure of that one alone
+	}
+	return errors.New(message)
+}
+
+// replayed shows a step that was done before, and puts on record where it stands now.
+func (s *state) replayed(n *node, before *event.Past, result starlark.Value) error {
+	s.emitReplayed(n, before.Ended.Seconds)
+	if s.node != nil {
+		s.keep(n.key, doneStep{result, before.Ended.Seconds})
+	}
+	if moved := s.placed(event.Moved, n); !before.IsAt(&moved) && before.HasPlace() {
+		return s.run.emit(&moved)
+	}
+	return nil
 }
 
 // emitReplayed shows a step that was done before.
@@ -275,15 +323,17 @@ func (s *state) complete(c *table.Call, n *node) error {
 
 // collect calls a recorded step's function for the undo functions of the steps inside.
 func (s *state) collect(c *table.Call, n *node) error {
-	plan, outer := s.plan, s.node
-	if s.node = n; s.plan == nil {
+	plan := s.plan
+	if s.plan == nil {
 		s.plan = s.run.planned()
 	}
-	_, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
-	s.plan, s.node = plan, outer
+	_, err := s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
+	s.plan = plan
 	switch {
-	case err == nil, errors.Is(err, errRecordEnds), errors.Is(err, world.ErrPlanned):
+	case err == nil, errors.Is(err, errRecordEnds), errors.Is(err, errCutOff), errors.Is(err, world.ErrPlanned):
 		return nil
+	case s.run.past.Node(n.key).Status == event.Failed && catchable(s.ctx, err):
+		return nil // as it did then
 	case !catchable(s.ctx, err):
 		return err
 	}

@@ -1,11 +1,18 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
+	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -14,54 +21,66 @@ type Resume struct {
 	Events  []event.Event    // of its earlier processes
 	Journal *journal.Journal // where those of this one are added
 	Undo    bool             // the run is not to go on, but to be undone
+	Edited  *Edited          // nil: with the scripts of the record
+}
+
+// Edited is how a run goes on with other scripts than those of its record.
+type Edited struct {
+	// Keep puts the scripts that the run goes on with into the record, and gives their name there.
+	Keep func(loaded []layer.File) (name string, err error)
+
+	// Line is the line of the record's scripts at a position "file:line:column"; "" if unknown.
+	Line func(at string) string
 }
 
 // NewResume is a run that goes on from its record or, with undo, is undone. It fails with
 // the code Conflict where that can't be.
 func NewResume(record *journal.Record, j *journal.Journal, undo bool) (*Resume, error) {
-	var undos event.Undos
+	var h event.History
 	for i := range record.Events {
-		undos.Add(&record.Events[i])
+		h.Add(&record.Events[i])
 	}
-	var err error
+	err := refuseResume(record, h.Undos())
 	if undo {
-		err = refuseUndo(record, undos.Left())
-	} else {
-		err = refuseResume(record, &undos)
+		err = refuseUndo(record, h.Undos())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Resume{record.Events, j, undo}, nil
+	return &Resume{Events: record.Events, Journal: j, Undo: undo}, nil
 }
 
 // refuseUndo is why a run can't be undone. Its last event may say that it was, though
 // something is left: earlier versions of kinfra have written such records.
-func refuseUndo(r *journal.Record, left []string) error {
-	if r.Status() != event.Undone || len(left) > 0 {
+func refuseUndo(r *journal.Record, undos *event.Undos) error {
+	status := r.Status()
+	if len(undos.Left()) > 0 || status == event.Interrupted {
 		return nil
 	}
-	return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s was undone: nothing is left to undo", r.ID),
-		Next: "kinfra runs show " + r.ID + " shows what it did"}
+	next := "kinfra runs show " + r.ID + " shows what it did"
+	switch {
+	case status == event.Undone:
+		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s was undone: nothing is left to undo", r.ID), Next: next}
+	case !undos.Begun():
+		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s has nothing to undo: no step that it did has an undo function", r.ID), Next: next}
+	}
+	return nil
 }
 
-// refuseResume is why a run can't go on. Once something of it was undone, the steps after
-// that, which may have built on it, count as done and are not.
+// refuseResume is why a run can't go on.
 func refuseResume(r *journal.Record, undos *event.Undos) error {
-	again := startAgain(r.Run())
-	switch status := r.Status(); {
-	case status == event.Passed:
+	switch left := undos.Left(); r.Status() {
+	case event.Passed:
 		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s has ended well: there is nothing to resume", r.ID),
 			Next: "kinfra undo " + r.ID + " takes back what it did"}
-	case len(undos.Left()) > 0 && (undos.Begun() || status == event.Undone):
-		again = fmt.Sprintf("kinfra undo %s undoes what is left (%s); then %s", r.ID, strings.Join(undos.Left(), ", "), again)
-	case status == event.Undone:
+	case event.Undone:
+		again := startAgain(r.Run())
+		if len(left) > 0 {
+			again = fmt.Sprintf("kinfra undo %s undoes what is left (%s); then %s", r.ID, strings.Join(left, ", "), again)
+		}
 		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s was undone", r.ID), Next: again}
-	case !undos.Begun():
-		return nil
 	}
-	return &Error{Code: Conflict, Next: again,
-		Message: fmt.Sprintf("the run %s can't be resumed: steps of it were undone, and the steps that came after them no longer hold", r.ID)}
+	return nil
 }
 
 // startAgain says how a run is begun anew.
@@ -71,4 +90,95 @@ func startAgain(run *event.Run) string {
 		words[i] = world.ShellWord(word)
 	}
 	return fmt.Sprintf("start the workflow again, in %s: kinfra %s", world.ShellWord(run.Dir), strings.Join(words, " "))
+}
+
+// prepare does what has to be before a run does something: one that goes on is rehearsed,
+// begins, and undoes what doesn't count any more. f is what the run will do.
+func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
+	r.command = command
+	undos, err := r.rehearse(f)
+	scripts := ""
+	if err == nil {
+		scripts, err = r.keepScripts()
+	}
+	r.refused = err != nil
+	r.begin(scripts)
+	if err == nil {
+		err = r.settle(undos)
+	}
+	return err
+}
+
+// rehearse goes the way of the record once, in a world that nothing leaves, before the run
+// goes on: so edited scripts are held against the record before anything runs, and the undo
+// functions are had of the steps that don't count any more and are left to undo. It gives
+// these, newest first.
+func (r *Run) rehearse(f func(*starlark.Thread) error) ([]undo, error) {
+	if r.past == nil || r.past.undo || !r.past.edited && len(r.past.Unsettled()) == 0 {
+		return nil, nil
+	}
+	reads := maps.Clone(r.reads) // while the scripts were loaded
+	r.rehearsing = true
+	err := r.guarded(r.mainState(), f)
+	if err == nil && r.past.edited {
+		err = r.notMet()
+	}
+	r.rehearsing = false
+	unsettled := r.past.Unsettled()
+	undos := slices.DeleteFunc(r.takeUndos(), func(u undo) bool { return !slices.Contains(unsettled, u.key) })
+	r.startOver(reads)
+	switch {
+	case r.ctx.Err() != nil:
+		return nil, context.Cause(r.ctx)
+	case r.past.edited && errors.Is(err, errDiverged):
+		return nil, err
+	case len(undos) < len(unsettled):
+		return nil, r.past.unreachable(missing(unsettled, undos), err)
+	}
+	return undos, nil
+}
+
+// missing is the keys of steps of which there is no undo.
+func missing(keys []string, undos []undo) []string {
+	return slices.DeleteFunc(keys, func(key string) bool {
+		return slices.ContainsFunc(undos, func(u undo) bool { return u.key == key })
+	})
+}
+
+// startOver forgets what a rehearsal has left in the run.
+func (r *Run) startOver(reads map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.keys)
+	clear(r.done)
+	r.reads = reads
+	clear(r.past.met)
+	r.exits, r.undos, r.conclusion, r.incomplete = nil, nil, nil, nil
+	r.budget.reset(r.config.Limits.Steps)
+}
+
+// settle undoes the steps that don't count any more, before anything runs on top of them.
+func (r *Run) settle(undos []undo) error {
+	var failed []string
+	for _, u := range undos {
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
+		if !r.undo(r.ctx, u) {
+			failed = append(failed, u.key)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return &Error{Code: Failed, Message: fmt.Sprintf("%d step(s) could not be undone, so nothing was run on top of them: %s", len(failed), strings.Join(failed, ", ")),
+		Next: "mend what keeps them, and resume the run again"}
+}
+
+// keepScripts puts edited scripts into the record, before the run goes on with them.
+func (r *Run) keepScripts() (name string, err error) {
+	if r.past == nil || !r.past.edited || r.config.World.Planned() {
+		return "", nil
+	}
+	return r.config.Resume.Edited.Keep(r.loader.loaded())
 }

@@ -34,6 +34,9 @@ type Run struct {
 	past    *past // nil unless the run goes on from its record
 	command string
 
+	rehearsing bool // the way of the record is gone once, before the run goes on
+	refused    bool // the run doesn't go on, and its record stays as it is
+
 	recording sync.Mutex // held while the record is begun
 	journal   atomic.Pointer[journal.Journal]
 
@@ -177,11 +180,20 @@ func (e *causedError) Reason() error   { return e.cause }
 // result. It returns why the workflow failed; with the format JSON, that has been
 // printed, too, as part of the one object.
 func (r *Run) Execute(w *Workflow, args starlark.Value) error {
-	r.begin(w.Command)
+	var result starlark.Value = starlark.None
+	call := func(t *starlark.Thread) error {
+		v, err := starlark.Call(t, w.run, starlark.Tuple{args}, nil)
+		if err == nil {
+			result = v
+		}
+		return err
+	}
+	err := r.prepare(w.Command, call)
 	main := r.mainState()
-	result, err := r.body(main, w, args)
+	if err == nil {
+		err = r.end(main, main.unlessPlanned(r.guarded(main, call)))
+	}
 	r.result = result
-	err = r.end(main, err)
 	complete := err == nil || errors.Is(err, ErrChecksFailed) || err == error(r.conclusion)
 	if !complete {
 		result = nil
@@ -203,14 +215,14 @@ func (r *Run) Finish(err error) error {
 	return r.finish(nil, r.end(main, main.unlessPlanned(err)))
 }
 
-// begin emits the first event of the run, or of its going on.
-func (r *Run) begin(command string) {
-	r.command = command
+// begin emits the first event of the run, or of its going on with scripts that the record
+// has under a name, "" for those that it was made of.
+func (r *Run) begin(scripts string) {
 	began := event.Event{Type: event.RunBegan, Run: r.identity()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.past != nil {
-		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo}
+		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo, Scripts: scripts}
 		for i := range r.past.recorded {
 			r.report.Add(&r.past.recorded[i])
 		}
@@ -254,12 +266,15 @@ func (r *Run) emitEnd(e *event.Event, start time.Time) error {
 func (r *Run) emitLocked(e *event.Event) error { return r.emitAt(r.config.World.Clock.Now(), e) }
 
 func (r *Run) emitAt(now time.Time, e *event.Event) error {
+	if r.rehearsing {
+		return nil
+	}
 	r.events++
 	e.Seq, e.Time = r.events, now
 	r.report.Add(e)
 	var err error
 	switch j := r.journal.Load(); {
-	case !isRecorded(e):
+	case !isRecorded(e) || r.refused:
 	case j != nil:
 		err = j.Add(r.forRecord(e))
 	case r.config.Record != nil:
@@ -288,19 +303,6 @@ func (r *Run) end(main *state, err error) error {
 		return r.conclusion
 	}
 	return err
-}
-
-// body calls the workflow's function.
-func (r *Run) body(main *state, w *Workflow, args starlark.Value) (starlark.Value, error) {
-	var result starlark.Value = starlark.None
-	err := r.guarded(main, func(t *starlark.Thread) error {
-		v, err := starlark.Call(t, w.run, starlark.Tuple{args}, nil)
-		if err == nil {
-			result = v
-		}
-		return err
-	})
-	return result, main.unlessPlanned(err)
 }
 
 // unlessPlanned is err, but for what only says that a dry run can't know the rest.

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/layer"
@@ -26,6 +28,12 @@ type state struct {
 	branch string // of parallel; "" is the run's own thread
 	forks  int    // how often it called parallel
 	depth  int    // how many calls of parallel it is in
+	last   string // the name of the step or check before, inside the same one and on this branch
+
+	live     bool // of a run that goes on: it has run something that the record doesn't have as done
+	closed   bool // of a run that goes on: the record went on after this branch was joined
+	cutOff   bool // and what the record doesn't have of it was cut off by a failure
+	retrying bool // a step around is tried again
 
 	// event is that of the step or check that begins or ends. Its memory is used again
 	// for the next one: nobody keeps events.
@@ -46,13 +54,30 @@ type node struct {
 	key    string
 	status event.Status
 
-	undoable bool // it has an undo function
+	undoable bool   // it has an undo function
+	again    string // why it runs again; "" if it doesn't
+
+	// where it stands in the script; see event.Event
+	after string
+	leg   int
+	at    syntax.Position
+}
+
+// place is where in the scripts a node is made.
+func (n *node) place() string {
+	if !n.at.IsValid() {
+		return ""
+	}
+	at := make([]byte, 0, 64)
+	at = append(append(at, n.at.Filename()...), ':')
+	at = append(strconv.AppendInt(at, int64(n.at.Line), 10), ':')
+	return string(strconv.AppendInt(at, int64(n.at.Col), 10))
 }
 
 // mainState is the state of a run's own thread.
 func (r *Run) mainState() *state {
 	s := &state{run: r, ctx: r.ctx, lane: &lane{live: true}}
-	if r.undoing() {
+	if r.undoing() || r.rehearsing {
 		s.plan = r.planned()
 	}
 	return s

@@ -46,7 +46,7 @@ step("greet", greet, undo = lambda file: fs.remove(file))
 
 func runStep(c *table.Call) (starlark.Value, error) {
 	s := stateOf(c.Thread)
-	n, err := s.enter(event.Step, c.String("name"))
+	n, err := s.enter(c.Thread, event.Step, c.String("name"))
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +54,20 @@ func runStep(c *table.Call) (starlark.Value, error) {
 		s.emitReplayed(n, before.seconds)
 		return before.result, nil
 	}
+	if err := s.failedBefore(n.key); err != nil {
+		return nil, err
+	}
 	if s.run.past != nil {
-		before, err := s.run.past.meet(s.branch, n.key, s.collecting())
-		if err != nil {
-			return nil, err
-		}
-		if before != nil {
+		before, counts, err := s.meet(n)
+		switch {
+		case err == nil && counts:
 			return s.replay(c, n, before)
+		case errors.Is(err, errNotYet):
+			return unknown{n.name}, nil
+		case err != nil:
+			return nil, err
+		case before != nil:
+			n.again = s.run.past.Why(before)
 		}
 	}
 	if err := s.record(c.Thread); err != nil {
@@ -78,6 +85,9 @@ func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
 		return nil, err
 	}
 	result, err := s.inside(n, func() (starlark.Value, error) { return tries(c, s, n) })
+	if err == nil {
+		err = s.metAllIn(n)
+	}
 	end := s.ending(n, err)
 	if n.status == event.Passed {
 		end.Undoable = n.undoable
@@ -109,7 +119,8 @@ func (r *Run) resultOf(v starlark.Value) json.RawMessage {
 
 // tries runs a step's function until it succeeds or the retries are used up.
 func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
-	forks := s.forks
+	forks, retrying := s.forks, s.retrying
+	defer func() { s.retrying = retrying }()
 	what := func() string { return fmt.Sprintf("the step %q", n.name) }
 	try := func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) }
 	for tried := 0; ; tried++ {
@@ -125,7 +136,7 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 		if e := s.world().Clock.Sleep(s.ctx, pause); e != nil {
 			return nil, err
 		}
-		s.forks = forks // so that branches have the names that they had
+		s.forks, s.last, s.retrying = forks, "", true // so that branches have the names that they had
 		s.run.forgetNames(n.key)
 	}
 }
@@ -141,6 +152,21 @@ func (s *state) keep(key string, done doneStep) {
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
 	s.run.done[key] = done
+}
+
+// failedBefore is the failure of a step inside one that is tried again, if the script went
+// on after it: what came then stands on its failure.
+func (s *state) failedBefore(key string) error {
+	if !s.retrying {
+		return nil
+	}
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	h := s.run.report.History()
+	if n := h.Node(key); n != nil && h.StaysFailed(n) {
+		return failureOf(n)
+	}
+	return nil
 }
 
 func (s *state) doneBefore(key string) (doneStep, bool) {
@@ -189,11 +215,11 @@ func timed(t *starlark.Thread, limit time.Duration, what func() string, f func()
 // ended, nor with what a dry run can't know, nor off the way of the record.
 func catchable(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !errors.Is(err, errTooLong) && !errors.Is(err, world.ErrPlanned) &&
-		!errors.Is(err, errRecordEnds) && !errors.Is(err, errDiverged)
+		!errors.Is(err, errRecordEnds) && !errors.Is(err, errDiverged) && !errors.Is(err, errCutOff)
 }
 
 // enter makes a node below the one that is running.
-func (s *state) enter(kind event.Kind, name string) (*node, error) {
+func (s *state) enter(t *starlark.Thread, kind event.Kind, name string) (*node, error) {
 	if !s.mayChange() {
 		return nil, fmt.Errorf("%s: %w", kind, ErrLoading)
 	}
@@ -203,7 +229,7 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\n/") {
 		return nil, fmt.Errorf("%s: name %q: want a few words on one line, without a slash", kind, name)
 	}
-	n := &node{kind: kind, name: name, key: name, status: event.Running}
+	n := &node{kind: kind, name: name, key: name, status: event.Running, after: s.last, leg: s.forks + 1, at: t.CallFrame(1).Pos}
 	if s.node != nil {
 		n.key = s.node.key + "/" + name
 	}
@@ -213,24 +239,31 @@ func (s *state) enter(kind event.Kind, name string) (*node, error) {
 		return nil, fmt.Errorf("%s: the name %q is used twice; a step's name is its key in the record", kind, n.key)
 	}
 	s.run.keys[n.key] = true
+	s.last = n.name
 	return n, nil
 }
 
 // began puts on record that a node begins, and says when that was.
 func (s *state) began(n *node) (time.Time, error) {
-	s.event = event.Event{Type: event.Began, Key: n.key, Kind: n.kind, Branch: s.branch, Undoable: n.undoable}
+	s.event = s.placed(event.Began, n)
+	s.event.Undoable, s.event.Text = n.undoable, n.again
 	if err := s.run.emit(&s.event); err != nil {
 		return time.Time{}, fmt.Errorf("recording the %s %q: %w", n.kind, n.key, err)
 	}
 	return s.event.Time, nil
 }
 
+// placed is an event that says where in the script a node stands.
+func (s *state) placed(t event.Type, n *node) event.Event {
+	return event.Event{Type: t, Key: n.key, Kind: n.kind, Branch: s.branch, After: n.after, Leg: n.leg, At: n.place()}
+}
+
 // inside calls f with a node as the innermost one.
 func (s *state) inside(n *node, f func() (starlark.Value, error)) (starlark.Value, error) {
-	outer := s.node
-	s.node = n
+	outer, last := s.node, s.last
+	s.node, s.last = n, ""
 	v, err := f()
-	s.node = outer
+	s.node, s.last = outer, last
 	return v, err
 }
 

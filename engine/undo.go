@@ -60,8 +60,8 @@ func (p *past) unmet() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var keys []string
-	for _, key := range p.undos.Left() {
-		if !p.nodes[key].met {
+	for _, key := range p.Undos().Left() {
+		if !p.met[p.Node(key)] {
 			keys = append(keys, key)
 		}
 	}

@@ -97,7 +97,7 @@ func TestUndoOfARunThatSaysItWasUndone(t *testing.T) {
 	r.wants(j.Close(), "")
 	r.mend()
 	err = r.resumes(false)
-	r.wants(err, "can't be resumed")
+	r.wants(err, "was undone")
 	r.wantsCode(err, Conflict)
 	r.wants(r.resumes(true), "")
 	if got := r.state(); got != "" {

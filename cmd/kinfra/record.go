@@ -80,9 +80,9 @@ func (a *app) resumeCommand() *cobra.Command {
 		Long: `Go on with a run that was interrupted, or failed.
 
 The run's own scripts are run again from the top, with its own flags and in its own
-directory. Steps that were done give back their results; the others run. A run of which
-something was undone can't go on: start the workflow again. kinfra runs list shows the
-runs; the beginning of a name is enough.`,
+directory. Steps that were done give back their results; the others run. So do those that
+were undone, and what was built on them. kinfra runs list shows the runs; the beginning of
+a name is enough.`,
 		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
 	})
@@ -205,11 +205,8 @@ func (a *app) hintAtRecord(err error) {
 		return
 	}
 	next := ""
-	switch rep := a.run.Report(); {
-	case rep.MayResume():
-		next = fmt.Sprintf("kinfra resume %s goes on with it, ", a.recorded)
-	case rep.MayUndo():
-		next = fmt.Sprintf("kinfra undo %s undoes what is left, ", a.recorded)
+	if rep := a.run.Report(); rep.MayResume() {
+		next = "kinfra resume " + a.recorded + " goes on with it, "
 	}
 	fmt.Fprintf(a.stderr, "The run is recorded: %skinfra runs show %s shows it\n", next, a.recorded)
 }

@@ -149,14 +149,18 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 		fmt.Fprintln(out, "The journal ends in the middle of a line, which is left out")
 	}
 	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
-	switch {
-	case rep.MayResume():
-		fmt.Fprintf(out, "kinfra resume %s goes on with it, kinfra undo %[1]s takes back what it did\n", e.ID)
-	case rep.MayUndo():
-		fmt.Fprintf(out, "Its undo functions were called, so it can't be resumed; kinfra undo %s undoes what is left\n", e.ID)
-	case e.Status == event.Failed, e.Status == event.Interrupted:
-		fmt.Fprintln(out, "Its undo functions were called, so it can't be resumed: start the workflow again")
+	if rep.MayResume() {
+		fmt.Fprintf(out, "%s\n", goOn(rep, e.ID))
 	}
+}
+
+// goOn says how to go on with a run that didn't end well.
+func goOn(rep *report.Run, id string) string {
+	next := "kinfra resume " + id + " goes on with it"
+	if rep.MayUndo() {
+		next += ", kinfra undo " + id + " takes back what it did"
+	}
+	return next
 }
 
 func statusText(e runEntry) string {
@@ -190,6 +194,9 @@ func nodeLine(style present.Style, n *report.Node) string {
 	}
 	if n.Retries > 0 {
 		line += fmt.Sprintf(", tried %d times", n.Retries+1)
+	}
+	if n.Again != "" {
+		line += ", runs again: " + n.Again
 	}
 	return line
 }

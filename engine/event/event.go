@@ -25,6 +25,7 @@ const (
 	Recorded Type = "record"   // the run has begun its record, and so has an ID
 	Resumed  Type = "resume"   // an interrupted run goes on, or is undone
 	Began    Type = "begin"    // a step or check
+	Moved    Type = "moved"    // a step that counts as done stands elsewhere in the script than when it began
 	Retried  Type = "retry"    // a try of a step failed, and another follows
 	Ended    Type = "end"      // a step or check
 	Noted    Type = "evidence" // a script put something on record
@@ -69,7 +70,10 @@ type Event struct {
 	// Of a step or check.
 	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"
 	Kind     Kind              `json:"kind,omitempty"`   // at its begin
-	Branch   string            `json:"branch,omitempty"` // at its begin: the branch of parallel that it is in; see [Event.InBranch]
+	Branch   string            `json:"branch,omitempty"` // at its begin: the branch of parallel that it is in; see [InBranch]
+	After    string            `json:"after,omitempty"`  // at its begin: the name of the one before it, on its branch and inside the same one
+	Leg      int               `json:"leg,omitempty"`    // at its begin: of its branch, which calls of parallel part into legs; the first is 1
+	At       string            `json:"at,omitempty"`     // at its begin: where in the scripts it stands, as "file:line:column"
 	Status   Status            `json:"status,omitempty"` // at its end, or that of the run
 	Seconds  float64           `json:"seconds,omitempty"`
 	Result   json.RawMessage   `json:"result,omitempty"` // of a step that was done, or of the run
@@ -80,7 +84,7 @@ type Event struct {
 	Pause    float64           `json:"pause,omitempty"` // seconds until the next try
 
 	Name string `json:"name,omitempty"` // of a piece of evidence
-	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, or how far something is
+	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, how far something is, or why a step begins again
 
 	Omitted int `json:"omitted,omitempty"` // bytes of what was announced that the record does not have
 
@@ -89,6 +93,8 @@ type Event struct {
 	Run  *Run `json:"run,omitempty"`  // what began
 	Exit *int `json:"exit,omitempty"` // the exit code of the run
 	Undo bool `json:"undo,omitempty"` // of Resumed: the run is taken back
+
+	Scripts string `json:"scripts,omitempty"` // of Resumed: the file of the record with the scripts from here on, where they are others than before
 }
 
 // Run is what is known of a run when it begins. What takes a process or a file to find out

@@ -20,6 +20,11 @@ func AppendLine(b []byte, e *Event) ([]byte, error) {
 	b = appendText(b, "key", e.Key)
 	b = appendText(b, "kind", string(e.Kind))
 	b = appendText(b, "branch", e.Branch)
+	b = appendText(b, "after", e.After)
+	if e.Leg != 0 {
+		b = strconv.AppendInt(append(b, `,"leg":`...), int64(e.Leg), 10)
+	}
+	b = appendText(b, "at", e.At)
 	b = appendText(b, "status", string(e.Status))
 	if e.Seconds != 0 {
 		b = strconv.AppendFloat(append(b, `,"seconds":`...), e.Seconds, 'f', -1, 64)
@@ -36,8 +41,8 @@ func AppendLine(b []byte, e *Event) ([]byte, error) {
 // isPlain tells whether an event has nothing but what AppendLine writes itself.
 func (e *Event) isPlain() bool {
 	return (e.Type == Began || e.Type == Ended) && !e.Replayed && len(e.Needs) == 0 && len(e.Problems) == 0 && e.Pause == 0 &&
-		e.Name == "" && e.Text == "" && e.Omitted == 0 && e.Read == nil && e.Run == nil && e.Exit == nil && !e.Undo &&
-		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(string(e.Status))
+		e.Name == "" && e.Text == "" && e.Omitted == 0 && e.Read == nil && e.Run == nil && e.Exit == nil && !e.Undo && e.Scripts == "" &&
+		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(e.After) && isPlain(e.At) && isPlain(string(e.Status))
 }
 
 // isPlain tells whether a text stands in JSON as it is.

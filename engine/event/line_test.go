@@ -16,9 +16,9 @@ func TestAppendLine(t *testing.T) {
 	read, exit := time.Unix(1, 2).UTC(), 3
 	full := Event{
 		Seq: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 678, time.FixedZone("", 3600)), Type: Ended,
-		Key: "a/b c", Kind: Step, Branch: "0.1", Status: Passed, Seconds: 1.5e-7, Result: json.RawMessage(`{"$struct":{"x":[1e300]}}`),
+		Key: "a/b c", Kind: Step, Branch: "0.1", After: "x", Leg: 2, At: "./a.star:1:2", Status: Passed, Seconds: 1.5e-7, Result: json.RawMessage(`{"$struct":{"x":[1e300]}}`),
 		Undoable: true, Replayed: true, Needs: []string{"n"}, Problems: []diag.Diagnostic{{Message: "m"}}, Pause: 0.2,
-		Name: "name", Text: "text", Omitted: 9, Read: &read, Run: &Run{Version: 1}, Exit: &exit, Undo: true,
+		Name: "name", Text: "text", Omitted: 9, Read: &read, Run: &Run{Version: 1}, Exit: &exit, Undo: true, Scripts: "scripts-2.json",
 	}
 	fields := reflect.ValueOf(full)
 	for i := range fields.NumField() {

@@ -43,6 +43,11 @@ func (s Style) line(e *event.Event) string {
 		return e.Text + "\n"
 	case event.Warned:
 		return s.Status(event.Interrupted, "warning:") + " " + e.Text + "\n" + problems(e.Problems, "")
+	case event.Began:
+		if e.Text == "" {
+			return ""
+		}
+		return fmt.Sprintf("  %s %s: %s\n", s.mark("again", event.Interrupted), e.Key, e.Text)
 	case event.Retried:
 		return fmt.Sprintf("  %s %s in %s: %s\n", s.mark("retry", event.Interrupted), visible.Line(e.Key), seconds(e.Pause), firstLine(e.Problems))
 	case event.Undid:

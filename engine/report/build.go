@@ -15,7 +15,7 @@ type Builder struct {
 	nodes    map[string]*Node
 	printed  printed
 	evidence int // bytes that are kept
-	undos    event.Undos
+	history  event.History
 }
 
 // Of is the report that events make.
@@ -32,13 +32,28 @@ func (b *Builder) Run() *Run {
 	ordered(&b.run.Nodes)
 	p := &b.printed
 	b.run.Printed, b.run.Omitted, b.run.tail = slices.Concat(p.head, p.tail), p.omitted, len(p.head)
-	b.run.UndosBegun, b.run.Left = b.undos.Begun(), b.undos.Left()
+	b.run.Left = b.history.Undos().Left()
+	for key, n := range b.nodes {
+		n.Again = b.again(key)
+	}
 	return &b.run
+}
+
+// History is what counts of the run.
+func (b *Builder) History() *event.History { return &b.history }
+
+// again is why a step runs again when the run is resumed; "" if it doesn't.
+func (b *Builder) again(key string) string {
+	n := b.history.Node(key)
+	if n == nil || n.Kind != event.Step || !b.run.MayResume() || b.history.CountsDone(n) || b.history.StaysFailed(n) {
+		return ""
+	}
+	return b.history.Why(n)
 }
 
 // Add takes note of an event.
 func (b *Builder) Add(e *event.Event) {
-	b.undos.Add(e)
+	b.history.Add(e)
 	switch e.Type {
 	case event.RunBegan:
 		b.run = Run{

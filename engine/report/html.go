@@ -143,7 +143,7 @@ func (p *page) top(parts []part) {
 	})
 	p.counts()
 	p.facts()
-	if p.run.ID != "" && p.run.needsCare() {
+	if p.run.ID != "" && p.run.MayResume() {
 		p.in("p", attrs{"class", "next"}, p.next)
 	}
 	if len(parts) < 2 {
@@ -158,19 +158,14 @@ func (p *page) top(parts []part) {
 
 // next says what can be done with a recorded run that didn't end well.
 func (p *page) next() {
-	switch {
-	case p.run.MayResume():
-		p.say("code", nil, "kinfra resume "+p.run.ID)
-		p.text(" goes on with it, ")
+	p.say("code", nil, "kinfra resume "+p.run.ID)
+	p.text(" goes on with it")
+	if p.run.MayUndo() {
+		p.text(", ")
 		p.say("code", nil, "kinfra undo "+p.run.ID)
-		p.text(" takes back what it did.")
-	case p.run.MayUndo():
-		p.text("Its undo functions were called, so it can't be resumed; ")
-		p.say("code", nil, "kinfra undo "+p.run.ID)
-		p.text(" undoes what is left.")
-	default:
-		p.text("Its undo functions were called, so it can't be resumed: start the workflow again.")
+		p.text(" takes back what it did")
 	}
+	p.text(".")
 }
 
 // counts says how many steps and checks ended in which way, the worst first.

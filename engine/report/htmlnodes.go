@@ -103,6 +103,9 @@ func (p *page) marks(n *outlined) {
 	if n.Replayed {
 		mark("mark", "done before")
 	}
+	if n.Again != "" {
+		mark("mark", "runs again: "+n.Again)
+	}
 }
 
 // timed tells whether a node has a time: it ran.

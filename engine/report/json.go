@@ -51,6 +51,7 @@ type jsonNode struct {
 	Seconds  float64           `json:"seconds"`
 	Retries  int               `json:"retries,omitempty"`
 	Replayed bool              `json:"replayed,omitempty"`
+	Again    string            `json:"again,omitempty"` // why it runs again when the run is resumed
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Needs    []string          `json:"needs,omitempty"`
 	Evidence []Evidence        `json:"evidence,omitempty"`
@@ -77,7 +78,7 @@ func jsonNodes(nodes []*Node) []jsonNode {
 	for _, n := range nodes {
 		all = append(all, jsonNode{
 			Kind: n.Kind, Name: n.Name, Key: n.Key, Branch: n.Branch, Status: n.Status, Start: n.Start.Seconds(), Seconds: n.Took.Seconds(),
-			Retries: n.Retries, Replayed: n.Replayed, Problems: n.Problem, Needs: n.Needs, Evidence: n.Evidence, Nodes: jsonNodes(n.Children),
+			Retries: n.Retries, Replayed: n.Replayed, Again: n.Again, Problems: n.Problem, Needs: n.Needs, Evidence: n.Evidence, Nodes: jsonNodes(n.Children),
 		})
 	}
 	return all

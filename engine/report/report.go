@@ -29,8 +29,7 @@ type Run struct {
 	Omitted int             // bytes of what was printed in between, which are not in Printed
 	tail    int             // which of Printed comes behind what is left out
 
-	UndosBegun bool     // undo functions were called: the run can't be resumed
-	Left       []string // the keys of the steps that are left to undo
+	Left []string // the keys of the steps that are left to undo
 }
 
 // Printed is something that a run printed, or that it went on after an interruption.
@@ -71,12 +70,10 @@ func (r *Run) printedLines() []Printed {
 }
 
 // MayResume tells whether a run that didn't end well can be resumed, once it has a record.
-func (r *Run) MayResume() bool { return r.needsCare() && !r.UndosBegun }
+func (r *Run) MayResume() bool { return r.Status == event.Failed || r.Status == event.Interrupted }
 
-// MayUndo tells whether something of a run that didn't end well may be left to undo.
-func (r *Run) MayUndo() bool { return r.needsCare() && (!r.UndosBegun || len(r.Left) > 0) }
-
-func (r *Run) needsCare() bool { return r.Status == event.Failed || r.Status == event.Interrupted }
+// MayUndo tells whether something of a run that didn't end well is left to undo.
+func (r *Run) MayUndo() bool { return r.MayResume() && len(r.Left) > 0 }
 
 // Node is a step or a check.
 type Node struct {
@@ -88,7 +85,8 @@ type Node struct {
 	Start    time.Duration // since the run began
 	Took     time.Duration
 	Retries  int
-	Replayed bool // its result is that of an earlier process
+	Replayed bool   // its result is that of an earlier process
+	Again    string // why the step runs again when the run is resumed; "" if it doesn't
 	Problem  []diag.Diagnostic
 	Needs    []string // of a skipped check: the names of those that failed
 	Evidence []Evidence

@@ -1,0 +1,397 @@
+package event
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// History follows, by the events of a run, what of it counts as done. The zero History is
+// ready to use.
+//
+// A step that was undone takes with it what was built on it: the steps that come later in
+// its branch of the script, those after the join of the parallel that it stands in, those
+// around it and those inside it. Siblings in other branches are not built on it, whenever
+// they ran. A step that failed stays failed where the script went on after it.
+type History struct {
+	undos  Undos
+	nodes  map[string]*Past
+	outer  []*Past           // those that are in no other
+	scopes map[scope][]*Past // in the order of the script
+	taken  []taking          // those that reach farthest
+	failed []*Past           // in this process, while nothing came after them
+}
+
+// scope is where nodes follow each other: in one node, on one branch.
+type scope struct {
+	parent *Past
+	branch string
+}
+
+// taking is that a step is taken back, by the number of the event with which that began.
+type taking struct {
+	step *Past
+	seq  int
+}
+
+// Past is a step or check as the events have it. Of one that began several times it is
+// the last time.
+type Past struct {
+	Key      string
+	Kind     Kind
+	Branch   string
+	At       string   // where in the scripts it stands, as "file:line:column"; "" if unknown
+	Status   Status   // Running: it was interrupted
+	Problems []string // the messages of why it failed
+	Ended    *Event   // nil while it is running
+	Inside   []*Past  // those inside it
+	parent   *Past    // nil: it is in no other
+	depth    int      // how many are around it
+	leg      int      // see [Event.Leg]; 0 in records that lack it
+	index    int      // in its scope
+	began    int      // the number of that event
+	undoing  int      // the number of the event with which its undo began; 0 if that didn't
+	wentOn   bool     // it failed, and the script went on to another step
+}
+
+// Add takes note of an event. Those of a run must come in their order.
+func (h *History) Add(e *Event) {
+	if e.Replayed {
+		return
+	}
+	h.undos.Add(e)
+	switch e.Type {
+	case RunBegan, Resumed:
+		h.failed = nil
+	case Began:
+		h.begin(e)
+	case Moved:
+		if n := h.nodes[e.Key]; n != nil {
+			h.place(n, e)
+		}
+	case Retried:
+		h.forget(h.nodes[e.Key]) // what failed inside it is tried again
+	case Ended:
+		h.end(e)
+	case Undoing:
+		h.takeBack(e)
+	case Undid:
+		if n := h.nodes[e.Key]; n != nil && e.Status == Passed {
+			n.Status = Undone
+		}
+	}
+}
+
+func (h *History) begin(e *Event) {
+	n := h.nodes[e.Key]
+	if n == nil {
+		n = h.make(e)
+	}
+	h.forget(n)
+	h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool { return f == n })
+	h.place(n, e)
+	n.At, n.Status, n.Problems, n.Ended, n.began, n.undoing, n.wentOn = e.At, Running, nil, nil, e.Seq, 0, false
+	if n.Kind != Step {
+		return
+	}
+	h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool {
+		f.wentOn = f.before(n)
+		return f.wentOn
+	})
+}
+
+func (h *History) make(e *Event) *Past {
+	n := &Past{Key: e.Key, Kind: e.Kind, index: -1}
+	if h.nodes == nil {
+		h.nodes, h.scopes = map[string]*Past{}, map[scope][]*Past{}
+	}
+	h.nodes[e.Key] = n
+	if at := strings.LastIndexByte(e.Key, '/'); at >= 0 {
+		n.parent = h.nodes[e.Key[:at]]
+	}
+	if n.parent == nil {
+		h.outer = append(h.outer, n)
+		return n
+	}
+	n.depth = n.parent.depth + 1
+	n.parent.Inside = append(n.parent.Inside, n)
+	return n
+}
+
+// place puts a node behind the one that it comes after. What stands there and is not met
+// again before it comes later, or not at all.
+func (h *History) place(n *Past, e *Event) {
+	to := scope{n.parent, e.Branch}
+	if n.index >= 0 && n.Branch == e.Branch && (e.Leg == 0 || h.follows(n, to, e.After)) {
+		n.leg = e.Leg
+		return
+	}
+	if n.index >= 0 {
+		from := scope{n.parent, n.Branch}
+		h.scopes[from] = numbered(slices.Delete(h.scopes[from], n.index, n.index+1), n.index)
+	}
+	at := len(h.scopes[to])
+	if e.Leg > 0 && e.After == "" {
+		at = 0
+	} else if p := h.sibling(to, e.After); p != nil {
+		at = p.index + 1
+	}
+	n.Branch, n.leg = e.Branch, e.Leg
+	h.scopes[to] = numbered(slices.Insert(h.scopes[to], at, n), at)
+}
+
+// follows tells whether a node stands directly behind the one with a name.
+func (h *History) follows(n *Past, s scope, name string) bool {
+	if name == "" {
+		return n.index == 0
+	}
+	p := h.sibling(s, name)
+	return p != nil && n.index == p.index+1
+}
+
+// sibling is the node of a scope with a name, nil if there is none.
+func (h *History) sibling(s scope, name string) *Past {
+	if all := h.scopes[s]; len(all) > 0 && all[len(all)-1].Name() == name {
+		return all[len(all)-1]
+	}
+	key := name
+	if s.parent != nil {
+		key = s.parent.Key + "/" + name
+	}
+	if p := h.nodes[key]; p != nil && p.Branch == s.branch && p.parent == s.parent && p.index >= 0 {
+		return p
+	}
+	return nil
+}
+
+func numbered(nodes []*Past, from int) []*Past {
+	for i := from; i < len(nodes); i++ {
+		nodes[i].index = i
+	}
+	return nodes
+}
+
+func (h *History) end(e *Event) {
+	n := h.nodes[e.Key]
+	if n == nil {
+		return
+	}
+	h.forget(n)
+	n.Status, n.Ended = e.Status, copied(e)
+	for _, d := range e.Problems {
+		n.Problems = append(n.Problems, d.Message)
+	}
+	switch {
+	case e.Status != Passed && h.undos.IsLeft(e.Key):
+		n.Status = Running // an undo could not bring it to its end: it is as it was before
+	case e.Status == Failed && n.Kind == Step:
+		h.failed = append(h.failed, n)
+	}
+}
+
+func copied(e *Event) *Event {
+	c := *e // those who emit events use their memory again
+	return &c
+}
+
+// forget ends the waiting for what comes after the steps that failed inside a node.
+func (h *History) forget(n *Past) {
+	if len(h.failed) > 0 && n != nil {
+		h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool { return f.isIn(n) })
+	}
+}
+
+func (h *History) takeBack(e *Event) {
+	h.failed = nil // the run is over
+	n := h.nodes[e.Key]
+	if n == nil {
+		return
+	}
+	n.undoing = e.Seq
+	h.taken = slices.DeleteFunc(h.taken, func(t taking) bool { return t.step == n || t.step.isIn(n) || n.before(t.step) })
+	h.taken = append(h.taken, taking{n, e.Seq})
+}
+
+// Node is a step or check, nil if it never began.
+func (h *History) Node(key string) *Past { return h.nodes[key] }
+
+// Undos is what of the run is left to undo.
+func (h *History) Undos() *Undos { return &h.undos }
+
+// CountsDone tells whether a step counts as done.
+func (h *History) CountsDone(n *Past) bool {
+	return n.Kind == Step && n.Status == Passed && h.takenWith(n) == nil
+}
+
+// StaysFailed tells whether a step failed and the script went on after that: what came
+// then stands on its failure.
+func (h *History) StaysFailed(n *Past) bool {
+	return n.Kind == Step && n.Status == Failed && n.wentOn && h.takenWith(n) == nil
+}
+
+// takenWith is the step by whose undoing a node doesn't count any more, nil if none does
+// that.
+func (h *History) takenWith(n *Past) *Past {
+	if n.undoing > 0 {
+		return n
+	}
+	for _, t := range h.taken {
+		if t.seq > n.began && t.step.carries(n) {
+			return t.step
+		}
+	}
+	return nil
+}
+
+// Unsettled is the keys of the steps that don't count any more and are left to undo: their
+// undo failed, or was cut off, or didn't get its turn. Sorted.
+func (h *History) Unsettled() []string {
+	return slices.DeleteFunc(h.undos.Left(), func(key string) bool {
+		n := h.nodes[key]
+		return n.Status != Passed || h.takenWith(n) == nil
+	})
+}
+
+// Again is the steps that run again when the run is resumed, in the order in which they
+// began.
+func (h *History) Again() []*Past {
+	var again []*Past
+	for _, n := range h.nodes {
+		if n.Kind == Step && !h.CountsDone(n) && !h.StaysFailed(n) {
+			again = append(again, n)
+		}
+	}
+	slices.SortFunc(again, func(a, b *Past) int { return cmp.Compare(a.began, b.began) })
+	return again
+}
+
+// Why says why a step that doesn't count runs again.
+func (h *History) Why(n *Past) string {
+	u := h.takenWith(n)
+	switch {
+	case n.Status == Running:
+		return "it was interrupted"
+	case n.Status == Failed:
+		return "it failed"
+	case u == nil:
+		return ""
+	case u == n && n.Status == Undone:
+		return "it was undone"
+	case u == n:
+		return "its undo didn't come to its end"
+	case u.isIn(n):
+		return fmt.Sprintf("%q inside it was undone", u.Key)
+	case n.isIn(u):
+		return fmt.Sprintf("%q around it was undone", u.Key)
+	}
+	return fmt.Sprintf("built on %q, which was undone", u.Key)
+}
+
+// WentOn tells whether a run went on after a call of parallel was joined: the call with a
+// number on a branch, inside a node that is nil for none.
+func (h *History) WentOn(inside *Past, branch string, call int) bool {
+	nodes := h.outer
+	if inside != nil {
+		nodes = inside.Inside
+	}
+	return slices.ContainsFunc(nodes, func(n *Past) bool {
+		if n.Branch == branch {
+			return n.leg > call+1
+		}
+		c, _, below := Fork(branch, n.Branch)
+		return below && c > call
+	})
+}
+
+// InFork is the nodes of a call of parallel; see WentOn.
+func (h *History) InFork(inside *Past, branch string, call int) []*Past {
+	nodes := h.outer
+	if inside != nil {
+		nodes = inside.Inside
+	}
+	var all []*Past
+	for _, n := range nodes {
+		if c, _, below := Fork(branch, n.Branch); below && c == call {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// Before is the nodes that stand before one in its scope, in the order of the script.
+// Those behind a node that never began are all that there are.
+func (h *History) Before(inside *Past, branch string, n *Past) []*Past {
+	all := h.scopes[scope{inside, branch}]
+	if n != nil && n.Branch == branch {
+		return all[:n.index]
+	}
+	return all
+}
+
+// All is all nodes, in no order.
+func (h *History) All() map[string]*Past { return h.nodes }
+
+// Name is the key without those of the nodes around.
+func (n *Past) Name() string { return n.Key[strings.LastIndexByte(n.Key, '/')+1:] }
+
+// IsAt tells whether a node stands where an event says.
+func (n *Past) IsAt(e *Event) bool { return n.Branch == e.Branch && n.leg == e.Leg }
+
+// HasPlace tells whether the record says where a node stands: earlier versions didn't write it.
+func (n *Past) HasPlace() bool { return n.leg > 0 }
+
+// isIn tells whether a node is inside another one.
+func (n *Past) isIn(around *Past) bool {
+	return len(n.Key) > len(around.Key) && n.Key[len(around.Key)] == '/' && strings.HasPrefix(n.Key, around.Key)
+}
+
+// carries tells whether a node counts only as long as another one does.
+func (n *Past) carries(other *Past) bool {
+	return n == other || n.isIn(other) || other.isIn(n) || n.before(other)
+}
+
+// before tells whether the script has come through a node, and joined its branch, when it
+// comes to another one. Neither is inside the other.
+func (n *Past) before(other *Past) bool {
+	a, b := n, other
+	for a.depth > b.depth {
+		a = a.parent
+	}
+	for b.depth > a.depth {
+		b = b.parent
+	}
+	for a.parent != b.parent {
+		a, b = a.parent, b.parent
+	}
+	switch {
+	case a == b:
+		return false
+	case a.Branch == b.Branch:
+		return a.index < b.index
+	}
+	return a.joinedBefore(b)
+}
+
+// joinedBefore is before for two nodes inside the same one, on two branches.
+func (n *Past) joinedBefore(other *Past) bool {
+	at := ""
+	for {
+		callN, itemN, belowN := Fork(at, n.Branch)
+		callO, itemO, belowO := Fork(at, other.Branch)
+		switch {
+		case belowN && belowO && callN == callO && itemN == itemO:
+			at = InBranch(at, callN, itemN)
+			continue
+		case belowN && belowO && callN == callO:
+			return false // siblings
+		case belowN && belowO:
+			return callN < callO
+		case n.leg == 0 || other.leg == 0: // what the record doesn't say
+			return n.began < other.began
+		case belowN:
+			return callN+1 < other.leg
+		}
+		return n.leg <= callO+1
+	}
+}
