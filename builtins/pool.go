@@ -70,7 +70,7 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
 			{Name: "shared", Type: table.Strings(), Named: true, Optional: true, Help: "directories below the root that the stacks have in common, but not in sandboxes/, sandbox/ or kinfra/: made where they are missing, before a stack is started"},
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
-			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted; older ones are removed when a new one begins"},
+			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted or failed with something left to undo; older ones are removed when a new one begins"},
 		},
 		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text), `mounts`, `pass_env`, `shared` and `secrets` (names of variables), and the methods `specs` and `at`",
 		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out or to what is kinfra's own, the root of the whole file system, a secret whose name is also in pass_env or decides what Compose works on.",

@@ -62,6 +62,9 @@ func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
 		r.loader.forget(file) // a rehearsal has evaluated it
 	}
 	err := r.guarded(r.mainState(), evaluate)
+	if err != nil && !effects {
+		r.giveUp()
+	}
 	return r.loader.workflows, err
 }
 

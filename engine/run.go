@@ -45,7 +45,7 @@ type Run struct {
 	events     int            // so far
 	printed    int            // bytes of what was printed that the record has
 	begun      bool           // the first event was emitted
-	early      []event.Event  // what must come after it, while the scripts load
+	early      []event.Event  // what must come after it, from when the scripts were loaded
 	kept       []event.Event  // for the record, until there is one; the first is that of the run
 	reads      map[string]int // how often each branch has read the clock
 	keys       map[string]bool
@@ -266,7 +266,11 @@ func (r *Run) emitEnd(e *event.Event, start time.Time) error {
 func (r *Run) emitLocked(e *event.Event) error { return r.emitAt(r.config.World.Clock.Now(), e) }
 
 func (r *Run) emitAt(now time.Time, e *event.Event) error {
-	if r.rehearsing {
+	switch {
+	case r.rehearsing:
+		return nil
+	case r.isEarly(e):
+		r.early = append(r.early, *e)
 		return nil
 	}
 	r.events++
@@ -284,6 +288,26 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 		r.config.Output.Present.Show(e)
 	}
 	return err
+}
+
+// isEarly tells whether an event has to wait until the run has begun, which is the first
+// event that programs are told. People are told at once.
+func (r *Run) isEarly(e *event.Event) bool {
+	return !r.begun && r.config.Output.Format == Events && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned)
+}
+
+// giveUp lets be heard what was said while the scripts were loaded, of which the run then
+// does not begin.
+func (r *Run) giveUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	early := r.early
+	r.begun, r.early = true, nil
+	for i := range early {
+		if early[i].Type != event.Clock {
+			r.emitLocked(&early[i])
+		}
+	}
 }
 
 // end does what is left to do once a script has ended with err, and gives the error

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,28 +38,6 @@ func completeGlobals(root *cobra.Command) {
 			_ = root.MarkPersistentFlagDirname(f.Name)
 		}
 	})
-}
-
-// completeRun offers the recorded runs, the newest first, with how each ended.
-func (a *app) completeRun(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	store, err := a.openRuns(c)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	records, _, err := store.List()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var runs []string
-	for _, r := range slices.Backward(records) {
-		if strings.HasPrefix(r.ID, begun) {
-			runs = append(runs, fmt.Sprintf("%s\t%s: %s", r.ID, r.Status(), strings.Join(r.Run().Args, " ")))
-		}
-	}
-	return runs, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
 // completeScript offers the names of the scripts and templates of all layers.

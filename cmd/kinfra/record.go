@@ -68,6 +68,7 @@ func (a *app) runs(t *starlark.Thread) (*journal.Store, error) {
 type resumption struct {
 	engine.Resume
 	id     string
+	record *journal.Record
 	run    *event.Run
 	layers *layer.Stack
 	file   *layer.Layer // of kinfra run
@@ -75,48 +76,57 @@ type resumption struct {
 
 func (a *app) resumeCommand() *cobra.Command {
 	return leavesReports(&cobra.Command{
-		Use:   "resume RUN",
+		Use:   "resume [RUN]",
 		Short: "Go on with a run that was interrupted, or failed",
-		Long: `Go on with a run that was interrupted, or failed.
+		Long: `Go on with a run that was interrupted, or failed: the last one, unless another is named.
 
 The run's own scripts are run again from the top, with its own flags and in its own
 directory. Steps that were done give back their results; the others run. So do those that
-were undone, and what was built on them. kinfra runs list shows the runs; the beginning of
-a name is enough.`,
-		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
-		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], false) },
+were undone, and what was built on them.
+
+` + howToNameARun,
+		Args: between(0, 1, "at most one run"), ValidArgsFunction: a.completeRun,
+		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args, false) },
 	})
 }
 
 func (a *app) undoCommand() *cobra.Command {
 	return leavesReports(&cobra.Command{
-		Use:   "undo RUN",
+		Use:   "undo [RUN]",
 		Short: "Take back what a run did",
-		Long: `Take back what a run did.
+		Long: `Take back what a run did: the last one, unless another is named.
 
 The steps that were done and have an undo function are taken back, newest first. One that
 can't be is reported, and the others are taken back all the same; the command can then be
-called again, until nothing is left. kinfra runs list shows the runs; the beginning of a
-name is enough.`,
-		Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
-		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args[0], true) },
+called again, until nothing is left.
+
+` + howToNameARun,
+		Args: between(0, 1, "at most one run"), ValidArgsFunction: a.completeRun,
+		RunE: func(c *cobra.Command, args []string) error { return a.resume(c, args, true) },
 	})
 }
 
 // resume makes a recorded run go on, or takes it back. It is executed as the command line
 // that it once was, with those flags of this one that say how it is shown.
-func (a *app) resume(c *cobra.Command, name string, undo bool) error {
+func (a *app) resume(c *cobra.Command, args []string, undo bool) error {
 	store, err := a.openRuns(c)
 	if err != nil {
 		return err
 	}
-	id, err := store.Find(name)
-	if err != nil {
-		return unknownRun(err)
-	}
-	past, err := a.openResumption(store, id, undo)
+	id, err := a.namedRun(store, args)
 	if err != nil {
 		return err
+	}
+	past, err := a.openResumption(store, id, undo)
+	if err != nil && len(args) == 0 && !undo {
+		err = a.nameLastResumable(store, err)
+	}
+	if err != nil {
+		return err
+	}
+	a.announceRun(past.record, args)
+	if past.record.Dropped {
+		fmt.Fprintf(a.stderr, "The end of the record of %s did not reach the disk as it was written, and was left out\n", id)
 	}
 	a.interruption.expect()
 	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr, a.interruption)
@@ -136,29 +146,26 @@ func (a *app) openResumption(store *journal.Store, id string, undo bool) (*resum
 	resume, err := engine.NewResume(record, j, undo)
 	var copied layer.Copy
 	if err == nil {
-		copied, err = readScripts(store, id)
+		copied, err = readScripts(store, record)
 	}
 	if err != nil {
 		j.Close()
 		return nil, err
 	}
-	past := &resumption{Resume: *resume, id: id, run: record.Run()}
+	past := &resumption{Resume: *resume, id: id, record: record, run: record.Run()}
 	past.layers, past.file = copied.Stack(a.real)
-	if record.Dropped {
-		fmt.Fprintf(a.stderr, "The record of %s ended in the middle of a line, which was left out\n", id)
-	}
 	return past, nil
 }
 
-func readScripts(store *journal.Store, id string) (layer.Copy, error) {
+func readScripts(store *journal.Store, record *journal.Record) (layer.Copy, error) {
 	var c layer.Copy
-	data, err := store.Scripts(id)
+	data, err := store.Scripts(record)
 	if err == nil {
 		if err = json.Unmarshal(data, &c); err == nil && len(c.Layers) == 0 {
 			err = fmt.Errorf("there are none")
 		}
 		if err != nil {
-			err = &journal.DamagedError{Path: store.Dir(id) + "/scripts.json", Err: err}
+			err = &journal.DamagedError{Path: store.Dir(record.ID) + "/scripts.json", Err: err}
 		}
 	}
 	return c, err
@@ -190,10 +197,6 @@ func (a *app) openRuns(c *cobra.Command) (*journal.Store, error) {
 		return err
 	})
 	return store, err
-}
-
-func unknownRun(err error) error {
-	return &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err, Next: "kinfra runs list shows the runs"}
 }
 
 // hintAtRecord says, after a run that left a record failed, what can be done with that.

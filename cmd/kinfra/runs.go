@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/present"
@@ -20,23 +21,39 @@ import (
 
 func (a *app) runsCommand() *cobra.Command {
 	group := &cobra.Command{Use: "runs", Short: "The records of runs", Args: cobra.ArbitraryArgs, RunE: a.group}
-	group.AddCommand(
-		&cobra.Command{
-			Use: "list", Short: "List the runs that left a record, the newest first", Args: exactly(0, "no arguments"),
-			RunE: func(c *cobra.Command, _ []string) error { return a.listRuns(c) },
-		},
-		leavesReports(&cobra.Command{
-			Use:   "show RUN",
-			Short: "Show the steps of a run, and how each ended",
-			Long: `Show the steps of a run, and how each ended.
-
-The beginning of a run's name is enough. With --report the record becomes a report, as
-the run itself would have written it.`,
-			Args: exactly(1, "a run"), ValidArgsFunction: a.completeRun,
-			RunE: func(c *cobra.Command, args []string) error { return a.showRun(c, args[0]) },
-		}),
-	)
+	group.AddCommand(a.listCommand(), a.showCommand(), a.verifyCommand())
 	return group
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var l listing
+	c := &cobra.Command{
+		Use: "list", Short: "List the runs that left a record, the newest first", Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error { return a.listRuns(c, l) },
+	}
+	c.Flags().IntVar(&l.limit, "limit", 20, "list at most `N` runs; 0 for all")
+	c.Flags().BoolVar(&l.failed, "failed", false, "only runs that failed, were interrupted, or have something left to undo")
+	return c
+}
+
+func (a *app) showCommand() *cobra.Command {
+	return leavesReports(&cobra.Command{
+		Use:   "show [RUN]",
+		Short: "Show the steps of a run, and how each ended",
+		Long: `Show the steps of a run, and how each ended: of the last one, unless another is named.
+
+With --report the record becomes a report, as the run itself would have written it.
+
+` + howToNameARun,
+		Args: between(0, 1, "at most one run"), ValidArgsFunction: a.completeRun,
+		RunE: a.showRun,
+	})
+}
+
+// listing is which runs are listed.
+type listing struct {
+	limit  int // 0: all
+	failed bool
 }
 
 // runEntry is a run as `runs list` shows it.
@@ -50,12 +67,14 @@ type runEntry struct {
 	Done    int          `json:"steps_done"`
 	Steps   int          `json:"steps"`
 	Holder  string       `json:"process,omitempty"` // that is at it
+
+	Unchecked bool `json:"unchecked,omitempty"` // lines of its journal have no hashes
 }
 
 func entryOf(r *journal.Record, now time.Time) runEntry {
 	rep := report.Of(r.Events)
 	e := runEntry{
-		ID: r.ID, Command: rep.Command, Args: r.Run().Args, Started: rep.Started, Status: r.Status(), Holder: r.Holder,
+		ID: r.ID, Command: rep.Command, Args: r.Run().Args, Started: rep.Started, Status: r.Status(), Holder: r.Holder, Unchecked: r.Unchecked > 0,
 		Seconds: r.Events[len(r.Events)-1].Time.Sub(rep.Started).Seconds(), Done: rep.Count(event.Step, event.Passed),
 	}
 	rep.Walk(func(n *report.Node) {
@@ -69,42 +88,66 @@ func entryOf(r *journal.Record, now time.Time) runEntry {
 	return e
 }
 
-func (a *app) listRuns(c *cobra.Command) error {
+const noRuns = "No runs are recorded: only workflows with steps leave a record.\n"
+
+func (a *app) listRuns(c *cobra.Command, l listing) error {
+	if l.limit < 0 {
+		return engine.UsageError("--limit 0 lists all", "--limit %d: want 0 or more", l.limit)
+	}
 	store, err := a.openRuns(c)
 	if err != nil {
 		return err
 	}
-	records, damaged, err := store.List()
+	all, err := store.List()
 	if err != nil {
 		return err
 	}
-	entries := []runEntry{}
-	for _, r := range slices.Backward(records) {
-		entries = append(entries, entryOf(r, a.real.Clock.Now()))
+	entries, more := []runEntry{}, 0
+	for _, e := range slices.Backward(all) {
+		switch {
+		case e.Record == nil:
+			fmt.Fprintf(a.stderr, "warning: %v\n", e.Err)
+		case l.failed && !needsCare(e.Record):
+		case l.limit > 0 && len(entries) == l.limit:
+			more++
+		default:
+			entries = append(entries, entryOf(e.Record, a.real.Clock.Now()))
+		}
 	}
-	for _, err := range damaged {
-		fmt.Fprintf(a.stderr, "warning: %v\n", err)
-	}
-	return a.print("runs list", map[string]any{"runs": entries}, nil, func() { a.writeRuns(entries) })
+	return a.print("runs list", map[string]any{"runs": entries, "more": more}, nil, func() { a.writeRuns(entries, more, l) })
 }
 
-func (a *app) writeRuns(entries []runEntry) {
-	if len(entries) == 0 {
-		io.WriteString(a.stdout, "No runs are recorded: only workflows with steps leave a record.\n")
+// needsCare tells whether a run failed, was interrupted, or has something left to undo.
+func needsCare(r *journal.Record) bool { return r.Status() == event.Failed || r.Unfinished() }
+
+func (a *app) writeRuns(entries []runEntry, more int, l listing) {
+	switch {
+	case len(entries) == 0 && l.failed:
+		io.WriteString(a.stdout, "No run on record failed, was interrupted, or has something left to undo.\n")
+		return
+	case len(entries) == 0:
+		io.WriteString(a.stdout, noRuns)
 		return
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "Run\tStarted\tTook\tSteps\tStatus\tCommand")
 	for _, e := range entries {
 		took := present.Short(time.Duration(e.Seconds * float64(time.Second)))
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", e.ID, local(e.Started), took, e.Done, e.Steps, e.Status, visible.Line(strings.Join(e.Args, " ")))
+		status := string(e.Status)
+		if e.Unchecked {
+			status += ", unchecked"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", e.ID, local(e.Started), took, e.Done, e.Steps, status, visible.Line(strings.Join(e.Args, " ")))
 	}
 	table.Flush()
+	if more > 0 {
+		fmt.Fprintf(a.stdout, "… and %d more: --limit 0 lists all\n", more)
+	}
 }
 
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-func (a *app) showRun(c *cobra.Command, name string) error {
+func (a *app) showRun(c *cobra.Command, args []string) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
@@ -112,9 +155,9 @@ func (a *app) showRun(c *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	id, err := store.Find(name)
+	id, err := a.namedRun(store, args)
 	if err != nil {
-		return unknownRun(err)
+		return err
 	}
 	record, err := store.Read(id)
 	if err != nil {
@@ -146,7 +189,10 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 		io.WriteString(out, d.Text())
 	}
 	if record.Dropped {
-		fmt.Fprintln(out, "The journal ends in the middle of a line, which is left out")
+		fmt.Fprintln(out, "The end of the journal did not reach the disk as it was written, and is left out")
+	}
+	if record.Unchecked > 0 {
+		fmt.Fprintf(out, "Unchecked: the first %d lines of the journal have no hashes, so damage to them may not show\n", record.Unchecked)
 	}
 	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
 	if rep.MayResume() {

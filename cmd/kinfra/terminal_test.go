@@ -149,7 +149,7 @@ func (s *session) end(t *testing.T, code int) string {
 	}
 	shown := regexp.MustCompile(`(?m)^\S+ \[WARN\]`).ReplaceAllString(s.screen.Screen(), "TIME [WARN]")
 	shown = regexp.MustCompile(`\([0-9.]+[a-zµ]+\)`).ReplaceAllString(shown, "(…)")
-	return regexp.MustCompile(`[0-9]{8}-[0-9]{6}-[0-9a-f]+`).ReplaceAllString(shown, "RUN")
+	return regexp.MustCompile(`(resume|show) [a-z0-9]{6}\b`).ReplaceAllString(shown, "$1 RUN")
 }
 
 func (s *session) resize(t *testing.T, width, height int) {

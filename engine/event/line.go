@@ -27,7 +27,7 @@ func AppendLine(b []byte, e *Event) ([]byte, error) {
 	b = appendText(b, "at", e.At)
 	b = appendText(b, "status", string(e.Status))
 	if e.Seconds != 0 {
-		b = strconv.AppendFloat(append(b, `,"seconds":`...), e.Seconds, 'f', -1, 64)
+		b = appendSeconds(append(b, `,"seconds":`...), e.Seconds)
 	}
 	if len(e.Result) > 0 {
 		b = append(append(b, `,"result":`...), e.Result...)
@@ -36,6 +36,29 @@ func AppendLine(b []byte, e *Event) ([]byte, error) {
 		b = append(b, `,"undoable":true`...)
 	}
 	return append(b, "}\n"...), nil
+}
+
+// appendSeconds adds a number of seconds. As long as it is a count of nanoseconds, which is
+// what clocks give, this takes a fraction of the time that floats do.
+func appendSeconds(b []byte, seconds float64) []byte {
+	const second, most = 1e9, 1e6 // above, a float has no room for nanoseconds
+	if seconds < 0 || seconds > most {
+		return strconv.AppendFloat(b, seconds, 'f', -1, 64)
+	}
+	n := int64(seconds*second + 0.5)
+	if float64(n)/second != seconds {
+		return strconv.AppendFloat(b, seconds, 'f', -1, 64)
+	}
+	b = strconv.AppendInt(b, n/second, 10)
+	if n %= second; n == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for unit := int64(second / 10); n > 0; unit /= 10 {
+		b = append(b, byte('0'+n/unit))
+		n %= unit
+	}
+	return b
 }
 
 // isPlain tells whether an event has nothing but what AppendLine writes itself.

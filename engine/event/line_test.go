@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
@@ -57,7 +58,13 @@ func TestAppendLine(t *testing.T) {
 	for _, key := range []string{"é", "\"", "\\", "\x00", "\n", "\xff", "<&>", "\u2028", "\x7f"} {
 		check("a key", Event{Type: Began, Key: key, Branch: key})
 	}
-	for _, seconds := range []float64{0, 1, 1e-9, 0.1, 1e22, 123456.789} {
+	seconds := []float64{0, 1, 1e-9, 0.1, 1e22, 123456.789, -1, 1.5e-10, 1.0000000001, 1e6, 999999.999999999, 1e6 + 1e-9}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		took := time.Duration(random.Int64N(1 << (1 + random.IntN(52))))
+		seconds = append(seconds, took.Seconds(), random.ExpFloat64())
+	}
+	for _, seconds := range seconds {
 		check("seconds", Event{Type: Ended, Key: "k", Seconds: seconds})
 	}
 }

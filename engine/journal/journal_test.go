@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -41,12 +41,21 @@ func first(id string) *event.Event {
 	return e
 }
 
+// firstNow is that of a run that begins now.
+func firstNow(w world.World) func(id string) *event.Event {
+	return func(id string) *event.Event {
+		e := first(id)
+		e.Time = w.Clock.Now()
+		return e
+	}
+}
+
 // newRun is a store with the record of one run in it, of which nobody is at. The events
 // come after the first.
 func newRun(t *testing.T, w world.World, events ...*event.Event) (s *journal.Store, id string) {
 	t.Helper()
 	s = journal.Open(w, dir, 50)
-	j, id, err := s.Create([]byte(`{"a":1}`), first)
+	j, id, err := s.Create([]byte(`{"a":1}`), firstNow(w))
 	must(t, err)
 	for _, e := range events {
 		must(t, j.Add(e))
@@ -63,7 +72,10 @@ func TestRecord(t *testing.T) {
 	if r.Status() != event.Passed || len(r.Events) != 2 || r.Dropped || r.Running || r.Run().Command != "test" || r.Run().ID != id {
 		t.Errorf("read is %+v", r)
 	}
-	scripts, err := s.Scripts(id)
+	if r.Unchecked != 0 {
+		t.Errorf("%d lines count as unchecked", r.Unchecked)
+	}
+	scripts, err := s.Scripts(r)
 	if string(scripts) != `{"a":1}` || err != nil {
 		t.Errorf("the scripts are %s (%v)", scripts, err)
 	}
@@ -81,21 +93,75 @@ func TestRecord(t *testing.T) {
 
 func TestFindOfSeveral(t *testing.T) {
 	w := world.NewFake()
-	_, a := newRun(t, w.World())
-	s, b := newRun(t, w.World())
-	_, err := s.Find(a[:8])
-	if want := fmt.Sprintf("%q begins the names of 2 runs: %s, %s", a[:8], min(a, b), max(a, b)); err == nil || err.Error() != want {
-		t.Errorf("the error is %v, want %s", err, want)
+	s := journal.Open(w.World(), dir, 50)
+	for _, id := range []string{"20260101-000000-aaaaaa", "20260102-000000-bbbbbb"} {
+		oldRun(w, id, line(began()))
+	}
+	_, err := s.Find("202601")
+	var several *journal.AmbiguousError
+	if !errors.As(err, &several) || !slices.Equal(several.IDs, []string{"20260101-000000-aaaaaa", "20260102-000000-bbbbbb"}) {
+		t.Errorf("the error is %v", err)
+	}
+	if id, err := s.Find("20260102"); id != "20260102-000000-bbbbbb" || err != nil {
+		t.Errorf("found is %q (%v)", id, err)
 	}
 }
 
-// Runs of the same second are listed in the order in which they began, too.
+// Names can be typed: they are short, begin with a letter, and no two are the same.
+func TestNames(t *testing.T) {
+	w := world.NewFake()
+	form := regexp.MustCompile(`^[cdfhjkmprtwx][cdfhjkmprtwx34679]{5}$`)
+	seen := map[string]bool{}
+	for range 50 {
+		_, id := newRun(t, w.World())
+		for i := range len(id) - 1 {
+			if id[i] == id[i+1] {
+				t.Errorf("the name %q has a character twice in a row", id)
+			}
+		}
+		if !form.MatchString(id) || seen[id] {
+			t.Errorf("the name is %q", id)
+		}
+		seen[id] = true
+	}
+}
+
+// A name that a record has is not given again.
+func TestNameThatIsTaken(t *testing.T) {
+	w := &repeating{Fake: world.NewFake(), times: 3}
+	_, a := newRun(t, w.World())
+	w.times = 3
+	if _, b := newRun(t, w.World()); a == b {
+		t.Errorf("two runs are called %s", a)
+	}
+}
+
+// repeating is a world that gives the same random bytes a few times.
+type repeating struct {
+	*world.Fake
+	times int
+}
+
+func (w *repeating) World() world.World {
+	all := w.Fake.World()
+	all.Env = w
+	return all
+}
+
+func (w *repeating) Random(b []byte) {
+	if w.times--; w.times < 0 || len(b) != 6 {
+		w.Fake.Random(b)
+		return
+	}
+	clear(b)
+}
+
+// Runs are listed by when they began, whatever they are called.
 func TestListIsByTime(t *testing.T) {
 	w := world.NewFake()
-	var s *journal.Store
+	s := journal.Open(w.World(), dir, 50)
 	var want []string
-	for i := range 5 {
-		s = journal.Open(w.World(), dir, 50)
+	for i := range 20 {
 		j, id, err := s.Create(nil, func(id string) *event.Event {
 			e := first(id)
 			e.Time = w.Now().Add(time.Duration(i) * time.Millisecond)
@@ -104,14 +170,58 @@ func TestListIsByTime(t *testing.T) {
 		must(t, errors.Join(err, j.Close()))
 		want = append(want, id)
 	}
-	all, _, err := s.List()
+	all, err := s.List()
 	must(t, err)
 	var got []string
-	for _, r := range all {
-		got = append(got, r.ID)
+	for _, e := range all {
+		got = append(got, e.ID)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("listed are %q, want %q", got, want)
+	}
+	for number, want := range map[int]string{1: want[19], 2: want[18], 20: want[0]} {
+		if id, err := s.Last(number); id != want || err != nil {
+			t.Errorf("@%d is %q (%v), want %q", number, id, err, want)
+		}
+	}
+	if _, err := s.Last(21); !errors.Is(err, journal.ErrFewer) {
+		t.Errorf("@21: the error is %v", err)
+	}
+	if _, err := journal.Open(world.NewFake().World(), dir, 50).Last(1); !errors.Is(err, journal.ErrNone) {
+		t.Errorf("of none, the error is %v", err)
+	}
+}
+
+// A run that failed with something left to undo is kept as one that was interrupted: runs
+// that ended don't push it out.
+func TestPruneKeepsWhatIsUnfinished(t *testing.T) {
+	w := world.NewFake()
+	step := func(undoable bool, end event.Status) []*event.Event {
+		return []*event.Event{
+			{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step, Undoable: undoable},
+			{Seq: 3, Type: event.Ended, Key: "k", Kind: event.Step, Status: event.Passed, Result: json.RawMessage("1"), Undoable: undoable},
+			{Seq: 4, Type: event.RunEnded, Status: end},
+		}
+	}
+	_, left := newRun(t, w.World(), step(true, event.Failed)...)
+	w.Pass(time.Second)
+	_, failed := newRun(t, w.World(), step(false, event.Failed)...)
+	w.Pass(time.Second)
+	for range 3 {
+		j, _, err := journal.Open(w.World(), dir, 2).Create(nil, firstNow(w.World()))
+		must(t, err)
+		for _, e := range step(true, event.Passed) {
+			must(t, j.Add(e))
+		}
+		must(t, j.Close())
+		w.Pass(time.Second)
+	}
+	s := journal.Open(w.World(), dir, 2)
+	if _, err := s.Read(left); err != nil {
+		t.Errorf("the run with something left to undo: %v", err)
+	}
+	if _, err := s.Read(failed); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the run that failed with nothing to undo is still there (%v)", err)
 	}
 }
 
@@ -138,11 +248,30 @@ func TestCreateThatEndsAnywhere(t *testing.T) {
 				return
 			}
 			s := journal.Open(fake.World(), dir, 50)
-			all, damaged, listErr := s.List()
-			if listErr != nil || len(damaged) > 0 || err == nil && len(all) != 1 {
-				t.Errorf("operation %d, dead: %t: on record are %d runs, damaged are %v (%v, %v)", at, dead, len(all), damaged, listErr, err)
+			all, listErr := s.List()
+			if listErr != nil || err == nil && len(all) != 1 {
+				t.Errorf("operation %d, dead: %t: on record are %d runs (%v, %v)", at, dead, len(all), listErr, err)
 			}
+			wantsNoDamage(t, all)
 		}
+	}
+}
+
+func wantsNoDamage(t *testing.T, all []journal.Entry) {
+	t.Helper()
+	for _, e := range all {
+		if e.Err != nil {
+			t.Errorf("%s: %v", e.ID, e.Err)
+		}
+	}
+}
+
+// oldRun writes the record of a run of a kinfra whose journals had no hashes.
+func oldRun(w *world.Fake, id, text string) {
+	w.Write(path.Join(dir, id, "journal.jsonl"), []byte(text))
+	w.Write(path.Join(dir, id, "scripts.json"), []byte("{}"))
+	for _, name := range []string{"journal.jsonl", "scripts.json"} {
+		w.Alter(path.Join(dir, id, name), func(i *world.Info) { i.Mode = 0o600 })
 	}
 }
 
@@ -157,11 +286,11 @@ func TestRecordWithoutAJournal(t *testing.T) {
 		must(t, spoil(w, path.Join(dir, id, "journal.jsonl")))
 		_, readErr := s.Read(id)
 		_, _, resumeErr := s.Resume(id)
-		all, damaged, err := s.List()
-		if err != nil || len(all) > 0 || len(damaged) != 1 {
-			t.Fatalf("%s: listed are %d records, damaged are %v (%v)", what, len(all), damaged, err)
+		all, err := s.List()
+		if err != nil || len(all) != 1 || all[0].Record != nil {
+			t.Fatalf("%s: listed are %+v (%v)", what, all, err)
 		}
-		for _, err := range []error{readErr, resumeErr, damaged[0]} {
+		for _, err := range []error{readErr, resumeErr, all[0].Err} {
 			var d *journal.DamagedError
 			if !errors.As(err, &d) || !strings.Contains(err.Error(), "journal.jsonl is damaged: "+what) {
 				t.Errorf("the error is %v, want %q", err, what)
@@ -191,11 +320,11 @@ func TestRemovalThatEndsAnywhere(t *testing.T) {
 		})
 		_, _, err := journal.Open(dying, dir, 0).Create(nil, first)
 		s := journal.Open(w.World(), dir, 50)
-		if _, damaged, listErr := s.List(); listErr != nil || len(damaged) > 0 {
-			t.Fatalf("operation %d: damaged are %v (%v)", at, damaged, listErr)
-		}
-		if _, err := s.Read(old); err == nil {
-			if _, err := s.Scripts(old); err != nil {
+		all, listErr := s.List()
+		must(t, listErr)
+		wantsNoDamage(t, all)
+		if r, err := s.Read(old); err == nil {
+			if _, err := s.Scripts(r); err != nil {
 				t.Errorf("operation %d: %v", at, err)
 			}
 		}
@@ -235,7 +364,7 @@ func TestPruneSparesTheResumed(t *testing.T) {
 func TestModes(t *testing.T) {
 	w := world.NewFake()
 	_, id := newRun(t, w.World())
-	for name, want := range map[string]uint32{"": 0o700, "journal.jsonl": 0o600, "scripts.json": 0o600} {
+	for name, want := range map[string]uint32{"": 0o700, "journal.jsonl": 0o600, "seal": 0o600, "scripts.json": 0o600} {
 		info, err := w.Host().Lstat(path.Join(dir, id, name))
 		if err != nil || uint32(info.Mode.Perm()) != want {
 			t.Errorf("%s: the mode is %v, want %o (%v)", name, info.Mode, want, err)
@@ -331,15 +460,18 @@ func TestNothingFollowsAFailure(t *testing.T) {
 	}
 }
 
+// Journals of version 1 have no hashes. What is in them must still be what a run writes.
 func TestParsing(t *testing.T) {
 	first := line(began())
+	begin := line(&event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step})
+	end := line(&event.Event{Seq: 3, Type: event.Ended, Key: "k", Kind: event.Step, Status: event.Passed, Result: json.RawMessage("1")})
 	for _, c := range []struct {
 		name, text string
 		events     int
 		dropped    bool
 		err        string
 	}{
-		{name: "whole", text: first + line(&event.Event{Type: event.Began, Key: "k"}), events: 2},
+		{name: "whole", text: first + begin, events: 2},
 		{name: "a part", text: first + `{"seq":2`, events: 1, dropped: true},
 		{name: "a last line without an end", text: first + strings.TrimSpace(line(began())), events: 1, dropped: true},
 		{name: "zeros at the end", text: first + "\x00\x00\x00\x00", events: 1, dropped: true},
@@ -348,22 +480,29 @@ func TestParsing(t *testing.T) {
 		{name: "a part of the first", text: first[:20], err: "is damaged at line 1: "},
 		{name: "the first without its end", text: strings.TrimSpace(first), err: "is damaged at line 1: the line has no end"},
 		{name: "garbage first", text: "x\n" + first, err: "is damaged at line 1: "},
-		{name: "garbage between", text: first + "x\n" + first, err: "is damaged at line 2: "},
-		{name: "an empty line", text: first + "\n" + first, err: "is damaged at line 2: "},
-		{name: "zeros between", text: first + "\x00\x00\n" + first, err: "is damaged at line 2: "},
-		{name: "another beginning", text: line(&event.Event{Type: event.Began, Key: "k"}) + first, err: "is damaged at line 1: it does not begin with the run"},
-		{name: "another version", text: strings.Replace(first, `"version":1`, `"version":2`, 1), err: "it is of version 2, this kinfra reads version 1"},
-		{name: "a clock without a time", text: first + `{"event":"clock"}` + "\n" + first, err: `the event "clock" lacks what it is about`},
-		{name: "a run without itself", text: first + `{"event":"resume"}` + "\n" + first, err: `the event "resume" lacks what it is about`},
-		{name: "a step without a key", text: first + `{"event":"begin","kind":"step"}` + "\n" + first, err: `the event "begin" lacks what it is about`},
-		{name: "a step that was done without a result", text: first + `{"event":"end","key":"k","kind":"step","status":"passed"}` + "\n" + first, err: `the event "end" lacks what it is about`},
-		{name: "null", text: first + "null\n" + first, err: "is damaged at line 2: "},
-		{name: "an unknown event", text: first + `{"event":"of a later kinfra","x":1}` + "\n", events: 2},
+		{name: "garbage between", text: first + "x\n" + begin, err: "is damaged at line 2: "},
+		{name: "an empty line", text: first + "\n" + begin, err: "is damaged at line 2: "},
+		{name: "zeros between", text: first + "\x00\x00\n" + begin, err: "is damaged at line 2: "},
+		{name: "another beginning", text: begin + first, err: "is damaged at line 1: it does not begin with the run"},
+		{name: "a later version", text: strings.Replace(first, `"version":1`, `"version":3`, 1), err: "it is of version 3, this kinfra reads versions 1 and 2"},
+		{name: "a clock without a time", text: first + `{"event":"clock"}` + "\n" + begin, err: `the event "clock" lacks what it is about`},
+		{name: "a run without itself", text: first + `{"event":"resume"}` + "\n" + begin, err: `the event "resume" lacks what it is about`},
+		{name: "a step without a key", text: first + `{"event":"begin","kind":"step"}` + "\n" + begin, err: `the event "begin" lacks what it is about`},
+		{name: "a step that was done without a result", text: first + begin + `{"event":"end","key":"k","kind":"step","status":"passed"}` + "\n" + begin, err: `the event "end" lacks what it is about`},
+		{name: "null", text: first + "null\n" + begin, err: "is damaged at line 2: "},
+		{name: "an unknown event", text: first + `{"event":"of a later kinfra","x":1,"status":"odd"}` + "\n", events: 2},
+		{name: "a second run", text: first + begin + first, err: "is damaged at line 3: the run begins a second time"},
+		{name: "an end of nothing", text: first + end, err: `is damaged at line 2: "k" ends, and has not begun`},
+		{name: "an end twice", text: first + begin + end + end, err: `is damaged at line 4: "k" ends, and has not begun`},
+		{name: "an undo of nothing", text: first + line(&event.Event{Type: event.Undoing, Key: "k"}), err: `is damaged at line 2: "k" is undone, and has not begun`},
+		{name: "an odd status", text: first + begin + strings.Replace(end, "passed", "pasted", 1), err: `is damaged at line 3: the event "end" has the status "pasted"`},
+		{name: "an end without a status", text: first + `{"event":"result"}` + "\n", err: `is damaged at line 2: the event "result" has the status ""`},
+		{name: "an undo with an odd status", text: first + begin + line(&event.Event{Type: event.Undid, Key: "k", Status: "x"}), err: `is damaged at line 3: the event "undo" has the status "x"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := world.NewFake()
-			s, id := newRun(t, w.World())
-			w.Write(path.Join(dir, id, "journal.jsonl"), []byte(c.text))
+			s, id := journal.Open(w.World(), dir, 50), "20260101-000000-abcdef"
+			oldRun(w, id, c.text)
 			r, err := s.Read(id)
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -374,8 +513,8 @@ func TestParsing(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || len(r.Events) != c.events || r.Dropped != c.dropped {
-				t.Errorf("read are %d events, dropped is %t (%v)", len(r.Events), r.Dropped, err)
+			if err != nil || len(r.Events) != c.events || r.Dropped != c.dropped || r.Unchecked != c.events {
+				t.Errorf("read are %d events, %d of them unchecked, dropped is %t (%v)", len(r.Events), r.Unchecked, r.Dropped, err)
 			}
 		})
 	}
@@ -399,9 +538,9 @@ func FuzzJournal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w := world.NewFake()
-		s, id := newRun(t, w.World())
+		s, id := journal.Open(w.World(), dir, 50), "old"
+		oldRun(w, id, string(data))
 		name := path.Join(dir, id, "journal.jsonl")
-		w.Write(name, data)
 		r, err := s.Read(id)
 		if err != nil {
 			var damaged *journal.DamagedError
@@ -421,6 +560,36 @@ func FuzzJournal(f *testing.F) {
 		if len(resumed.Events) != len(r.Events) || !bytes.HasPrefix(data, kept) || r.Dropped != (len(kept) < len(data)) || !bytes.HasSuffix(kept, []byte("\n")) {
 			t.Fatalf("%d events were read, %d resumed; kept is %q", len(r.Events), len(resumed.Events), kept)
 		}
+		again, err := s.Read(id)
+		if err != nil || len(again.Events) != len(r.Events) || again.Unchecked != len(r.Events) {
+			t.Fatalf("sealed, read is %+v (%v)", again, err)
+		}
+	})
+}
+
+// Whatever comes behind the durable lines of a journal with hashes, these are read as they
+// are; and whatever is in their place is refused.
+func FuzzTail(f *testing.F) {
+	for _, text := range []string{"", "\n", "x\n", line(began()), `{"seq":9,"event":"begin","key":"k","durable":3,"hash":"0000000000000000"}` + "\n"} {
+		f.Add([]byte(text), uint(1<<20))
+		f.Add([]byte(text), uint(100))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, at uint) {
+		w := world.NewFake()
+		s, id := newRun(t, w.World(), &event.Event{Seq: 2, Type: event.Began, Key: "k", Kind: event.Step})
+		name := path.Join(dir, id, "journal.jsonl")
+		good, err := w.Host().ReadFile(name, 1<<20)
+		must(t, err)
+		changed := append(bytes.Clone(good[:min(int(at%(1<<20)), len(good))]), data...)
+		w.Write(name, changed)
+		r, err := s.Read(id)
+		var damaged *journal.DamagedError
+		switch below := !bytes.HasPrefix(changed, good); {
+		case below && !errors.As(err, &damaged):
+			t.Fatalf("read is %+v (%v) of %q", r, err, changed)
+		case !below && (err != nil || len(r.Events) != 2 || r.Dropped != (len(changed) > len(good))):
+			t.Fatalf("read is %+v (%v) of %q", r, err, changed)
+		}
 	})
 }
 
@@ -432,10 +601,12 @@ func TestSystemErrorsAreNoDamage(t *testing.T) {
 	for range 3 {
 		newRun(t, w.World())
 	}
+	record, err := journal.Open(w.World(), dir, 50).Read(id)
+	must(t, err)
 	worldtest.EachRefused(t, w.World(), func(t *testing.T, w world.World) {
 		s := journal.Open(w, dir, 50)
 		_, readErr := s.Read(id)
-		_, scriptsErr := s.Scripts(id)
+		_, scriptsErr := s.Scripts(record)
 		_, j, resumeErr := s.Resume(id)
 		if j != nil {
 			j.Close()

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
-	"strings"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -18,11 +16,16 @@ import (
 type Record struct {
 	ID      string
 	Events  []event.Event // at least the first
-	Dropped bool          // the journal ended in a part of a line, which is left out
-	Running bool          // a process is at it
-	Holder  string        // which one, in words; "" if unknown
+	Dropped bool          // the end of the journal is not as it was written, and is left out
 
-	whole int // bytes of the journal's whole lines
+	// Unchecked is how many lines at the beginning have no hashes, which a run that began
+	// under an earlier version of kinfra has: damage to them may not show.
+	Unchecked int
+
+	Running bool   // a process is at it
+	Holder  string // which one, in words; "" if unknown
+
+	scripts link // the hash of its scripts; zero if it isn't known
 }
 
 // Run is what the first event says.
@@ -40,59 +43,24 @@ func (r *Record) Status() event.Status {
 	return event.Interrupted
 }
 
-// List is all records, oldest first, and what is wrong with those that can't be read.
-func (s *Store) List() ([]*Record, []error, error) {
-	ids, err := s.ids()
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []*Record
-	var damaged []error
-	for _, id := range ids {
-		r, err := s.Read(id)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
-		case err != nil:
-			damaged = append(damaged, err)
-		default:
-			all = append(all, r)
+// Unfinished tells whether something is left to do about the run: it was interrupted, or
+// did not end well and something of it is left to undo.
+func (r *Record) Unfinished() bool {
+	switch r.Status() {
+	case event.Interrupted:
+		return true
+	case event.Failed, event.Undone: // earlier versions have called a run undone too soon
+		var undos event.Undos
+		for i := range r.Events {
+			undos.Add(&r.Events[i])
 		}
+		return len(undos.Left()) > 0
 	}
-	// Names have the second only.
-	slices.SortStableFunc(all, func(a, b *Record) int { return a.Events[0].Time.Compare(b.Events[0].Time) })
-	return all, damaged, nil
-}
-
-// Find gives the ID that begins with a text, which no other may do.
-func (s *Store) Find(text string) (string, error) {
-	ids, err := s.ids()
-	if err != nil {
-		return "", err
-	}
-	var found []string
-	for _, id := range ids {
-		if text == "" {
-			break // as an unset variable of a shell has it
-		}
-		if id == text {
-			return id, nil
-		}
-		if strings.HasPrefix(id, text) {
-			found = append(found, id)
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
-		return "", fmt.Errorf("%q begins the names of %d runs: %s", text, len(found), strings.Join(found, ", "))
-	}
-	return "", fmt.Errorf("%q: %w", text, ErrUnknown)
+	return false
 }
 
 // Read gives the record of a run. Where the journal can't be read, the rest is there.
 func (s *Store) Read(id string) (*Record, error) {
-	name := path.Join(id, journalFile)
 	r := &Record{ID: id}
 	// Whether a process is at it is asked first: one that ends in between has then
 	// written all that is read.
@@ -106,13 +74,44 @@ func (s *Store) Read(id string) (*Record, error) {
 	default:
 		unlock()
 	}
-	data, err := s.readOwn(name, mostJournal)
-	if err != nil {
+	_, err = s.read(r)
+	if isDamaged(err) {
+		_, err = s.read(r) // a process may have begun the seal of an old journal in between
+	}
+	return r, err
+}
+
+// read fills a record with what its journal says.
+func (s *Store) read(r *Record) (*found, error) {
+	f := &found{}
+	// The seal first: it must not be newer than the journal.
+	data, err := s.readOwn(path.Join(r.ID, sealFile), mostJournal)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		if f.seal, err = parseSeal(data); err != nil {
+			return nil, &DamagedError{Path: s.Dir(path.Join(r.ID, sealFile)), Err: err}
+		}
+	}
+	name := path.Join(r.ID, journalFile)
+	if f.data, err = s.readOwn(name, mostJournal); err != nil {
 		return nil, err
 	}
-	r.Events, r.whole, err = parse(s.Dir(name), data)
-	r.Dropped = r.whole < len(data)
-	return r, err
+	if f.content, err = parse(s.Dir(name), f.data, f.seal); err != nil {
+		return nil, err
+	}
+	r.Events, r.Unchecked, r.scripts = f.events, f.unchecked, f.scripts
+	r.Dropped = f.whole < len(f.data)
+	return f, nil
+}
+
+// found is what the files of a record hold.
+type found struct {
+	*content
+	data []byte
+	seal *sealed // nil where there is none
 }
 
 // tryLock takes the lock of a record that is there.
@@ -169,25 +168,39 @@ func busy(id string, err error) error {
 }
 
 func (s *Store) take(id string, unlock func()) (*Record, *Journal, error) {
-	name := path.Join(id, journalFile)
-	data, err := s.readOwn(name, mostJournal)
-	if err != nil {
-		return nil, nil, err
-	}
 	r := &Record{ID: id}
-	if r.Events, r.whole, err = parse(s.Dir(name), data); err != nil {
-		return nil, nil, err
-	}
-	if r.Dropped = r.whole < len(data); r.Dropped {
-		if err := world.Replace(s.files, s.world, name, data[:r.whole], fileMode); err != nil {
-			return nil, nil, err
-		}
-	}
-	file, err := s.files.Append(name)
+	f, err := s.read(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	return r, &Journal{file: file, unlock: unlock}, nil
+	name := path.Join(id, journalFile)
+	if r.Dropped {
+		err = world.Replace(s.files, s.world, name, f.data[:f.whole], fileMode)
+	} else {
+		err = s.files.Sync(name) // what a killed process has left, the seal is about to vouch for
+	}
+	now := mark{len(f.events), f.last}
+	if err == nil {
+		err = s.reseal(id, f.seal, now)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	j, err := s.open(id, unlock, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, j, nil
+}
+
+// reseal writes the seal anew: a mark that is added to must not follow a part of one. The
+// first mark stays.
+func (s *Store) reseal(id string, old *sealed, now mark) error {
+	var text []byte
+	if old != nil {
+		text = appendMark(text, old.first)
+	}
+	return world.Replace(s.files, s.world, path.Join(id, sealFile), appendMark(text, now), fileMode)
 }
 
 // readOwn reads a file that must be the user's own: what it says is run, and undone.
@@ -203,14 +216,17 @@ func (s *Store) readOwn(name string, most int64) ([]byte, error) {
 }
 
 // Scripts is what Create was given for a run. It must be there: a record begins as a whole.
-func (s *Store) Scripts(id string) ([]byte, error) {
-	name := path.Join(id, scriptsFile)
+func (s *Store) Scripts(r *Record) ([]byte, error) {
+	name := path.Join(r.ID, scriptsFile)
 	data, err := s.readOwn(name, mostScripts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &DamagedError{Path: s.Dir(name), Err: errMissing}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the scripts of the run %s: %w", id, err)
+		return nil, fmt.Errorf("the scripts of the run %s: %w", r.ID, err)
+	}
+	if r.scripts != (link{}) && r.scripts != hashOf(data) {
+		return nil, &DamagedError{Path: s.Dir(name), Err: errChanged}
 	}
 	return data, nil
 }

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,13 +17,14 @@ import (
 
 const (
 	journalFile = "journal.jsonl"
+	sealFile    = "seal"
 	scriptsFile = "scripts.json"
 	lockFile    = "lock"
 
 	dirMode  = 0o700
 	fileMode = 0o600
 
-	mostJournal = 1 << 30   // bytes of a journal that is read
+	mostJournal = 1 << 30   // bytes of a journal that is read, and of a seal
 	mostScripts = 128 << 20 // bytes of the scripts
 
 	lockTime   = 10 * time.Second // how long to wait for others who begin a record
@@ -40,8 +40,8 @@ type Store struct {
 }
 
 // Open gives the records in a directory, an absolute path, which need not exist. Of the
-// runs that have ended, and of those that were interrupted, the newest keep are kept
-// when a new one begins.
+// runs about which nothing is left to do, and of the others, damaged ones among them, the
+// newest keep are kept when a new one begins.
 func Open(w world.World, dir string, keep int) *Store {
 	return &Store{w, w.Disk.Root(dir), dir, keep}
 }
@@ -66,12 +66,18 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 	if err := s.prune(); err != nil {
 		return nil, "", fmt.Errorf("removing old records of runs: %w", err)
 	}
-	id := s.newID()
-	line, err := event.AppendLine(nil, first(id))
+	id, err := s.newID()
+	if err != nil {
+		return nil, "", err
+	}
+	e := *first(id)
+	run := *e.Run
+	run.Version, e.Run = Version, &run
+	line, hash, err := chained(nil, origin, &e, stamps{scripts: hashOf(scripts)})
 	if err != nil {
 		return nil, "", fmt.Errorf("recording an event: %w", err)
 	}
-	j, err := s.build(id, scripts, line)
+	j, err := s.build(id, scripts, line[len(origin):], mark{1, hash})
 	if err != nil {
 		return nil, "", err
 	}
@@ -79,22 +85,27 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 }
 
 // build makes the directory of a record aside and renames it into place. Its journal has
-// the first line by then, so that one without is damaged, wherever a process is killed.
-func (s *Store) build(id string, scripts, line []byte) (*Journal, error) {
+// the first line by then, and its seal the first mark, so that one without is damaged,
+// wherever a process is killed.
+func (s *Store) build(id string, scripts, line []byte, m mark) (*Journal, error) {
 	aside := world.TempName(s.world, id)
 	err := s.files.Mkdir(aside, dirMode)
-	for name, data := range map[string][]byte{scriptsFile: scripts, journalFile: line} {
+	files := []struct {
+		name string
+		data []byte
+	}{{scriptsFile, scripts}, {journalFile, line}, {sealFile, appendMark(nil, m)}}
+	for _, f := range files {
 		if err == nil {
-			err = s.files.CreateFile(path.Join(aside, name), data, fileMode)
+			err = s.files.CreateFile(path.Join(aside, f.name), f.data, fileMode)
 		}
 	}
 	var j *Journal
 	if err == nil {
-		j, err = s.open(aside)
+		j, err = s.openNew(aside, m)
 	}
-	for _, name := range []string{path.Join(aside, scriptsFile), path.Join(aside, journalFile), aside} {
+	for _, name := range []string{scriptsFile, journalFile, sealFile, "."} {
 		if err == nil {
-			err = s.files.Sync(name)
+			err = s.files.Sync(path.Join(aside, name))
 		}
 	}
 	if err == nil {
@@ -112,18 +123,30 @@ func (s *Store) build(id string, scripts, line []byte) (*Journal, error) {
 	return nil, errors.Join(err, s.files.RemoveAll(aside), s.files.RemoveAll(id))
 }
 
-// open takes the lock of a record, and its journal.
-func (s *Store) open(dir string) (*Journal, error) {
+// openNew takes the lock of a record, and opens its files.
+func (s *Store) openNew(dir string, m mark) (*Journal, error) {
 	unlock, err := s.files.TryLock(path.Join(dir, lockFile))
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.files.Append(path.Join(dir, journalFile))
+	j, err := s.open(dir, unlock, m)
 	if err != nil {
 		unlock()
+	}
+	return j, err
+}
+
+// open opens the files of a record of which the lock is held, to go on behind a mark.
+func (s *Store) open(dir string, unlock func(), m mark) (*Journal, error) {
+	file, err := s.files.Append(path.Join(dir, journalFile))
+	if err != nil {
 		return nil, err
 	}
-	return &Journal{file: file, unlock: unlock}, nil
+	seal, err := s.files.Append(path.Join(dir, sealFile))
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return newJournal(s.world, file, seal, unlock, m), nil
 }
 
 // lock keeps others from beginning a record at the same time.
@@ -133,28 +156,23 @@ func (s *Store) lock() (unlock func(), err error) {
 	return s.files.Lock(ctx, lockFile)
 }
 
-// newID names a run so that names sort by time.
-func (s *Store) newID() string {
-	var random [3]byte
-	s.world.Env.Random(random[:])
-	return s.world.Clock.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
-}
-
 // prune removes records beyond those that are kept.
 func (s *Store) prune() error {
-	ids, err := s.ids()
-	if err != nil || len(ids) <= s.keep {
+	if ids, err := s.ids(); err != nil || len(ids) <= s.keep {
 		return err
 	}
-	left := map[bool]int{} // by whether the run has ended
-	for _, id := range slices.Backward(ids) {
-		r, err := s.Read(id)
-		if r != nil && r.Running || world.IsSystemError(err) { // of which nothing is known
+	all, err := s.List()
+	if err != nil {
+		return err
+	}
+	left := map[bool]int{} // by whether nothing is left to do about the run
+	for _, e := range slices.Backward(all) {
+		if e.Record != nil && e.Record.Running || world.IsSystemError(e.Err) { // of which nothing is known
 			continue
 		}
-		ended := err == nil && r.Status() != event.Interrupted
-		if left[ended]++; left[ended] > s.keep {
-			if err := s.remove(id); err != nil {
+		finished := e.Record != nil && !e.Record.Unfinished()
+		if left[finished]++; left[finished] > s.keep {
+			if err := s.remove(e.ID); err != nil {
 				return err
 			}
 		}
@@ -187,7 +205,7 @@ func isDamaged(err error) bool {
 	return errors.As(err, &damaged)
 }
 
-// ids is the names of all records, oldest first.
+// ids is the names of all records, sorted.
 func (s *Store) ids() ([]string, error) {
 	entries, err := s.files.ReadDir(".")
 	if errors.Is(err, fs.ErrNotExist) {
