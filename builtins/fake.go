@@ -121,6 +121,23 @@ proc.run(["make", "all"])  # fails: ended with code 2`,
 # -> [["git", "rev-parse", "HEAD"]]`,
 			},
 			{
+				Name: "fake.answers", Doc: "Says how the user answers the questions that come, one after the other, in place of what was said before. A question that no answer is left for fails the test. Until it is called, there is nobody to ask.",
+				Params: []table.Param{{Name: "answers", Type: table.ListOf("a list of bools and strings", table.OneOf(table.Bool(), table.String())), Help: "a bool for ask.confirm, a string for the others; what is no answer to its question is told, and the next one counts"}},
+				Run:    f.answers,
+				Example: `fake.answers([True, "big"])
+ask.confirm("Go on?")  # -> True
+ask.choose("Which?", ["small", "big"])  # -> "big"
+ask.text("Name?")  # fails: no answer is left for: Name?`,
+			},
+			{
+				Name: "fake.questions", Doc: "Lists the questions that fake.answers has answered so far.",
+				Result: "a list of `struct(kind, message, choices, default)`: kind is confirm, choose or text; default is None where there is none",
+				Run:    f.questions,
+				Example: `fake.answers([False])
+ask.confirm("Go on?", default = True)  # -> False
+[q.message for q in fake.questions()]  # -> ["Go on?"]`,
+			},
+			{
 				Name: "fake.listen", Doc: "Has something else listen on a port of this machine.",
 				Params: []table.Param{
 					{Name: "number", Type: table.Int(), Help: "the port"},
@@ -167,7 +184,8 @@ claim.take(claim.worktree()).slot  # -> 2`,
 	}
 	for i := range m.Builtins {
 		m.Builtins[i].Run = unlessLoading(m.Builtins[i].Run)
-		m.Builtins[i].Changes = m.Builtins[i].Name != "fake.processes" // the machine, which is outside of the run
+		name := m.Builtins[i].Name
+		m.Builtins[i].Changes = name != "fake.processes" && name != "fake.questions" // the machine, which is outside of the run
 	}
 	return m
 }
@@ -184,7 +202,7 @@ func unlessLoading(run func(*table.Call) (starlark.Value, error)) func(*table.Ca
 }
 
 func (f *fake) kinfra(c *table.Call) (starlark.Value, error) {
-	ran := f.machine.command(engine.Context(c.Thread), f.machine.Fake.World(), c.Strings("args"))
+	ran := f.machine.command(engine.Context(c.Thread), f.machine.Fake.World(), f.machine, c.Strings("args"))
 	if err := engine.Context(c.Thread).Err(); err != nil {
 		return nil, err
 	}

@@ -54,8 +54,8 @@ func newMachine(t testing.TB) *machine {
 	m.addFiles("testdata/layer")
 	m.config = engine.Config{
 		World: m.fake.World(), Checks: Checks(), Classify: Classify, Version: "1.2.3", Limits: engine.DefaultLimits(),
-		Confirm: func(context.Context, string) error { return nil },
-		Output:  engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
+		Yes:    true,
+		Output: engine.Output{Format: engine.Text, Stdout: &m.stdout, Present: &present.Plain{Announcements: &m.stdout, Progress: &m.stderr}}, Log: hclog.NewNullLogger(),
 	}
 	return m
 }

@@ -132,8 +132,9 @@ func TestAnnouncements(t *testing.T) {
 		},
 		{
 			name: "removed", prepare: created, script: "deprovision.star", words: []string{"--slot", "2"},
-			real:    lines("Removed slot 2", "", "Removed 1 slot(s)"),
-			planned: lines("Would remove slot 2", "", "Would have removed 1 slot(s)"),
+			real: lines("Removed slot 2", "", "Removed 1 slot(s)"),
+			planned: lines("Would ask: This removes 1 slot(s) from /home/user/.pool/sandboxes: 2. Their directories go with all that is in them, and so do their registry entries.",
+				"Would remove slot 2", "", "Would have removed 1 slot(s)"),
 		},
 		{
 			name: "nothing to remove", script: "deprovision.star",

@@ -11,6 +11,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/internal/fakedocker"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -25,10 +26,12 @@ type TestMachine struct {
 
 	mu       sync.Mutex // guards what follows
 	programs []program
+	answers  *answers // nil: there is nobody to ask
 }
 
-// Command runs kinfra's command line on a world, with the layers of the test.
-type Command func(ctx context.Context, w world.World, args []string) Ran
+// Command runs kinfra's command line on a world, with the layers of the test. Whom it asks
+// may be nil, for nobody.
+type Command func(ctx context.Context, w world.World, asker engine.Asker, args []string) Ran
 
 // Ran is how a command line of kinfra ended.
 type Ran struct {
@@ -64,7 +67,7 @@ func (m *TestMachine) run(ctx context.Context, cmd world.Command) (world.Output,
 	}
 	switch {
 	case cmd.Args[0] == m.Fake.Exe:
-		ran := m.command(ctx, started(m.Fake.World(), cmd), cmd.Args[1:])
+		ran := m.command(ctx, started(m.Fake.World(), cmd), nil, cmd.Args[1:])
 		return world.Output{Code: ran.Code, Stdout: ran.Stdout, Stderr: ran.Stderr}, nil
 	case cmd.Args[0] == "docker":
 		return m.docker.Run(cmd)

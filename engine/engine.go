@@ -10,7 +10,6 @@
 package engine
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -62,9 +61,8 @@ type Config struct {
 	// ID of the run is the first of the journal.
 	Record func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error)
 
-	// Confirm asks the user to go on with what a message says, and returns nil if that is
-	// wanted; its error ends the run. nil: nobody can be asked.
-	Confirm func(ctx context.Context, message string) error
+	Asker Asker // whom scripts can ask; nil: nobody
+	Yes   bool  // confirmations are answered with yes, and nobody is asked
 
 	// BeforeExits is called before a function is given to on_exit, which is to be called
 	// however the run ends; may be nil.
@@ -126,7 +124,7 @@ type Presenter interface{ Show(*event.Event) }
 // Modules is the engine's own builtins, for the reference.
 func Modules() []table.Module {
 	return []table.Module{
-		universal(), flagModule(), argModule(), expectModule(), logModule(),
+		universal(), askModule(), flagModule(), argModule(), expectModule(), logModule(),
 		jsonModule(), yamlModule(), timeModule(), mathModule(),
 	}
 }

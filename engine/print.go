@@ -65,6 +65,7 @@ type Outcome struct {
 	Err     error
 	Code    Code // of Err
 	Sources diag.Sources
+	Events  int // that were printed before
 }
 
 // JSON is the outcome as --output json prints it.
@@ -80,10 +81,10 @@ func (o Outcome) JSON() ([]byte, error) {
 	return encode(printed), nil
 }
 
-// Event is the outcome as --output events prints it: the one event that there is.
+// Event is the outcome as --output events prints it: the last event, and mostly the only one.
 func (o Outcome) Event() ([]byte, error) {
 	exit := int(o.Code)
-	e := event.Event{Seq: 1, Time: o.Time, Type: event.RunEnded, Status: event.Passed, Exit: &exit}
+	e := event.Event{Seq: o.Events + 1, Time: o.Time, Type: event.RunEnded, Status: event.Passed, Exit: &exit}
 	var err error
 	if e.Result, err = o.result(); err != nil {
 		return nil, err

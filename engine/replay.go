@@ -28,6 +28,8 @@ type past struct {
 	interrupted bool                   // the last process did not come to its end
 	clocks      map[string][]time.Time // what each branch read of the clock
 
+	answers answers // to what was asked
+
 	mu  sync.Mutex
 	met map[*event.Past]bool // the script has come to it again
 }
@@ -46,6 +48,7 @@ func newPast(resume *Resume) *past {
 func (p *past) add(e *event.Event) {
 	p.events = max(p.events, e.Seq)
 	p.Add(e)
+	p.answers.add(e)
 	switch e.Type {
 	case event.RunBegan, event.Resumed:
 		p.interrupted = true

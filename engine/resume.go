@@ -152,6 +152,7 @@ func (r *Run) startOver(reads map[string]int) {
 	clear(r.keys)
 	clear(r.done)
 	r.reads = reads
+	clear(r.met)
 	clear(r.past.met)
 	r.exits, r.undos, r.conclusion, r.incomplete = nil, nil, nil, nil
 	r.budget.reset(r.config.Limits.Steps)

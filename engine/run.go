@@ -33,6 +33,9 @@ type Run struct {
 	budget  budget
 	past    *past // nil unless the run goes on from its record
 	command string
+	flags   []*Parameter // of the workflow
+
+	asking chan struct{} // holds one while a question is asked
 
 	rehearsing bool // the way of the record is gone once, before the run goes on
 	refused    bool // the run doesn't go on, and its record stays as it is
@@ -48,6 +51,8 @@ type Run struct {
 	early      []event.Event  // what must come after it, from when the scripts were loaded
 	kept       []event.Event  // for the record, until there is one; the first is that of the run
 	reads      map[string]int // how often each branch has read the clock
+	questions  int            // so far
+	met        map[asked]int  // how often each question was met whose answer may be on record
 	keys       map[string]bool
 	done       map[string]doneStep // of those inside others
 	undos      []undo
@@ -60,7 +65,7 @@ type Run struct {
 // NewRun prepares a run. It ends, at the latest, when ctx does; the cause of that,
 // such as ErrInterrupted, is then its error. Close it when it is over.
 func NewRun(ctx context.Context, config *Config) *Run {
-	r := &Run{config: config, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}}
+	r := &Run{config: config, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}, met: map[asked]int{}, asking: make(chan struct{}, 1)}
 	r.closed, r.close = context.WithCancel(context.Background())
 	r.ctx, r.stop = context.WithCancelCause(ctx)
 	if config.Timeout > 0 {
@@ -74,7 +79,7 @@ func NewRun(ctx context.Context, config *Config) *Run {
 	r.budget.reset(config.Limits.Steps)
 	if config.Resume != nil {
 		r.past = newPast(config.Resume)
-		r.events = r.past.events
+		r.events, r.questions = r.past.events, r.past.answers.last
 		r.journal.Store(config.Resume.Journal)
 	}
 	return r
@@ -180,6 +185,7 @@ func (e *causedError) Reason() error   { return e.cause }
 // result. It returns why the workflow failed; with the format JSON, that has been
 // printed, too, as part of the one object.
 func (r *Run) Execute(w *Workflow, args starlark.Value) error {
+	r.flags = w.Flags
 	var result starlark.Value = starlark.None
 	call := func(t *starlark.Thread) error {
 		v, err := starlark.Call(t, w.run, starlark.Tuple{args}, nil)
@@ -408,6 +414,13 @@ func (r *Run) Report() *report.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.report.Run()
+}
+
+// Events is how many there were so far, those of earlier processes included.
+func (r *Run) Events() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events
 }
 
 // Source is the text of a script by the name that positions carry, nil if the run

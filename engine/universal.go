@@ -15,7 +15,7 @@ import (
 func universal() table.Module {
 	return table.Module{Builtins: []table.Builtin{
 		workflowBuiltin(), stepBuiltin(), checkBuiltin(), parallelBuiltin(), waitBuiltin(), attemptBuiltin(), onExitBuiltin(), evidenceBuiltin(),
-		plannedBuiltin(), confirmBuiltin(), failBuiltin(), concludeBuiltin(), resourceBuiltin(), structBuiltin(),
+		plannedBuiltin(), failBuiltin(), concludeBuiltin(), resourceBuiltin(), structBuiltin(),
 	}}
 }
 
@@ -90,32 +90,6 @@ func plannedBuiltin() table.Builtin {
 		},
 		Example: `print("Would write the list" if planned() else "Wrote the list")
 planned()  # -> False`,
-	}
-}
-
-func confirmBuiltin() table.Builtin {
-	return table.Builtin{
-		Name: "confirm",
-		Doc: "Asks the user on the terminal whether to go on, before something that can't be taken back. Returns if the answer is yes, or --yes was given. " +
-			"A dry run asks nothing.",
-		Params: []table.Param{{Name: "message", Type: table.String(), Help: "what will be done, to what, and what is lost"}},
-		Errors: "Another answer (1); no terminal to ask on, and no --yes (2); called while a file is loading.",
-		Run: func(c *table.Call) (starlark.Value, error) {
-			s := stateOf(c.Thread)
-			switch confirm := s.run.config.Confirm; {
-			case !s.mayChange():
-				return nil, fmt.Errorf("confirm: %w", ErrLoading)
-			case s.collecting() || s.run.config.World.Planned():
-				return starlark.None, nil
-			case confirm == nil:
-				return nil, &Error{Code: Usage, Message: "confirm: nobody can be asked: " + c.String("message")}
-			default:
-				return starlark.None, confirm(s.ctx, c.String("message"))
-			}
-		},
-		Example: `def remove_notes(args):
-    confirm("This removes notes.txt.")
-    fs.remove("notes.txt")`,
 	}
 }
 

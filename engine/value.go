@@ -94,6 +94,10 @@ func (u unknown) Unary(syntax.Token) (starlark.Value, error) { return nil, u.err
 func (u unknown) CallInternal(*starlark.Thread, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
 	return nil, u.err()
 }
+
+// Later is why it isn't known.
+func (u unknown) Later() error { return u.err() }
+
 func (u unknown) err() error { return fmt.Errorf("the result of %s is %w", u.what, world.ErrPlanned) }
 
 // Unknown is the result of a call that a dry run does not make. Asking for its

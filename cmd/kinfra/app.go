@@ -38,11 +38,12 @@ type app struct {
 	only      bool    // they are just the one that the arguments name
 	problems  []error // files that commands could not be found in
 
-	target   []string    // the words of the script's command, or run and the path of its file
-	identity event.Run   // what the record of the run says of it
-	past     *resumption // what the run goes on from; nil for a new one
-	recorded string      // the ID of the run's record, once it has one
-	tests    *testRun    // of which this execution is a part; nil outside of tests
+	target   []string     // the words of the script's command, or run and the path of its file
+	identity event.Run    // what the record of the run says of it
+	past     *resumption  // what the run goes on from; nil for a new one
+	recorded string       // the ID of the run's record, once it has one
+	tests    *testRun     // of which this execution is a part; nil outside of tests
+	answers  engine.Asker // of the test; nil: nobody answers there
 
 	run      *engine.Run // once a script is loaded
 	bound    map[*cobra.Command]*engine.Workflow
@@ -161,7 +162,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Record: func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 			return a.record(ctx, t, loaded, first)
 		},
-		Confirm: a.confirm, BeforeExits: a.interruption.expect,
+		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
 	}
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)

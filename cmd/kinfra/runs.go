@@ -185,6 +185,7 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 	fmt.Fprintf(out, "Began %s in %s\n", local(e.Started), visible.Line(record.Run().Dir))
 	style := present.Style{Ink: a.paint(out)}
 	writeNodes(out, style, rep.Nodes, "  ")
+	writeQuestions(out, rep)
 	for _, d := range rep.Problem {
 		io.WriteString(out, d.Text())
 	}
@@ -197,6 +198,18 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
 	if rep.MayResume() {
 		fmt.Fprintf(out, "%s\n", goOn(rep, e.ID))
+	}
+}
+
+// writeQuestions writes what was asked, and the answers.
+func writeQuestions(out io.Writer, rep *report.Run) {
+	for _, p := range rep.Printed {
+		if p.Type == event.Answered {
+			io.WriteString(out, "Asked: "+p.Text)
+		}
+	}
+	if rep.Open != nil {
+		io.WriteString(out, "Asked: "+rep.Open.Line(nil)+"\n")
 	}
 }
 

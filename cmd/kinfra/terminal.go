@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -111,13 +112,22 @@ func suspend() {
 // questions and child processes have the terminal to themselves.
 func (a *app) share(c *engine.Config, l *present.Live) {
 	c.World = lend(c.World, l)
-	confirm := c.Confirm
-	c.Confirm = func(ctx context.Context, message string) error {
-		l.Pause()
-		defer l.Continue()
-		return confirm(ctx, message)
-	}
+	c.Asker = pausing{c.Asker, l}
 	c.Log = a.globals.log(l.Beside(a.stderr))
+}
+
+// pausing is an asker who has the terminal to itself.
+type pausing struct {
+	asker engine.Asker
+	live  *present.Live
+}
+
+func (p pausing) Nobody() *engine.NobodyError { return p.asker.Nobody() }
+
+func (p pausing) Ask(ctx context.Context, q *event.Question) (*event.Answer, error) {
+	p.live.Pause()
+	defer p.live.Continue()
+	return p.asker.Ask(ctx, q)
 }
 
 // lend is a world whose attached processes have the terminal to themselves.

@@ -406,3 +406,76 @@ func TestLiveLent(t *testing.T) {
 		t.Errorf("before, the terminal shows\n%s\nduring it\n%s\nafter it\n%s", drawn, during, screen.Screen())
 	}
 }
+
+const askingScript = `"""Ask while other steps run."""
+
+def main(args):
+    step("both", lambda: parallel(["wait", "ask"], part))
+
+def part(name):
+    if name == "ask":
+        wait_until(lambda: fs.exists("waiting"), timeout = "1m", every = "10ms")
+        step("ask", lambda: print("chose " + ask.choose("Which?", ["api", "web"])))
+    else:
+        step("wait", lambda: wait_for("go"))
+
+def wait_for(name):
+    proc.run(["sh", "-c", "touch waiting; while [ -e build.star ] && [ ! -e \"$1\" ]; do sleep 0.02; done", "sh", name])
+
+workflow(command = "build", run = main)
+`
+
+// asking is a session in which a question has been asked.
+func asking(t *testing.T) *session {
+	t.Helper()
+	m := newMachine(t)
+	if err := os.WriteFile(filepath.Join(m.home, "build.star"), []byte(askingScript), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, m, m.kinfra(t, "run", "build.star"))
+	s.until(t, "Number or name")
+	return s
+}
+
+// A question has the terminal to itself, while other steps go on; what is typed wrongly is
+// told, and asked again.
+func TestLiveAsks(t *testing.T) {
+	s := asking(t)
+	s.keys(t, "db\n")
+	s.until(t, "warning: ")
+	s.keys(t, "2\n")
+	s.until(t, "1 done, 2 running (")
+	s.touch(t, "go")
+	const want = `Which?
+  1  api
+  2  web
+Number or name: db
+warning: "db" is no answer: want one of api, web
+Which?
+  1  api
+  2  web
+Number or name: 2
+  ok    both/ask (…)
+  ok    both/wait (…)
+chose web
+  ok    both (…)
+$
+`
+	if got := s.end(t, 0); got != want {
+		t.Errorf("the terminal shows\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Ctrl-C ends a question and the run; Ctrl-D says that nobody answers.
+func TestLiveAskIsLeft(t *testing.T) {
+	s := asking(t)
+	s.keys(t, "\x03")
+	if got := s.end(t, 130); !strings.Contains(got, "Number or name: ^C\n") || !strings.Contains(got, "\ninterrupted\n") {
+		t.Errorf("the terminal shows\n%s", got)
+	}
+	s = asking(t)
+	s.keys(t, "\x04")
+	if got := s.end(t, 2); !strings.Contains(got, "Number or name:\n") || !strings.Contains(got, "error: the terminal's input has ended without an answer. Which?\n") {
+		t.Errorf("the terminal shows\n%s", got)
+	}
+}

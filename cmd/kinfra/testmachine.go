@@ -19,7 +19,7 @@ import (
 func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 	machine := builtins.NewTestMachine(t.command)
 	child := newAppOn(machine.Fake.World(), nil, inMemory(out), inMemory(out))
-	child.tests, child.layers, child.world = t, t.layers, machine.Fake.World()
+	child.tests, child.layers, child.world, child.answers = t, t.layers, machine.Fake.World(), machine
 	config := child.config(ctx)
 	config.Modules = append(config.Modules, builtins.TestModules(child.builtinOptions(), machine)...)
 	config.Timeout = t.timeout
@@ -28,11 +28,11 @@ func (t *testRun) setup(ctx context.Context, out io.Writer) *engine.Config {
 }
 
 // command runs a command line of kinfra on a test's machine: all that main does, but
-// for the world and the layers.
-func (t *testRun) command(ctx context.Context, w world.World, args []string) builtins.Ran {
+// for the world, the layers and who answers.
+func (t *testRun) command(ctx context.Context, w world.World, asker engine.Asker, args []string) builtins.Ran {
 	var stdout, stderr bytes.Buffer
 	child := newAppOn(w, args, inMemory(&stdout), inMemory(&stderr))
-	child.tests = t
+	child.tests, child.answers = t, asker
 	err := child.main(ctx)
 	ran := builtins.Ran{Result: starlark.None}
 	if _, spoken := errors.AsType[*engine.ExitError](err); err != nil && !spoken {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,11 +62,14 @@ func (a *app) trust(ctx context.Context, dir string) error {
 	if names := named.Present(); len(names) > 0 {
 		question = fmt.Sprintf("Allow these scripts, and slots made from %s?", strings.Join(names, ", "))
 	}
-	answer, err := a.ask(ctx, question)
+	yes, err := a.newRun(ctx).Confirm(question)
+	if _, nobody := errors.AsType[*engine.NobodyError](err); nobody {
+		yes, err = true, nil // the command itself is the answer
+	}
 	if err != nil {
 		return err
 	}
-	if answer == no { // where nobody could answer, the command itself is the answer
+	if !yes {
 		return &engine.Error{Code: engine.Failed, Message: "not allowed: nothing has changed"}
 	}
 	if err := trust.Allow(project); err != nil {

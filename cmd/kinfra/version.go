@@ -38,6 +38,9 @@ func (a *app) print(command string, result any, err error, text func()) error {
 // printOutcome prints an outcome for programs.
 func (a *app) printOutcome(o engine.Outcome) error {
 	o.DryRun, o.Time, o.Code, o.Sources = a.globals.dryRun, a.real.Clock.Now(), classifiedCode(o.Err), a.sources
+	if a.run != nil {
+		o.Events = a.run.Events()
+	}
 	encode := o.JSON
 	if a.globals.output == engine.Events {
 		encode = o.Event

@@ -32,6 +32,8 @@ const (
 	Undoing  Type = "undoing"  // a step is about to be taken back
 	Undid    Type = "undo"     // a step was taken back, or could not be
 	Clock    Type = "clock"    // a script read the clock between steps
+	Asked    Type = "ask"      // the user is asked, and the run waits for an answer
+	Answered Type = "answer"   // a question was answered, by the user or for them
 	Said     Type = "say"      // an announcement
 	Told     Type = "progress" // how far a long call is
 	Warned   Type = "warning"  // something went wrong that does not end the run
@@ -68,9 +70,9 @@ type Event struct {
 	Type Type      `json:"event"`
 
 	// Of a step or check.
-	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"
+	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"; of a question: that it stands in
 	Kind     Kind              `json:"kind,omitempty"`   // at its begin
-	Branch   string            `json:"branch,omitempty"` // at its begin: the branch of parallel that it is in; see [InBranch]
+	Branch   string            `json:"branch,omitempty"` // at its begin, and of a question: the branch of parallel that it is in; see [InBranch]
 	After    string            `json:"after,omitempty"`  // at its begin: the name of the one before it, on its branch and inside the same one
 	Leg      int               `json:"leg,omitempty"`    // at its begin: of its branch, which calls of parallel part into legs; the first is 1
 	At       string            `json:"at,omitempty"`     // at its begin: where in the scripts it stands, as "file:line:column"
@@ -89,6 +91,9 @@ type Event struct {
 	Omitted int `json:"omitted,omitempty"` // bytes of what was announced that the record does not have
 
 	Read *time.Time `json:"read,omitempty"` // what the clock said
+
+	Question *Question `json:"question,omitempty"`
+	Answer   *Answer   `json:"answer,omitempty"`
 
 	Run  *Run `json:"run,omitempty"`  // what began
 	Exit *int `json:"exit,omitempty"` // the exit code of the run

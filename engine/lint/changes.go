@@ -42,7 +42,7 @@ type reached struct {
 	unit     *unit // where positions are wanted
 	seen     map[*scope]bool
 	steps    bool
-	recorded bool // what is part of the record counts as a change, too: a step, a check
+	recorded bool // what is part of the record counts as a change, too: a step, a check, a question
 	changes  []change
 }
 
@@ -88,6 +88,8 @@ func (o *reached) counts(c call) bool {
 	if o.recorded {
 		switch c.builtin.Name {
 		case "step", "check", "on_exit", "conclude", "evidence":
+			return true
+		case "ask.confirm", "ask.choose", "ask.text": // nobody is asked for a list or for help
 			return true
 		}
 	}

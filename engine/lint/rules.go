@@ -50,7 +50,7 @@ func Rules() []Rule {
 		{ruleStepName, "a step or check whose name is used by another that runs in the same call, or again in each turn of a loop"},
 		{ruleCapture, "an `undo`, or a function given to `on_exit`, with a variable of a loop in it: when it is called, that has its last value"},
 		{ruleChange, "a change outside of steps in a workflow that has steps, in helpers, too: going on with the run later would do it again"},
-		{ruleLoading, "a change, step or check at the top level of a file that declares a workflow: while a file loads, nothing may change"},
+		{ruleLoading, "a change, step, check or question at the top level of a file that declares a workflow: while a file loads, nothing may change, and nothing is asked"},
 		{ruleWorkflow, "a workflow that can't be found without running its file, whose command is declared twice, in the file or by two of a layer, or that takes a name of kinfra's own for its command or a flag"},
 		{ruleHelp, "a workflow whose file has no docstring, which is its help"},
 		{ruleRecursion, "a function that calls itself, directly or through others, which Starlark refuses"},

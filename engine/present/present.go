@@ -43,6 +43,8 @@ func (s Style) line(e *event.Event) string {
 		return e.Text + "\n"
 	case event.Warned:
 		return s.Status(event.Interrupted, "warning:") + " " + e.Text + "\n" + problems(e.Problems, "")
+	case event.Answered:
+		return s.answered(e)
 	case event.Began:
 		if e.Text == "" {
 			return ""
@@ -62,6 +64,18 @@ func (s Style) line(e *event.Event) string {
 		return s.ended(e)
 	}
 	return ""
+}
+
+// answered tells of an answer. One that the user has just typed stands there already.
+func (s Style) answered(e *event.Event) string {
+	if e.Answer.By == event.ByTerminal && !e.Replayed {
+		return ""
+	}
+	line := e.Question.Line(e.Answer)
+	if e.Replayed {
+		line += " (before)"
+	}
+	return fmt.Sprintf("  %s %s\n", s.mark("asked", event.Running), visible.Line(line))
 }
 
 func (s Style) ended(e *event.Event) string {

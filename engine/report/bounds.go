@@ -37,7 +37,19 @@ func (b *Builder) print(e *event.Event) {
 	if text == "" && e.Type != event.Resumed {
 		return
 	}
-	p := Printed{Type: e.Type, Text: shorten(text, printedRoom, "")}
+	b.keep(e, Printed{Type: e.Type, Text: shorten(text, printedRoom, "")})
+}
+
+// answer keeps what was asked and answered; what is replayed, the report has.
+func (b *Builder) answer(e *event.Event) {
+	if e.Replayed {
+		return
+	}
+	b.run.Open = nil
+	b.keep(e, Printed{Type: e.Type, Text: shorten(e.Question.Line(e.Answer), printedRoom, "") + "\n", Question: e.Question, Answer: e.Answer})
+}
+
+func (b *Builder) keep(e *event.Event, p Printed) {
 	if !b.run.Started.IsZero() {
 		p.At = e.Time.Sub(b.run.Started)
 	}

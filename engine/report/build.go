@@ -63,10 +63,15 @@ func (b *Builder) Add(e *event.Event) {
 	case event.Recorded:
 		b.run.ID, b.run.About = e.Run.ID, *e.Run
 	case event.Resumed:
+		b.run.Open = nil
 		b.run.Status, b.run.Problem, b.run.Result = event.Running, nil, nil
 		b.print(e)
 	case event.Said, event.Warned:
 		b.print(e)
+	case event.Asked:
+		b.run.Open = e.Question
+	case event.Answered:
+		b.answer(e)
 	case event.Began:
 		b.begin(e)
 	case event.RunEnded:

@@ -39,6 +39,9 @@ type jsonPrinted struct {
 	Event event.Type `json:"event"`
 	At    float64    `json:"at"` // seconds since the run began
 	Text  string     `json:"text,omitempty"`
+
+	Question *event.Question `json:"question,omitempty"`
+	Answer   *event.Answer   `json:"answer,omitempty"`
 }
 
 type jsonNode struct {
@@ -67,7 +70,7 @@ func JSON(r *Run) ([]byte, error) {
 		Result: r.Result, Omitted: r.Omitted, Problems: r.Problem, Nodes: jsonNodes(r.Nodes),
 	}
 	for _, p := range r.Printed {
-		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text})
+		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text, p.Question, p.Answer})
 	}
 	data, err := json.MarshalIndent(whole, "", "  ")
 	return visible.JSON(data), err

@@ -29,14 +29,19 @@ type Run struct {
 	Omitted int             // bytes of what was printed in between, which are not in Printed
 	tail    int             // which of Printed comes behind what is left out
 
+	Open *event.Question // what was asked last, if that was not answered
+
 	Left []string // the keys of the steps that are left to undo
 }
 
-// Printed is something that a run printed, or that it went on after an interruption.
+// Printed is something that a run printed or asked, or that it went on after an interruption.
 type Printed struct {
-	Type event.Type    // event.Said, event.Warned or event.Resumed
+	Type event.Type    // event.Said, event.Warned, event.Answered or event.Resumed
 	At   time.Duration // since the run began
 	Text string
+
+	Question *event.Question // of event.Answered
+	Answer   *event.Answer
 }
 
 // Passed tells whether the run did what it should.

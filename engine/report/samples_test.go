@@ -75,8 +75,8 @@ func failedRun() *Run {
 			Git: []event.Git{{Dir: "/home/ada/shop", Commit: "8e21fde4c5a08f8a1c1dbb93d2a3f1f9d4e7b602", Clean: &clean}, {Dir: "/home/ada/scripts", Commit: "0c9a1f9d4e7b6028e21fde4c5a08f8a1c1dbb93d"}},
 		},
 		Printed: []Printed{
-			{event.Said, sec(.1), "Preparing api, web, docs and site\n"}, {event.Resumed, sec(.3), ""}, {event.Said, sec(2), "  column   another\n\x1b[32mgreen\x1b[0m\n"},
-			{event.Warned, sec(9), "cleaning up failed, too\n"},
+			{Type: event.Said, At: sec(.1), Text: "Preparing api, web, docs and site\n"}, {Type: event.Resumed, At: sec(.3)}, {Type: event.Said, At: sec(2), Text: "  column   another\n\x1b[32mgreen\x1b[0m\n"},
+			{Type: event.Warned, At: sec(9), Text: "cleaning up failed, too\n"},
 		},
 		Result: json.RawMessage(`{"parts":["api","web"],"revision":"8e21fde4c5"}`),
 		ID:     "20260202-101112-ab12cd", Command: "release", Version: "0.1.0", Status: event.Failed,

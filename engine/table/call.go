@@ -123,7 +123,30 @@ func (c *Call) check(i int, name string, v starlark.Value) error {
 	if p.Type.Accepts(v) {
 		return nil
 	}
+	if err := laterIn(v); err != nil {
+		return fmt.Errorf("%s: %q: %w", c.Builtin.Name, name, err)
+	}
 	return fmt.Errorf("%s: %q wants %s, got %s", c.Builtin.Name, name, p.Type.Name, Describe(v))
+}
+
+// Later is a value that only a real run can know, of whatever type it will be then. Where it
+// is no argument that a dry run can go on with, the call fails with why.
+type Later interface{ Later() error }
+
+// laterIn is why a value can't be known, or an element of a list; nil if all can.
+func laterIn(v starlark.Value) error {
+	if later, ok := v.(Later); ok {
+		return later.Later()
+	}
+	switch v.(type) {
+	case *starlark.List, starlark.Tuple:
+		for e := range starlark.Elements(v.(starlark.Iterable)) {
+			if later, ok := e.(Later); ok {
+				return later.Later()
+			}
+		}
+	}
+	return nil
 }
 
 // keywordsIndex is the parameter that takes names of the caller's choice, or -1.
