@@ -23,7 +23,7 @@ func (d *domain) claimModule() table.Module {
 		Name: "claim", Doc: "Who holds which slot. A claim carries a token that every operation on its slot checks first, so that a former holder can't destroy the next one's stack.",
 		Builtins: []table.Builtin{
 			{
-				Name: "claim.worktree", Doc: "Gives the directory that claims: the one named, or the git worktree that the working directory is in, or else the working directory.",
+				Name: "claim.worktree", Reads: true, Doc: "Gives the directory that claims: the one named, or the git worktree that the working directory is in, or else the working directory.",
 				Params: []table.Param{{Name: "path", Type: table.String(), Optional: true, Help: "a directory"}},
 				Result: "an absolute path", Run: claimWorktree,
 				Example: `claim.worktree()  # -> "/home/user/tree"`,
@@ -44,7 +44,7 @@ func (d *domain) claimModule() table.Module {
 claim.take(claim.worktree()).renewed  # -> True`,
 			},
 			{
-				Name: "claim.find", Doc: "Gives the claim of a worktree, or of a slot.",
+				Name: "claim.find", Reads: true, Doc: "Gives the claim of a worktree, or of a slot.",
 				Params: []table.Param{
 					{Name: "worktree", Type: table.String(), Help: "the worktree in whose name something is to be done, absolute"},
 					{Name: "slot", Type: table.Int(), Named: true, Optional: true, Help: "the slot's number; the slot that the worktree holds if left out"},
@@ -192,7 +192,7 @@ func (d *domain) takeClaim(c *table.Call) (starlark.Value, error) {
 		return nil, err
 	}
 	if c.Has("ttl") && c.Duration("ttl") == 0 {
-		return nil, engine.UsageError("a claim without a lease is made without a ttl; one that has a lease keeps it until it is released", "claim.take: a lease of 0s: want one above 0")
+		return nil, &table.ArgumentError{Err: engine.UsageError("a claim without a lease is made without a ttl; one that has a lease keeps it until it is released", "claim.take: a lease of 0s: want one above 0")}
 	}
 	run, dry := engine.Current(c.Thread), engine.World(c.Thread).Planned()
 	taken, renewed, err := claims.Claim(engine.Context(c.Thread), claim.Request{

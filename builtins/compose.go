@@ -32,14 +32,14 @@ func composeModule() table.Module {
 		Name: "compose", Doc: "Compose files: their variables, services and published ports, as `docker compose config` resolves them.",
 		Builtins: []table.Builtin{
 			{
-				Name: "compose.services", Doc: "Gives the names of the services that are active, in the file's order.",
+				Name: "compose.services", Expects: true, Doc: "Gives the names of the services that are active, in the file's order.",
 				Params: []table.Param{text, env}, Result: "a list of strings", Errors: errs, Run: reader.services,
 				Example: `text = "services: {web: {image: nginx}, job: {profiles: [batch]}}"
 compose.services(text)  # -> ["web"]
 compose.services(text, {"COMPOSE_PROFILES": "batch"})  # -> ["web", "job"]`,
 			},
 			{
-				Name: "compose.variables", Doc: "Gives the variables that the file's values refer to, in the order of their first use.",
+				Name: "compose.variables", Expects: true, Doc: "Gives the variables that the file's values refer to, in the order of their first use.",
 				Params: []table.Param{text}, Errors: errs, Run: reader.variables,
 				Result: "a list of `struct(name, default, required, line)`; `default` is None where no reference gives one",
 				Example: `text = "services: {web: {image: 'nginx:${TAG:-latest}'}}"
@@ -47,7 +47,7 @@ compose.services(text, {"COMPOSE_PROFILES": "batch"})  # -> ["web", "job"]`,
 # -> [("TAG", "latest")]`,
 			},
 			{
-				Name: "compose.published", Doc: "Gives the ports that the active services publish, ranges one by one, in the file's order.",
+				Name: "compose.published", Expects: true, Doc: "Gives the ports that the active services publish, ranges one by one, in the file's order.",
 				Params: []table.Param{text, env}, Run: reader.published,
 				Result: "a list of `struct(service, host_ip, published, target, protocol, variables, line)`; `published` is 0 for a port that Docker chooses",
 				Errors: errs + " A variable that is required and not set; a port that Compose refuses.",

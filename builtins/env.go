@@ -32,7 +32,7 @@ func envModule() table.Module {
 env.get("NOT_SET", "none")  # -> "none"`,
 			},
 			{
-				Name: "env.decode", Doc: "Gives the variables of an env file, as Compose reads it.",
+				Name: "env.decode", Expects: true, Doc: "Gives the variables of an env file, as Compose reads it.",
 				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the file's text"}},
 				Result: "a dict of strings, sorted by name", Errors: "A text that isn't an env file.",
 				Run: func(c *table.Call) (starlark.Value, error) {

@@ -29,7 +29,7 @@ func fsModule() table.Module {
 		Name: "fs", Doc: "Files. Parts of them never show: a write replaces the file as a whole.",
 		Builtins: []table.Builtin{
 			{
-				Name: "fs.read", Doc: "Gives the content of a file.", Params: []table.Param{path}, Run: fsRead,
+				Name: "fs.read", Reads: true, Doc: "Gives the content of a file.", Params: []table.Param{path}, Run: fsRead,
 				Result: "a string", Errors: "A file that isn't there, isn't UTF-8, or has more than 64 MiB.",
 				Example: `fs.read("notes.txt")  # -> "first line\nsecond line\n"
 fs.read("missing.txt")  # fails: no such file`,
@@ -45,24 +45,24 @@ fs.write("token.txt", "abc", private = True)
 fs.stat("token.txt").mode  # -> "0600"`,
 			},
 			{
-				Name: "fs.exists", Doc: "Tells whether there is something at a path; a link counts, wherever it points.",
+				Name: "fs.exists", Reads: true, Doc: "Tells whether there is something at a path; a link counts, wherever it points.",
 				Params: []table.Param{path}, Result: "a bool", Run: fsExists,
 				Example: `fs.exists("notes.txt")  # -> True
 fs.exists("missing.txt")  # -> False`,
 			},
 			{
-				Name: "fs.stat", Doc: "Describes what is at a path, without following a link.",
+				Name: "fs.stat", Reads: true, Doc: "Describes what is at a path, without following a link.",
 				Params: []table.Param{path}, Result: info + "; None if nothing is there", Run: fsStat,
 				Example: `fs.stat("notes.txt").size  # -> 23
 fs.stat("missing.txt")  # -> None`,
 			},
 			{
-				Name: "fs.list", Doc: "Gives the names in a directory, sorted.", Params: []table.Param{path},
+				Name: "fs.list", Reads: true, Doc: "Gives the names in a directory, sorted.", Params: []table.Param{path},
 				Result: "a list of strings", Errors: "A directory that isn't there.", Run: fsList,
 				Example: `fs.list(".")  # -> [".git", "notes.txt"]`,
 			},
 			{
-				Name: "fs.walk", Doc: "Describes all that is below a directory, sorted by path, without following links.", Run: fsWalk,
+				Name: "fs.walk", Reads: true, Doc: "Describes all that is below a directory, sorted by path, without following links.", Run: fsWalk,
 				Params: []table.Param{path}, Result: "a list of " + info + ", paths relative to the directory; empty if it isn't there",
 				Example: `[f.path for f in fs.walk(".") if f.kind == "file"]
 # -> [".git", "notes.txt"]`,
@@ -103,7 +103,7 @@ func pathOf(c *table.Call, name string) (string, error) {
 // working directory.
 func absolute(w world.World, path string) (string, error) {
 	if path == "" || strings.ContainsRune(path, 0) {
-		return "", fmt.Errorf("%q is not a path", path)
+		return "", &table.ArgumentError{Err: fmt.Errorf("%q is not a path", path)}
 	}
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path), nil
@@ -251,7 +251,7 @@ func fsTempDir(c *table.Call) (starlark.Value, error) {
 	w := engine.World(c.Thread)
 	prefix := c.String("prefix")
 	if prefix == "" || strings.ContainsAny(prefix, "/\x00") {
-		return nil, fmt.Errorf("fs.temp_dir: the prefix %q is not the beginning of a name", prefix)
+		return nil, &table.ArgumentError{Err: fmt.Errorf("fs.temp_dir: the prefix %q is not the beginning of a name", prefix)}
 	}
 	parent, _ := w.Env.Getenv("TMPDIR")
 	parent, err := absolute(w, cmp.Or(parent, "/tmp"))

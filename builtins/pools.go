@@ -21,7 +21,7 @@ func (d *domain) poolsModule() table.Module {
 		Name: "pools", Doc: "The pools of this machine, each beside the others.",
 		Builtins: []table.Builtin{
 			{
-				Name: "pools.list", Doc: "Lists the pools that were provisioned on this machine by this user.",
+				Name: "pools.list", Reads: true, Doc: "Lists the pools that were provisioned on this machine by this user.",
 				Result:  "`struct(pools, problems)`: pools is a list of `struct(name, root, project, source, project_directory, slots, claimed, gone, problem)` by name, in which slots and claimed are numbers, gone tells that its root has no registry any more, and problem says why that can't be read, or is None; problems is a list of what is wrong with the list itself",
 				Run:     d.listPools,
 				Example: `pools.list().problems  # -> []`,

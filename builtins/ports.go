@@ -21,7 +21,7 @@ func (d *domain) portsModule() table.Module {
 		Name: "ports", Doc: "The ports of a pool.",
 		Builtins: []table.Builtin{
 			{
-				Name: "ports.verify",
+				Name: "ports.verify", Reads: true,
 				Doc: "Checks the ports of the whole pool before anything is written: no port twice (within a slot, between slots, " +
 					"with slot 0), every port in 1024–65535, and the compose file publishing, under the slot's environment, all of them and no other.",
 				Params: []table.Param{pool, {Name: "published", Type: table.Bool(), Named: true, Optional: true, Default: starlark.True, Help: "also what the compose file publishes, for which that has to be read"}, {Name: "others", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "also that no port and no Compose project is one that another pool of this machine has registered; slot.ensure looks at that by itself where it writes something. Not so with --root, which is for trying things out"}},
@@ -32,7 +32,7 @@ func (d *domain) portsModule() table.Module {
 ports.verify(pool)`,
 			},
 			{
-				Name: "ports.others", Doc: "Gives the ports that the other pools of this machine have registered.",
+				Name: "ports.others", Reads: true, Doc: "Gives the ports that the other pools of this machine have registered.",
 				Params: []table.Param{pool},
 				Result: "`struct(ports, problems)`: ports is a list of `struct(pool, root, slot, name, number)`, by pool, problems a list of why a pool's ports are not known",
 				Run:    d.otherPorts,
@@ -51,7 +51,7 @@ ports.others(pool).ports  # -> []`,
 # -> [7000, 7001, 7002, 7003]`,
 			},
 			{
-				Name: "ports.listening", Doc: "Tells whether something accepts connections on a port of this machine now.",
+				Name: "ports.listening", Reads: true, Doc: "Tells whether something accepts connections on a port of this machine now.",
 				Params: []table.Param{{Name: "number", Type: table.Int(), Help: "the port"}},
 				Result: "a bool",
 				Errors: "A file that is still loading.",

@@ -49,11 +49,11 @@ func procRun(c *table.Call) (starlark.Value, error) {
 	w := engine.World(c.Thread)
 	extra, err := stringMap(c.Dict("env"))
 	if err != nil {
-		return nil, fmt.Errorf("proc.run: env: %w", err)
+		return nil, &table.ArgumentError{Err: fmt.Errorf("proc.run: env: %w", err)}
 	}
 	env, err := withVariables(world.CleanEnv(w), extra)
 	if err != nil {
-		return nil, fmt.Errorf("proc.run: env: %w", err)
+		return nil, &table.ArgumentError{Err: fmt.Errorf("proc.run: env: %w", err)}
 	}
 	cwd := "."
 	if c.Has("cwd") {
@@ -90,31 +90,20 @@ func withVariables(env []string, extra map[string]string) ([]string, error) {
 func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 	cmd.Timeout, cmd.ReadOnly = c.Duration("timeout"), c.Bool("read_only")
 	if len(cmd.Args) == 0 {
-		return nil, fmt.Errorf("%s: the command is empty", c.Builtin.Name)
+		return nil, &table.ArgumentError{Err: fmt.Errorf("%s: the command is empty", c.Builtin.Name)}
 	}
-	line := commandLine(cmd.Args)
+	line := world.ShellLine(cmd.Args)
 	out, err := engine.World(c.Thread).Processes.Run(engine.Context(c.Thread), cmd)
 	switch {
 	case errors.Is(err, world.ErrPlanned):
 		engine.Current(c.Thread).Announce("Would run " + line)
-		return engine.Unknown(c.Builtin.Name), nil
+		return engine.Unknown(c.Thread, c.Builtin.Name), nil
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
 	case c.Bool("check") && out.Code != 0:
 		return nil, fmt.Errorf("%s: %s ended with code %d%s", c.Builtin.Name, line, out.Code, lastLines(out))
 	}
 	return engine.Struct("code", out.Code, "stdout", utf8Text(out.Stdout), "stderr", utf8Text(out.Stderr)), nil
-}
-
-// commandLine is a command as its user would type it.
-func commandLine(args []string) string {
-	typed := make([]string, len(args))
-	for i, arg := range args {
-		if typed[i] = arg; arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$`*?[]{}()<>|&;!~#") {
-			typed[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(typed, " ")
 }
 
 func utf8Text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }

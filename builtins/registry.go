@@ -30,7 +30,7 @@ func (d *domain) registryModule() table.Module {
 				Example: `registry.path()  # -> "/home/user/.pool/sandbox/instances.json"`,
 			},
 			{
-				Name: "registry.slots", Doc: "Gives the slots of the registry, ascending by number.",
+				Name: "registry.slots", Reads: true, Doc: "Gives the slots of the registry, ascending by number.",
 				Result: "a list of `struct(id, path, profile, workers, ports, claimed_by, claimed_at, status)`; `path` is its directory, which follows from its number; who claimed it and when are None for a free one, `status` is the one last recorded",
 				Errors: "A registry that can't be read.",
 				Run:    d.registrySlots,
@@ -38,7 +38,7 @@ func (d *domain) registryModule() table.Module {
 # -> [(1, "small", None), (2, "small", None), (3, "big", None)]`,
 			},
 			{
-				Name: "registry.slot", Doc: "Gives a slot of the registry.",
+				Name: "registry.slot", Reads: true, Doc: "Gives a slot of the registry.",
 				Params: []table.Param{{Name: "id", Type: table.Int(), Help: "the slot's number"}},
 				Result: "a struct as registry.slots gives it, or None if there is none of that number",
 				Errors: "A registry that can't be read.",
@@ -47,7 +47,7 @@ func (d *domain) registryModule() table.Module {
 registry.slot(99)  # -> None`,
 			},
 			{
-				Name: "registry.query", Doc: "Gives what a gjson path finds in the registry's JSON: `slots.1.ports.api`, `slots.@values.#.profile`.",
+				Name: "registry.query", Reads: true, Doc: "Gives what a gjson path finds in the registry's JSON: `slots.1.ports.api`, `slots.@values.#.profile`.",
 				Params:  []table.Param{{Name: "path", Type: table.String(), Help: "a path in gjson's syntax"}},
 				Result:  "the value, or None if there is none",
 				Errors:  "A registry that can't be read.",
@@ -55,7 +55,7 @@ registry.slot(99)  # -> None`,
 				Example: `registry.query("slots.@values.#.profile")  # -> ["small", "small", "big"]`,
 			},
 			{
-				Name: "registry.generations", Doc: "Lists the copies that are kept of the registry, oldest first.",
+				Name: "registry.generations", Reads: true, Doc: "Lists the copies that are kept of the registry, oldest first.",
 				Result: "a list of `struct(number, time, version, slots, claimed, path, problem)`; `time` is in the zone of this machine, `problem` says why a copy can't be put back, and is None for a good one",
 				Run:    d.generations,
 				Example: `[(g.number, g.slots, g.problem) for g in registry.generations()]

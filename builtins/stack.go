@@ -50,7 +50,7 @@ stack.up(held)
 stack.restart(held)`,
 			},
 			{
-				Name: "stack.survey", Doc: "Tells how all slots are now, with one request to the Docker Engine. It changes nothing.",
+				Name: "stack.survey", Reads: true, Doc: "Tells how all slots are now, with one request to the Docker Engine. It changes nothing.",
 				Result: "`struct(slots, strays, engine)`: slots is a list of `struct(id, profile, path, project, ports, workers, claim, contender, status, recorded, up, want, services, in_the_way, problem)`, ascending; " +
 					"status is running, partial, starting, unhealthy or stopped, or None where the Engine can't be asked, and recorded the one of the registry; services is a list of `struct(service, status, up, want)`, in_the_way the names of containers of others under the slot's project name; " +
 					"strays is a list of `struct(name, project)` of containers of this root that belong to no slot; engine says why the Engine can't be asked, and is None otherwise",
@@ -195,7 +195,7 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 	}
 	command, err := attached(w, s, c.String("command"), c.Strings("args"))
 	if err != nil {
-		return nil, named(c, err)
+		return nil, &table.ArgumentError{Err: named(c, err)}
 	}
 	code, err := w.Processes.Attach(ctx, command)
 	if err != nil { // a dry run shows logs all the same

@@ -152,7 +152,7 @@ func askFor(c *table.Call, q *event.Question) (starlark.Value, error) {
 	data, err := s.ask(q)
 	switch {
 	case errors.Is(err, errAnswerUnknown):
-		return Unknown(name), nil
+		return s.unknown(name), nil
 	case errors.Is(err, ErrLoading):
 		return nil, fmt.Errorf("%s: %w", name, err)
 	case err != nil:

@@ -7,13 +7,14 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 func checkBuiltin() table.Builtin {
 	return table.Builtin{
 		Name: "check",
 		Doc: "Verifies one thing and returns a handle. A failure is recorded and the workflow goes on, but ends as failed. " +
-			"A check whose needs failed, or were skipped, is skipped.",
+			"A check whose needs failed, or were skipped, is skipped. In a dry run, one that needs another which is known only when it runs is so, too.",
 		Params: []table.Param{
 			{Name: "name", Type: table.String(), Help: "what must hold, in a few words"},
 			{Name: "run", Type: table.Function(0), Help: "verifies it, and fails if it doesn't hold; called without arguments"},
@@ -48,8 +49,13 @@ func runCheck(c *table.Call) (starlark.Value, error) {
 		n.status = event.Skipped
 		return handle, s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: n.status, Needs: needs})
 	}
+	if needs := laterOf(c.List("needs")); len(needs) > 0 {
+		end := s.ending(n, fmt.Errorf("what it needs is %w", world.ErrPlanned))
+		end.Needs = needs
+		return handle, s.run.emit(end)
+	}
 	live := s.live // what comes after a check isn't built on what it has run again
-	_, err = s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
+	_, err = s.inside(n, func() (starlark.Value, error) { return s.call(c.Thread, c.Callable("run")) })
 	s.live = live
 	recordErr := s.run.emitEnd(s.ending(n, err), start)
 	if err != nil && (s.ctx.Err() != nil || !catchable(s.ctx, err) && n.status != event.Decided) {
@@ -67,6 +73,17 @@ func failedOf(needs []starlark.Value) []string {
 		}
 	}
 	return failed
+}
+
+// laterOf names those of the checks that a dry run can't decide.
+func laterOf(needs []starlark.Value) []string {
+	var later []string
+	for _, v := range needs {
+		if h := v.(*checkHandle); h.node.status == event.Decided {
+			later = append(later, h.node.name)
+		}
+	}
+	return later
 }
 
 // recall gives a check the outcome that the record has of it, without running it but for

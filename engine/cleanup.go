@@ -116,13 +116,16 @@ func (r *Run) afterwards() (context.Context, context.CancelFunc) {
 // undo takes a step back, shows whether that worked, and puts it on record. That it is
 // about to is on record first: a run that goes on later must not take the step for done.
 func (r *Run) undo(ctx context.Context, u undo) (undone bool) {
+	end := r.plan.within()
 	err := r.acknowledge(&event.Event{Type: event.Undoing, Key: u.key, Kind: event.Step})
 	if err == nil {
 		err = r.callOnExit(ctx, u.call, u.result)
 	}
+	planned := end()
 	e := &event.Event{Type: event.Undid, Key: u.key, Kind: event.Step, Status: event.Passed}
 	if r.config.World.Planned() {
 		e.Status = event.Decided
+		e.Changes, e.MoreChanges = r.told(planned)
 	}
 	if err != nil {
 		e.Status, e.Problems = event.Failed, diag.Of(err, r.Source)
@@ -146,7 +149,7 @@ func (r *Run) callExits(ctx context.Context, exits []starlark.Callable, err erro
 // can't know is left to the real one.
 func (r *Run) callOnExit(ctx context.Context, call starlark.Callable, args ...starlark.Value) error {
 	r.budget.reset(r.config.Limits.Steps) // also a run that used up its steps is cleaned up after
-	s := &state{run: r, ctx: ctx, lane: &lane{live: true}, branch: exitBranch}
+	s := &state{run: r, ctx: ctx, lane: &lane{live: true}, branch: exitBranch, plan: r.plan}
 	err := r.guarded(s, func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, call, args, nil)
 		return err

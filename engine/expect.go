@@ -24,20 +24,20 @@ func expectModule() table.Module {
 		Doc:  "Fails with what was expected and what was there, as a diff where they are long.",
 		Builtins: []table.Builtin{
 			{
-				Name: "expect.equal", Doc: "Fails unless two values are equal.", Run: expectEqual,
+				Name: "expect.equal", Expects: true, Doc: "Fails unless two values are equal.", Run: expectEqual,
 				Params: []table.Param{got, {Name: "want", Type: table.Any(), Help: "the value that is expected"}, what},
 				Example: `expect.equal(len([1, 2]), 2, what = "how many there are")
 expect.equal("a", "b")  # fails: expected "b"`,
 			},
 			{
-				Name: "expect.contains", Doc: "Fails unless a text contains another, a list an element, or a dict a key.", Run: expectContains,
+				Name: "expect.contains", Expects: true, Doc: "Fails unless a text contains another, a list an element, or a dict a key.", Run: expectContains,
 				Params: []table.Param{got, {Name: "want", Type: table.Any(), Help: "what must be in it"}, what},
 				Example: `expect.contains("hello world", "world")
 expect.contains({"web": 7000}, "web")
 expect.contains([1, 2], 3)  # fails: expected 3 in it`,
 			},
 			{
-				Name: "expect.matches", Doc: "Fails unless a text has a match of a regular expression.", Run: expectMatches,
+				Name: "expect.matches", Expects: true, Doc: "Fails unless a text has a match of a regular expression.", Run: expectMatches,
 				Params: []table.Param{
 					{Name: "got", Type: table.String(), Help: "the text that is there"},
 					{Name: "pattern", Type: table.String(), Help: "an expression in RE2 syntax"}, what,
@@ -45,17 +45,17 @@ expect.contains([1, 2], 3)  # fails: expected 3 in it`,
 				Example: `expect.matches("slot-12", "^slot-[0-9]+$")`,
 			},
 			{
-				Name: "expect.true", Doc: "Fails unless a value is true.", Params: []table.Param{got, what},
+				Name: "expect.true", Expects: true, Doc: "Fails unless a value is true.", Params: []table.Param{got, what},
 				Run:     func(c *table.Call) (starlark.Value, error) { return expectTruth(c, true) },
 				Example: `expect.true(fs.exists("notes.txt"), what = "there are notes")`,
 			},
 			{
-				Name: "expect.false", Doc: "Fails unless a value is false.", Params: []table.Param{got, what},
+				Name: "expect.false", Expects: true, Doc: "Fails unless a value is false.", Params: []table.Param{got, what},
 				Run:     func(c *table.Call) (starlark.Value, error) { return expectTruth(c, false) },
 				Example: `expect.false([], what = "anything left")`,
 			},
 			{
-				Name: "expect.fails", Doc: "Fails unless a function fails.", Run: expectFails,
+				Name: "expect.fails", Expects: true, Doc: "Fails unless a function fails.", Run: expectFails,
 				Params: []table.Param{
 					{Name: "run", Type: table.Function(0), Help: "called without arguments"},
 					{Name: "message", Type: table.String(), Named: true, Optional: true, Help: "a text that the error's message must contain"},
@@ -144,7 +144,7 @@ func expectContains(c *table.Call) (starlark.Value, error) {
 func expectMatches(c *table.Call) (starlark.Value, error) {
 	pattern, err := regexp.Compile(c.String("pattern"))
 	if err != nil {
-		return nil, fmt.Errorf("expect.matches: the pattern %q: %w", c.String("pattern"), err)
+		return nil, &table.ArgumentError{Err: fmt.Errorf("expect.matches: the pattern %q: %w", c.String("pattern"), err)}
 	}
 	if pattern.MatchString(c.String("got")) {
 		return starlark.None, nil
@@ -160,7 +160,7 @@ func expectTruth(c *table.Call, want bool) (starlark.Value, error) {
 }
 
 func expectFails(c *table.Call) (starlark.Value, error) {
-	v, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
+	v, err := stateOf(c.Thread).call(c.Thread, c.Callable("run"))
 	if err == nil {
 		return nil, fmt.Errorf("expected %s to fail\ngot %s", c.Callable("run").Name(), pretty(v))
 	}

@@ -62,10 +62,20 @@ func stackOf(files ...string) *layer.Stack {
 func probeModule() table.Module {
 	text := table.Param{Name: "text", Type: table.String(), Optional: true, Help: "a text"}
 	return table.Module{Name: "probe", Builtins: []table.Builtin{
-		{Name: "probe.write", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
+		{Name: "probe.write", Changes: true, Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
 			return nil, World(c.Thread).Disk.Host().CreateFile("/tmp/"+c.String("text"), nil, 0o600)
 		}},
-		{Name: "probe.exec", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
+		{Name: "probe.read", Reads: true, Result: "a text, None for an empty one", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
+			data, err := World(c.Thread).Disk.Host().ReadFile("/tmp/"+c.String("text"), 1<<20)
+			if err != nil || len(data) == 0 {
+				return nil, err
+			}
+			return starlark.String(data), nil
+		}},
+		{Name: "probe.remove", Changes: true, Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
+			return nil, World(c.Thread).Disk.Host().Remove("/tmp/" + c.String("text"))
+		}},
+		{Name: "probe.exec", Changes: true, Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
 			out, err := World(c.Thread).Processes.Run(Context(c.Thread), world.Command{Args: []string{c.String("text")}, Dir: "/tmp", Timeout: 1})
 			if err != nil {
 				return nil, err
@@ -73,7 +83,7 @@ func probeModule() table.Module {
 			return starlark.String(out.Stdout), nil
 		}},
 		{Name: "probe.unknown", Params: []table.Param{text}, Run: func(c *table.Call) (starlark.Value, error) {
-			return Unknown(c.String("text")), nil
+			return Unknown(c.Thread, c.String("text")), nil
 		}},
 		// blocks until its context ends, as a process or a lock would
 		{Name: "probe.block", Run: func(c *table.Call) (starlark.Value, error) {

@@ -77,6 +77,7 @@ func printable(encode table.Builtin) table.Builtin {
 // it overflows the stack: nothing could catch that.
 func shallow(decode table.Builtin) table.Builtin {
 	run := decode.Run
+	decode.Expects = true
 	decode.Errors = fmt.Sprintf("A text that isn't JSON, or is nested deeper than %d levels.", deepestJSON)
 	decode.Run = func(c *table.Call) (starlark.Value, error) {
 		if jsonDepth(c.String("x")) > deepestJSON {
@@ -176,7 +177,7 @@ func yamlModule() table.Module {
 		Name: "yaml", Doc: "Reads and writes YAML.",
 		Builtins: []table.Builtin{
 			{
-				Name: "yaml.decode", Doc: "Gives the value of a YAML text of one document, with the keys of mappings in their order.",
+				Name: "yaml.decode", Expects: true, Doc: "Gives the value of a YAML text of one document, with the keys of mappings in their order.",
 				Params: []table.Param{{Name: "text", Type: table.String(), Help: "the YAML text"}},
 				Result: "a value of dicts, lists, strings, ints, floats, bools and None",
 				Errors: "A text that isn't YAML; a key that isn't a string.",

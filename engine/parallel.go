@@ -81,6 +81,9 @@ type branches struct {
 	closed  bool // a run that goes on has already gone on after it
 	results []starlark.Value
 	errs    []error
+
+	turns turns   // in a dry run
+	plans []*plan // of the branches
 }
 
 func (s *state) branches(n int) *branches {
@@ -98,14 +101,27 @@ func (s *state) branches(n int) *branches {
 func (b *branches) state(i int) *state {
 	p := b.parent
 	return &state{
-		run: p.run, ctx: b.ctx, node: p.node, lane: b.lanes[i], plan: p.plan,
-		branch: event.InBranch(p.branch, b.fork, i), depth: p.depth + 1,
+		run: p.run, ctx: b.ctx, node: p.node, lane: b.lanes[i], recalling: p.recalling,
+		branch: event.InBranch(p.branch, b.fork, i), depth: p.depth + 1, plan: b.plan(i),
 		live: p.live, closed: b.closed, cutOff: p.cutOff || b.closed && p.failedIn(b.fork), retrying: p.retrying,
 	}
 }
 
-// each calls f for all branches, at most limit at the same time, and waits for them.
+// each calls f for all branches, at most limit at the same time, and waits for them. In a
+// dry run they take turns.
 func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) {
+	if b.parent.plan != nil {
+		b.turns.each(len(b.results), func(i int) {
+			s := b.state(i)
+			b.results[i], b.errs[i] = f(s, i)
+			b.ended(i, s)
+		})
+		for _, p := range b.plans {
+			b.parent.plan.join(p)
+		}
+		b.join()
+		return
+	}
 	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for range min(limit, len(b.results)) {
@@ -118,6 +134,20 @@ func (b *branches) each(limit int, f func(*state, int) (starlark.Value, error)) 
 		})
 	}
 	wg.Wait()
+	b.join()
+}
+
+// plan is that of the thread of a branch; nil unless this is a dry run.
+func (b *branches) plan(i int) *plan {
+	if b.parent.plan == nil {
+		return nil
+	}
+	p := b.parent.run.newPlan(&changes{}, b.parent.plan, &b.turns)
+	b.plans = append(b.plans, p)
+	return p
+}
+
+func (b *branches) join() {
 	r := b.parent.run
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,9 +164,10 @@ func (b *branches) ended(i int, s *state) {
 	switch {
 	case err == nil:
 	case errors.Is(err, world.ErrPlanned):
-		b.results[i], b.errs[i] = unknown{"a branch of parallel"}, nil
+		b.results[i], b.errs[i] = b.parent.unknown("a branch of parallel"), nil
 	case errors.Is(err, errSibling):
 		b.errs[i] = errSibling
+	case b.parent.plan != nil: // each says what it would do
 	case b.parent.collecting(), b.closed && !s.live: // each branch goes as far as its record does
 	default:
 		b.stop(errSibling)

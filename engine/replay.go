@@ -307,10 +307,10 @@ func (s *state) emitReplayed(n *node, seconds float64) {
 // then is it known what the step did, and all of it can be taken back. It ends the
 // replay of the branch.
 func (s *state) complete(c *table.Call, n *node) error {
-	plan := s.plan
-	s.plan = nil
+	recalling := s.recalling
+	s.recalling = nil
 	_, err := s.execute(c, n)
-	s.plan = plan
+	s.recalling = recalling
 	if err == nil || s.ctx.Err() != nil {
 		return cmp.Or(err, errRecordEnds)
 	}
@@ -326,12 +326,12 @@ func (s *state) complete(c *table.Call, n *node) error {
 
 // collect calls a recorded step's function for the undo functions of the steps inside.
 func (s *state) collect(c *table.Call, n *node) error {
-	plan := s.plan
-	if s.plan == nil {
-		s.plan = s.run.planned()
+	recalling := s.recalling
+	if s.recalling == nil {
+		s.recalling = s.run.planned()
 	}
 	_, err := s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
-	s.plan = plan
+	s.recalling = recalling
 	switch {
 	case err == nil, errors.Is(err, errRecordEnds), errors.Is(err, errCutOff), errors.Is(err, world.ErrPlanned):
 		return nil

@@ -31,7 +31,9 @@ type Run struct {
 	names   starlark.StringDict // what scripts see beside the language
 	loader  loader
 	budget  budget
-	past    *past // nil unless the run goes on from its record
+	past    *past       // nil unless the run goes on from its record
+	plan    *plan       // of the run's own thread; nil unless it is a dry run
+	asked   atomic.Bool // a value that only the real run knows was asked for its type
 	command string
 	flags   []*Parameter // of the workflow
 
@@ -74,7 +76,11 @@ func NewRun(ctx context.Context, config *Config) *Run {
 		r.ctx, r.stop = timed, func(cause error) { stop(cause); cancel() }
 	}
 	context.AfterFunc(r.ctx, r.reassure)
-	r.names = table.Predeclare(append(Modules(), config.Modules...))
+	modules := append(Modules(), config.Modules...)
+	if config.World.Planned() {
+		modules = r.dryRun(modules)
+	}
+	r.names = table.Predeclare(modules)
 	r.loader.run = r
 	r.budget.reset(config.Limits.Steps)
 	if config.Resume != nil {
@@ -128,7 +134,7 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 		t.Cancel(errTooLong.Error())
 	})
 	unwatch := watch(ctx, t)
-	err := r.unpanicked(t, f)
+	err := s.foreseen(r.unpanicked(t, f))
 	unwatch()
 	giveBack()
 	switch {
@@ -363,7 +369,10 @@ func (r *Run) checksFailed() error {
 
 // finish emits the last event.
 func (r *Run) finish(result starlark.Value, err error) error {
-	e := event.Event{Type: event.RunEnded, Status: event.Passed}
+	e := event.Event{Type: event.RunEnded, Status: event.Passed, DryRun: r.plan != nil}
+	if r.plan != nil {
+		e.Changes, e.MoreChanges = r.told(r.plan.changes)
+	}
 	if result != nil && r.config.Output.Format == Events {
 		var encodeErr error
 		if e.Result, encodeErr = ToJSON(result); encodeErr != nil && err == nil {

@@ -326,8 +326,10 @@ step("k", lambda: {r: 1})`, "",
 		{
 			"a check", `
 a = check("a", lambda: probe.exec("make"))
-b = check("b", lambda: print("b"), needs = [a])`,
-			"b\n", "a decided, b passed", "",
+b = check("b", lambda: print("b"), needs = [a])
+c = check("c", lambda: print("c"))
+d = check("d", lambda: print("d"), needs = [b, c])`,
+			"c\n", "a decided, b decided, c passed, d decided", "",
 		},
 		{"at the end", "on_exit(lambda: probe.exec(\"rm\"))\non_exit(lambda: print(\"exit\"))", "exit\n", "", ""},
 		{"nothing was done, so nothing is undone", "step(\"a\", lambda: 1, undo = lambda _: print(\"never\"))\nfail(\"no\")", "", "a passed", "no"},
@@ -378,7 +380,7 @@ func TestJSON(t *testing.T) {
 		{"checks", "check(\"c\", lambda: fail(\"x\"))\nreturn 1", false,
 			`map[command:test error:map[code:failed exit:1 message:1 of 1 checks failed: c] result:1 version:1]`},
 		{"dry run", `return step("s", lambda: probe.exec("make"))`, true,
-			`map[command:test dry_run:true result:<known only when it runs> version:1]`},
+			`map[changes:[map[change:run cwd:/tmp run:make step:s]] command:test dry_run:true result:<known only when it runs> version:1]`},
 		{"no JSON form", `return run`, false,
 			`map[command:test error:map[code:failed exit:1 message:the result of test can't be printed as JSON: function run has no JSON form] version:1]`},
 		{"not UTF-8", `return "é"[:1]`, false, `map[command:test result:� version:1]`},

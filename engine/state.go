@@ -39,9 +39,11 @@ type state struct {
 	// for the next one: nobody keeps events.
 	event event.Event
 
-	// plan is what a thread sees of the world that only collects the undo functions
+	// recalling is what a thread sees of the world that only collects the undo functions
 	// of recorded steps; nil for one that runs.
-	plan *world.World
+	recalling *world.World
+
+	plan *plan // what a dry run knows; nil in another
 
 	tooLong bool         // the limit of execution steps was reached
 	loading []layer.File // those being evaluated, outermost first
@@ -54,8 +56,9 @@ type node struct {
 	key    string
 	status event.Status
 
-	undoable bool   // it has an undo function
-	again    string // why it runs again; "" if it doesn't
+	undoable bool     // it has an undo function
+	again    string   // why it runs again; "" if it doesn't
+	changes  *changes // in a dry run: what would change in it
 
 	// where it stands in the script; see event.Event
 	after string
@@ -76,9 +79,9 @@ func (n *node) place() string {
 
 // mainState is the state of a run's own thread.
 func (r *Run) mainState() *state {
-	s := &state{run: r, ctx: r.ctx, lane: &lane{live: true}}
+	s := &state{run: r, ctx: r.ctx, lane: &lane{live: true}, plan: r.plan}
 	if r.undoing() || r.rehearsing {
-		s.plan = r.planned()
+		s.recalling = r.planned()
 	}
 	return s
 }
@@ -90,7 +93,7 @@ func (r *Run) planned() *world.World {
 }
 
 // collecting tells whether the thread only goes the way of the record.
-func (s *state) collecting() bool { return s.plan != nil }
+func (s *state) collecting() bool { return s.recalling != nil }
 
 // declares tells whether the thread is at the top level of the file that is run,
 // where a declaration counts.
@@ -108,8 +111,10 @@ func (s *state) world() world.World {
 	switch {
 	case !s.mayChange():
 		return world.FilesOnly(s.run.config.World, ErrLoading)
+	case s.recalling != nil:
+		return *s.recalling
 	case s.plan != nil:
-		return *s.plan
+		return s.plan.world
 	}
 	return s.run.config.World
 }

@@ -63,7 +63,7 @@ func runStep(c *table.Call) (starlark.Value, error) {
 		case err == nil && counts:
 			return s.replay(c, n, before)
 		case errors.Is(err, errNotYet):
-			return unknown{n.name}, nil
+			return s.unknown(n.name), nil
 		case err != nil:
 			return nil, err
 		case before != nil:
@@ -104,7 +104,7 @@ func (s *state) execute(c *table.Call, n *node) (starlark.Value, error) {
 	case err == nil:
 		return result, recordErr
 	case errors.Is(err, world.ErrPlanned):
-		return unknown{n.name}, nil
+		return s.unknown(n.name), nil
 	}
 	return nil, err
 }
@@ -122,7 +122,7 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 	forks, retrying := s.forks, s.retrying
 	defer func() { s.retrying = retrying }()
 	what := func() string { return fmt.Sprintf("the step %q", n.name) }
-	try := func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) }
+	try := func() (starlark.Value, error) { return s.call(c.Thread, c.Callable("run")) }
 	for tried := 0; ; tried++ {
 		v, err := timed(c.Thread, c.Duration("timeout"), what, try)
 		if err == nil {
@@ -260,10 +260,10 @@ func (s *state) placed(t event.Type, n *node) event.Event {
 
 // inside calls f with a node as the innermost one.
 func (s *state) inside(n *node, f func() (starlark.Value, error)) (starlark.Value, error) {
-	outer, last := s.node, s.last
+	outer, last, end := s.node, s.last, s.plan.within()
 	s.node, s.last = n, ""
 	v, err := f()
-	s.node, s.last = outer, last
+	s.node, s.last, n.changes = outer, last, end()
 	return v, err
 }
 
@@ -272,9 +272,9 @@ func (s *state) ending(n *node, err error) *event.Event {
 	s.event = event.Event{Type: event.Ended, Key: n.key, Kind: n.kind}
 	end := &s.event
 	switch {
-	case err == nil:
+	case err == nil && !n.changes.isLater():
 		n.status = event.Passed
-	case errors.Is(err, world.ErrPlanned):
+	case err == nil, errors.Is(err, world.ErrPlanned):
 		n.status = event.Decided
 	default:
 		n.status = event.Failed
@@ -284,5 +284,7 @@ func (s *state) ending(n *node, err error) *event.Event {
 		end.Problems = diag.Of(err, s.run.Source)
 	}
 	end.Status = n.status
+	end.Changes, end.MoreChanges = s.run.told(n.changes)
+	s.plan.decidedLater(n.status == event.Decided)
 	return end
 }

@@ -26,7 +26,7 @@ func attemptBuiltin() table.Builtin {
 		Params: []table.Param{{Name: "run", Type: table.Function(0), Help: "called without arguments"}},
 		Result: "`struct(ok, value, error)`: `ok` is a bool, `value` what run returned (None if it failed), `error` the message (\"\" if it didn't)",
 		Run: func(c *table.Call) (starlark.Value, error) {
-			v, err := starlark.Call(c.Thread, c.Callable("run"), nil, nil)
+			v, err := stateOf(c.Thread).call(c.Thread, c.Callable("run"))
 			if err != nil && !catchable(Context(c.Thread), err) {
 				return nil, err
 			}
@@ -97,8 +97,8 @@ const codeHelp = "how the command ends: failed (1), usage (2), unavailable (3), 
 
 func failBuiltin() table.Builtin {
 	return table.Builtin{
-		Name: "fail",
-		Doc:  "Ends the workflow with an error.",
+		Name: "fail", Expects: true,
+		Doc: "Ends the workflow with an error.",
 		Params: []table.Param{
 			{Name: "message", Type: table.Any(), Rest: true, Help: "what went wrong; several parts are joined by spaces"},
 			{Name: "code", Type: table.String(), Named: true, Optional: true, Default: starlark.String("failed"), Help: codeHelp},
@@ -108,7 +108,7 @@ func failBuiltin() table.Builtin {
 		Run: func(c *table.Call) (starlark.Value, error) {
 			code, err := codeNamed(c.String("code"))
 			if err != nil {
-				return nil, fmt.Errorf("fail: %w", err)
+				return nil, &table.ArgumentError{Err: fmt.Errorf("fail: %w", err)}
 			}
 			parts := make([]string, 0, 1)
 			for _, v := range c.Rest("message") {
@@ -124,7 +124,7 @@ func failBuiltin() table.Builtin {
 func concludeBuiltin() table.Builtin {
 	return table.Builtin{
 		Name: "conclude",
-		Doc:  "Makes the command end with a code other than 0 although its workflow succeeds and its result is shown. The first call counts.",
+		Doc:  "Makes the command end with a code other than 0 although its workflow succeeds and its result is shown. The first call counts. In a dry run, none does after a process was not started that may change things.",
 		Params: []table.Param{
 			{Name: "message", Type: table.String(), Help: "why"},
 			{Name: "code", Type: table.String(), Named: true, Help: codeHelp},
@@ -141,6 +141,9 @@ func concludeBuiltin() table.Builtin {
 				return nil, fmt.Errorf("conclude: %w", ErrLoading)
 			}
 			r := s.run
+			if s.plan.isUnsure() {
+				return starlark.None, nil // whether it comes to that, the real run knows
+			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if r.conclusion == nil {

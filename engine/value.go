@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	startime "go.starlark.net/lib/time"
@@ -68,10 +69,13 @@ func List[T any](all []T, convert func(T) starlark.Value) *starlark.List {
 
 // unknown is a value that only a real run can know. All that is asked of it raises
 // that, but for what Starlark does not let fail: its truth, its text and comparing it.
-type unknown struct{ what string }
+type unknown struct {
+	what  string
+	asked *atomic.Bool // set when it is asked for its type
+}
 
 func (u unknown) String() string                      { return "<known only when it runs>" }
-func (u unknown) Type() string                        { return "unknown" }
+func (u unknown) Type() string                        { u.asked.Store(true); return "unknown" }
 func (u unknown) Freeze()                             {}
 func (u unknown) Truth() starlark.Bool                { return true }
 func (u unknown) Hash() (uint32, error)               { return 0, u.err() }
@@ -102,7 +106,9 @@ func (u unknown) err() error { return fmt.Errorf("the result of %s is %w", u.wha
 
 // Unknown is the result of a call that a dry run does not make. Asking for its
 // attributes raises "known only when it runs".
-func Unknown(what string) starlark.Value { return unknown{what} }
+func Unknown(t *starlark.Thread, what string) starlark.Value { return stateOf(t).unknown(what) }
+
+func (s *state) unknown(what string) unknown { return unknown{what, &s.run.asked} }
 
 // recorded is a value as a record would give it back: copied, frozen, made of nothing but
 // JSON's types and structs, and without the colours of this process's ink.

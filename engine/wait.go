@@ -42,7 +42,7 @@ func runWait(c *table.Call) (starlark.Value, error) {
 			limit = every
 		}
 		v, err := timed(c.Thread, limit, whatWaits, func() (starlark.Value, error) {
-			return starlark.Call(c.Thread, c.Callable("condition"), nil, nil)
+			return s.call(c.Thread, c.Callable("condition"))
 		})
 		switch {
 		case errors.Is(err, ErrTimedOut) && seen != nil && s.ctx.Err() == nil:
@@ -50,7 +50,7 @@ func runWait(c *table.Call) (starlark.Value, error) {
 		case err != nil, bool(v.Truth()):
 			return v, err
 		case w.Planned():
-			return Unknown("wait_until"), nil
+			return s.unknown("wait_until"), nil
 		case left <= 0:
 			return nil, &waitError{timeout, v}
 		}

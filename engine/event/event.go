@@ -85,6 +85,10 @@ type Event struct {
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Pause    float64           `json:"pause,omitempty"` // seconds until the next try
 
+	Changes     []Change `json:"changes,omitempty"`      // in a dry run: of what ended, or of the run outside of its steps
+	MoreChanges int      `json:"more_changes,omitempty"` // how many there are beside them
+	DryRun      bool     `json:"dry_run,omitempty"`      // of the last event: nothing was changed
+
 	Name string `json:"name,omitempty"` // of a piece of evidence
 	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, how far something is, or why a step begins again
 

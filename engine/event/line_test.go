@@ -21,6 +21,7 @@ func TestAppendLine(t *testing.T) {
 		Undoable: true, Replayed: true, Needs: []string{"n"}, Problems: []diag.Diagnostic{{Message: "m"}}, Pause: 0.2,
 		Name: "name", Text: "text", Omitted: 9, Read: &read, Question: &Question{ID: 1, Message: "m"}, Answer: &Answer{Value: json.RawMessage(`true`), By: ByYes},
 		Run: &Run{Version: 1}, Exit: &exit, Undo: true, Scripts: "scripts-2.json",
+		Changes: []Change{{Kind: "remove", Path: "x"}}, MoreChanges: 1, DryRun: true,
 	}
 	fields := reflect.ValueOf(full)
 	for i := range fields.NumField() {

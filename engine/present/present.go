@@ -57,13 +57,38 @@ func (s Style) line(e *event.Event) string {
 		case event.Passed:
 			return fmt.Sprintf("  %s %s\n", s.Mark(event.Undone), visible.Line(e.Key))
 		case event.Decided:
-			return fmt.Sprintf("  would undo %s\n", visible.Line(e.Key))
+			return fmt.Sprintf("  would undo %s\n", visible.Line(e.Key)) + changes(e, below)
 		}
-		return fmt.Sprintf("  %s undoing %s\n", s.Mark(event.Failed), e.Key) + problems(e.Problems, "        ")
+		return fmt.Sprintf("  %s undoing %s\n", s.Mark(event.Failed), e.Key) + problems(e.Problems, below)
 	case event.Ended:
-		return s.ended(e)
+		return s.ended(e) + changes(e, below)
+	case event.RunEnded:
+		if e.DryRun {
+			return changes(e, "  ") + dryRun
+		}
 	}
 	return ""
+}
+
+const (
+	below  = "        " // the name of a step
+	dryRun = "This was a dry run: nothing was changed.\n"
+)
+
+// mostChanges is how many changes of a step are told, each on a line.
+const mostChanges = 20
+
+// changes is what a dry run would have changed.
+func changes(e *event.Event, by string) string {
+	var text strings.Builder
+	told := e.Changes[:min(len(e.Changes), mostChanges)]
+	for i := range told {
+		fmt.Fprintf(&text, "%swould %s\n", by, printed(strings.ReplaceAll(told[i].Text(), "\n", " ")))
+	}
+	if more := len(e.Changes) - len(told) + e.MoreChanges; more > 0 {
+		fmt.Fprintf(&text, "%sand %d more\n", by, more)
+	}
+	return text.String()
 }
 
 // answered tells of an answer. One that the user has just typed stands there already.
@@ -91,7 +116,7 @@ func (s Style) ended(e *event.Event) string {
 	}
 	line := fmt.Sprintf("  %s %s %s\n", s.Mark(event.Failed), visible.Line(e.Key), s.Took(e.Took()))
 	if e.Kind == event.Check { // what is wrong with a step ends the run, which says so
-		line += problems(e.Problems, "        ")
+		line += problems(e.Problems, below)
 	}
 	return line
 }

@@ -76,6 +76,7 @@ func (b *Builder) Add(e *event.Event) {
 		b.begin(e)
 	case event.RunEnded:
 		b.run.Status, b.run.Problem, b.run.Took = e.Status, e.Problems, e.Time.Sub(b.run.Started)
+		b.run.Changes = e.Changes
 		if b.run.Result = e.Result; string(e.Result) == "null" {
 			b.run.Result = nil
 		}
@@ -123,6 +124,7 @@ func (n *Node) add(e *event.Event) {
 		n.Retries++
 	case event.Ended:
 		n.Status, n.Took, n.Problem, n.Needs, n.Replayed = e.Status, e.Took(), e.Problems, e.Needs, e.Replayed
+		n.Changes = e.Changes
 	case event.Undid:
 		n.Problem = e.Problems
 		if e.Status == event.Passed {

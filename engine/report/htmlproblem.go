@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/event"
 )
 
 // A page stays one that a browser opens at once: it shows so many bytes of one text, and so
@@ -176,6 +177,18 @@ func (p *page) evidence(all []Evidence) {
 			p.code(e.Name, p.texts.cut(readable(e.Value)))
 		})
 	}
+}
+
+// changes lists what a dry run would have changed.
+func (p *page) changes(all []event.Change) {
+	if len(all) == 0 {
+		return
+	}
+	p.in("ul", attrs{"class", "changes"}, func() {
+		for i := range all {
+			p.say("li", nil, "would "+all[i].Text())
+		}
+	})
 }
 
 // readable is JSON that stands on one long line on several.

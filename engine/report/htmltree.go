@@ -139,7 +139,7 @@ func (p *page) rest(nodes []*outlined) {
 func (p *page) row(n *outlined) {
 	above := n.troubled()
 	evidence := len(n.Evidence) > 0 && !above
-	if len(n.children) == 0 && !evidence && len(n.Needs) == 0 {
+	if len(n.children) == 0 && !evidence && len(n.Needs) == 0 && len(n.Changes) == 0 {
 		p.in("div", attrs{"class", "row"}, func() { p.rowLine(n, above) })
 		return
 	}
@@ -151,7 +151,11 @@ func (p *page) row(n *outlined) {
 		p.in("summary", nil, func() { p.rowLine(n, false) })
 		p.in("div", attrs{"class", "inside"}, func() {
 			if len(n.Needs) > 0 {
-				p.say("p", attrs{"class", "needs"}, "It needs what failed: "+strings.Join(n.Needs, ", "))
+				why := "It needs what failed: "
+				if n.Status == event.Decided {
+					why = "It needs what is known only when it runs: "
+				}
+				p.say("p", attrs{"class", "needs"}, why+strings.Join(n.Needs, ", "))
 			}
 			if above {
 				p.in("p", nil, func() { p.why(n) })
@@ -159,6 +163,7 @@ func (p *page) row(n *outlined) {
 			if evidence {
 				p.evidence(n.Evidence)
 			}
+			p.changes(n.Changes)
 			if len(n.children) > 0 {
 				p.tree(n.children)
 			}

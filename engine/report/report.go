@@ -24,6 +24,7 @@ type Run struct {
 	Status  event.Status
 	Problem []diag.Diagnostic // why it ended, if not by its checks
 	Nodes   []*Node
+	Changes []event.Change  // in a dry run, outside of the nodes
 	Result  json.RawMessage // what the workflow returned; nil if that is nothing
 	Printed []Printed       // in order; of much, the beginning and the end
 	Omitted int             // bytes of what was printed in between, which are not in Printed
@@ -95,6 +96,7 @@ type Node struct {
 	Problem  []diag.Diagnostic
 	Needs    []string // of a skipped check: the names of those that failed
 	Evidence []Evidence
+	Changes  []event.Change // that a dry run would have made
 	Children []*Node
 }
 

@@ -261,6 +261,23 @@ func (c *Call) Dict(name string) starlark.IterableMapping {
 // Rest is the remaining positional arguments.
 func (c *Call) Rest(name string) starlark.Tuple { return c.Value(name).(starlark.Tuple) }
 
+// Unknown is the error of the first argument that only a real run can know, nil if there is
+// none.
+func (c *Call) Unknown() error {
+	for i, v := range c.values {
+		all := []starlark.Value{v}
+		if rest, ok := v.(starlark.Tuple); ok && c.Builtin.Params[i].Rest {
+			all = rest
+		}
+		for _, v := range all {
+			if later, ok := v.(Later); ok {
+				return later.Later()
+			}
+		}
+	}
+	return nil
+}
+
 // Keywords is the pairs of name and value that a Keywords parameter took, in order.
 func (c *Call) Keywords() []starlark.Tuple { return c.keywords }
 

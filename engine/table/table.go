@@ -49,6 +49,14 @@ type Builtin struct {
 	// what others see. One with a parameter ReadOnly doesn't where that is True.
 	Changes bool
 
+	// Reads says that what a call gives, or fails with, depends on the outside: files,
+	// processes, what others change.
+	Reads bool
+
+	// Expects says that a call fails where a value isn't what it should be, which may have
+	// been read.
+	Expects bool
+
 	// Example is a few lines of Starlark that call it. "# -> VALUE" behind an
 	// expression says what it gives, "# fails: TEXT" that it fails and what the
 	// message has. Tests run it.
@@ -60,6 +68,13 @@ type Builtin struct {
 type DeclarationError struct{ error }
 
 func (e *DeclarationError) Unwrap() error { return e.error }
+
+// ArgumentError is the error of a builtin's function about an argument, as wrong as one of
+// another type: a fault of the script, whatever there is outside.
+type ArgumentError struct{ Err error }
+
+func (e *ArgumentError) Error() string { return e.Err.Error() }
+func (e *ArgumentError) Unwrap() error { return e.Err }
 
 // ReadOnly is the parameter by which a script says that a call changes nothing.
 const ReadOnly = "read_only"

@@ -44,6 +44,7 @@ func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Du
 	args := append([]string{"--ansi", "never"}, command...)
 	cmd := s.command(w, timeout, args...)
 	cmd.Env = s.environment(w, command[0] == "up" || command[0] == "build")
+	cmd.ReadOnly = command[0] == "config"
 	out, err := w.Processes.Run(ctx, cmd)
 	if err != nil {
 		return nil, fmt.Errorf("docker compose %s for project %s: %w", command[0], s.Project, err)

@@ -45,6 +45,7 @@ func newMachine() *machine {
 	}
 	m.Answer = answerWith(m, m.containers)
 	m.Handle = m.handle
+	m.Pause = 100 * time.Microsecond // so that Compose gets its turn
 	return m
 }
 
@@ -321,7 +322,12 @@ func TestPlanned(t *testing.T) {
 	w := world.Planned(m.World())
 	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
 	m.list = func(int) []string { return []string{"a running Up 1 second"} }
-	worldtest.WantErr(t, stack.Up(t.Context(), w, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
+	var told []string
+	noted := world.Noted(w, func(op world.Operation) { told = append(told, strings.Join(op.Args, " ")) })
+	worldtest.WantErr(t, stack.Up(t.Context(), noted, m.stack(), stack.Options{Clean: true}), world.ErrPlanned)
+	if len(told) != 2 || !strings.Contains(told[0], " down ") || !strings.Contains(told[1], " up ") {
+		t.Errorf("a start with clean volumes would run %q", told)
+	}
 	worldtest.WantErr(t, stack.Restart(t.Context(), w, m.stack(), stack.Options{}), world.ErrPlanned)
 	worldtest.WantErr(t, stack.Down(t.Context(), w, m.stack(), stack.DownOptions{Volumes: true}), world.ErrPlanned)
 	if len(m.ran) > 0 {

@@ -38,6 +38,9 @@ const configTimeout = time.Minute
 // aren't set. In a dry run it is not done, since the files may be only planned.
 func (s Stack) resolve(ctx context.Context, w world.World) (resolved, error) {
 	var r resolved
+	if w.Planned() {
+		return r, fmt.Errorf("what docker compose reads for project %s is %w", s.Project, world.ErrPlanned)
+	}
 	out, err := s.composeOutput(ctx, w, configTimeout, "config", "--format", "json")
 	if err != nil {
 		return r, err

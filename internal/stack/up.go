@@ -73,7 +73,7 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 		return err
 	}
 	names, err := u.makeReady(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, world.ErrPlanned) { // a dry run goes on to the start
 		return err
 	}
 	if err := u.clean(ctx); err != nil {
@@ -141,10 +141,14 @@ func (u *upper) clean(ctx context.Context) error {
 		return nil
 	}
 	err := Down(ctx, u.world, u.stack, DownOptions{Volumes: true, Made: u.record.made, Record: u.record.save})
-	if err != nil {
+	if err != nil && !errors.Is(err, world.ErrPlanned) {
 		return fmt.Errorf("cleaning up before the start: %w", err)
 	}
 	u.before = docker.State{}
+	if err != nil { // in a dry run, which goes on as if nothing were left
+		u.own = nil
+		return nil
+	}
 	if u.volumes, err = u.engine.Volumes(ctx); err != nil {
 		return err
 	}
@@ -319,6 +323,9 @@ func (s Stack) inTheWay(state docker.State) error {
 // start runs a Compose command and watches the services, until the command has ended
 // and all services are up, or something has failed.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
+	if u.world.Planned() {
+		return u.stack.runCompose(ctx, u.world, u.options.Timeout+composeGrace, command...) // there is nothing to watch
+	}
 	composing, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	running := true

@@ -33,6 +33,10 @@ func gates() map[string][]worldtest.Gate {
 			{Wrap: faulty(nil)},
 			{Wrap: faulty(errRefused), Fate: refuse, Refusal: errRefused},
 		},
+		"Noted": {
+			{Wrap: func(w world.World) world.World { return world.Noted(w, func(world.Operation) {}) }},
+			{Wrap: func(w world.World) world.World { return world.Noted(world.Planned(w), func(world.Operation) {}) }, Fate: planned},
+		},
 		"FilesOnly": {
 			{Wrap: func(w world.World) world.World { return world.FilesOnly(w, errRefused) }, Fate: refuse, Refusal: errRefused},
 			{Wrap: func(w world.World) world.World { return world.FilesOnly(world.Planned(w), errRefused) }, Fate: refuse, Refusal: errRefused},
@@ -52,7 +56,7 @@ func planned(a worldtest.Act) worldtest.Fate {
 		if a.ReadOnly {
 			return worldtest.Passes
 		}
-	case "Services.Listening", "Services.TryListen", "Clock.Sleep":
+	case "Services.Listening", "Services.TryListen":
 		return worldtest.Passes
 	}
 	return worldtest.Plans
@@ -131,6 +135,7 @@ func TestPlannedStays(t *testing.T) {
 	plan := world.Planned(w)
 	for name, over := range map[string]world.World{
 		"itself": plan, "elsewhere": world.In(plan, "/"), "faulty": world.Faulty(plan, nil), "files only": world.FilesOnly(plan, errRefused),
+		"noted": world.Noted(plan, nil),
 	} {
 		if !over.Planned() {
 			t.Errorf("%s: it isn't planned any more", name)

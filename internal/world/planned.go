@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync/atomic"
+	"time"
 )
 
 // Planned is the world w for a dry run. It shows w's files as they are, keeps
@@ -12,11 +14,13 @@ import (
 // Root alike, and never writes anything into w. Faults that can be foreseen (what
 // isn't there, what is there already, a directory that may not be written) are
 // those of the real run. A full disk, or a file system mounted read-only, is not
-// foreseen. Locks hold within this planned world, and create no file.
+// foreseen. Locks hold within this planned world, and create no file. Sleeping lets the
+// time pass on the clock of the plan, and returns at once.
 //
 // It takes the files of w to hold still while the plan is made.
 func Planned(w World) World {
 	below := w.Disk.Host()
+	w.Clock = plannedClock{w.Clock, &atomic.Int64{}}
 	plan := treeDisk{&tree{below: below, now: w.Clock.Now, user: w.Env.UserID}}
 	w.Disk = plan
 	w.Processes = plannedProcesses{w.Processes, below, plan.Host()}
@@ -82,4 +86,25 @@ func (s plannedServices) Listening(ctx context.Context, address string) (bool, e
 // TryListen takes the address in truth, for a moment: it leaves nothing behind.
 func (s plannedServices) TryListen(ctx context.Context, network, address string) error {
 	return s.services.TryListen(ctx, network, address)
+}
+
+// plannedClock lets time pass without waiting for it: what a plan sleeps is added to what
+// the clock below shows, so that whoever waits until a time comes to it.
+type plannedClock struct {
+	clock Clock
+	ahead *atomic.Int64 // nanoseconds
+}
+
+func (c plannedClock) Now() time.Time { return c.clock.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c plannedClock) BootTime() (boot string, up time.Duration, err error) {
+	boot, up, err = c.clock.BootTime()
+	return boot, up + time.Duration(c.ahead.Load()), err
+}
+
+func (c plannedClock) Sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() == nil {
+		c.ahead.Add(int64(max(d, 0)))
+	}
+	return ctx.Err()
 }

@@ -8,6 +8,7 @@
 //     writes in an overlay in memory that later reads see, and starts no process
 //     and sends no request that would change something;
 //   - [FilesOnly] wraps another world for what may only read files;
+//   - [Noted] tells of each change that is made through another world;
 //   - [Fake] is a machine in memory, for tests, and [Faulty] makes operations of
 //     another world fail.
 //

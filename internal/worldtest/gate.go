@@ -65,6 +65,18 @@ func CheckGateOn(t *testing.T, machine func(t testing.TB) *Machine, g Gate) {
 	}
 }
 
+// EachAct does every act on a world over a machine in memory, and then calls check.
+func EachAct(t *testing.T, wrap func(world.World) world.World, check func(t *testing.T, a Act)) {
+	t.Helper()
+	for _, a := range acts() {
+		t.Run(a.String(), func(t *testing.T) {
+			m := FakeMachine(t)
+			_ = a.do(t, m, wrap(m.World)) // what comes of it CheckGate tells
+			check(t, a.Act)
+		})
+	}
+}
+
 // act is a row of the table.
 type act struct {
 	Act
@@ -145,15 +157,30 @@ func acts() []act {
 		act{Act: Act{Method: "Services.TryListen"}, mute: true, do: func(t testing.TB, _ *Machine, w world.World) error {
 			return w.Services.TryListen(t.Context(), "tcp", "127.0.0.1:0")
 		}},
-		act{Act: Act{Method: "Clock.Sleep"}, mute: true, do: func(t testing.TB, m *Machine, w world.World) error {
-			before := m.World.Clock.Now()
-			err := w.Clock.Sleep(t.Context(), time.Millisecond)
-			if slept := m.World.Clock.Now().Sub(before); err == nil && slept < time.Millisecond {
-				err = fmt.Errorf("it slept %s", slept)
+		sleepAct(),
+	)
+}
+
+// sleepAct lets time pass, which a machine in memory shows.
+func sleepAct() act {
+	const d = time.Millisecond
+	var before time.Time
+	var up time.Duration
+	return act{Act: Act{Method: "Clock.Sleep"}, mute: true,
+		do: func(t testing.TB, _ *Machine, w world.World) (err error) {
+			before = w.Clock.Now()
+			if _, up, err = w.Clock.BootTime(); err != nil {
+				return err
+			}
+			return w.Clock.Sleep(t.Context(), d)
+		},
+		seen: func(_ *Machine, w world.World) error {
+			_, now, err := w.Clock.BootTime()
+			if slept := w.Clock.Now().Sub(before); err == nil && (slept < d || now-up < d) {
+				err = fmt.Errorf("it slept %s by the wall clock, %s since the boot", slept, now-up)
 			}
 			return err
-		}},
-	)
+		}}
 }
 
 // fileActs change what machines have: a file with "text", and an empty directory.
@@ -337,7 +364,12 @@ func RealMachine(t testing.TB) *Machine {
 // FakeMachine is a machine in memory.
 func FakeMachine(t testing.TB) *Machine {
 	f := world.NewFake()
-	m := &Machine{World: f.World(), Dir: "/home/user/d", Look: func() map[string]string { return Snapshot(t, f.World(), "/home/user/d") }, address: "/run/s"}
+	look := func() map[string]string {
+		all := Snapshot(t, f.World(), "/home/user/d")
+		all["clock"] = f.Now().String()
+		return all
+	}
+	m := &Machine{World: f.World(), Dir: "/home/user/d", Look: look, address: "/run/s"}
 	f.Write(m.Dir+"/file", []byte("text"))
 	Must(t, f.Host().Mkdir(m.Dir+"/empty", 0o700))
 	f.Handle = func(context.Context, world.Command) (world.Output, error) {
