@@ -14,6 +14,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/suite"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/fakedocker"
+	"github.com/ktrdr/kinfra/internal/lastwords"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -207,10 +208,10 @@ func (f *fake) kinfra(c *table.Call) (starlark.Value, error) {
 		return nil, err
 	}
 	if ran.Err != nil {
-		return nil, fmt.Errorf("kinfra %s: the result: %w", world.ShellLine(c.Strings("args")), ran.Err)
+		return nil, fmt.Errorf("kinfra %s: the result: %w", lastwords.Command(c.Strings("args")), ran.Err)
 	}
 	if want := c.Int("code"); ran.Code != want {
-		return nil, fmt.Errorf("kinfra %s: expected exit code %d\ngot %d, and:\n%s", world.ShellLine(c.Strings("args")), want, ran.Code, ran.lastWords())
+		return nil, fmt.Errorf("kinfra %s: expected exit code %d\ngot %d, and:\n%s", lastwords.Command(c.Strings("args")), want, ran.Code, ran.lastWords())
 	}
 	return engine.Struct("code", ran.Code, "result", ran.Result, "error", orNone(ran.Message),
 		"stdout", utf8Text(ran.Stdout), "stderr", utf8Text(ran.Stderr)), nil

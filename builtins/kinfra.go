@@ -16,7 +16,7 @@ func (d *domain) kinfraModule() table.Module {
 		Name: "kinfra", Doc: "The binary itself.",
 		Builtins: []table.Builtin{
 			{
-				Name: "kinfra.run", Changes: true, Doc: "Runs kinfra as a user would, with the layers of this run, and waits for it. KINFRA_ROOT has no effect on it.",
+				Name: "kinfra.run", Changes: true, Doc: "Runs kinfra as a user would, with the layers of this run, and waits for it. What it prints is shown as it comes, and kept with the step. KINFRA_ROOT has no effect on it.",
 				Params: append([]table.Param{
 					{Name: "args", Type: table.Strings(), Help: "its arguments: `[\"sandbox\", \"slots\"]`"},
 					{Name: "root", Type: table.String(), Named: true, Optional: true, Help: "the root directory that it gets"},

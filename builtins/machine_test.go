@@ -39,6 +39,7 @@ func (m *machine) module() table.Module {
 			optional(table.Param{Name: "hangs", Type: table.Bool()}, starlark.False)),
 		declare("commands", m.commands),
 		declare("announced", m.announced),
+		declare("progress", m.progress),
 		declare("evaluate", m.evaluate, text("text")),
 		declare("claim", m.claim, number("slot"), text("worktree")),
 		declare("colors", m.colors),
@@ -101,6 +102,11 @@ func (m *machine) commands(*table.Call) (starlark.Value, error) {
 // announced is what the run has told its user so far.
 func (m *machine) announced(*table.Call) (starlark.Value, error) {
 	return starlark.String(m.stdout.String()), nil
+}
+
+// progress is what the run has shown of how far it is.
+func (m *machine) progress(*table.Call) (starlark.Value, error) {
+	return starlark.String(m.stderr.String()), nil
 }
 
 // evaluate evaluates a text as a file that another one loads.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/lastwords"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -21,14 +22,14 @@ func procModule() table.Module {
 	return table.Module{
 		Name: "proc", Doc: "Processes. A command is a list of arguments, never a shell's line; it gets a clean environment, and is ended with the run.",
 		Builtins: []table.Builtin{{
-			Name: "proc.run", Changes: true, Doc: "Runs a command and waits for it.", Result: outputResult, Run: procRun,
+			Name: "proc.run", Changes: true, Doc: "Runs a command and waits for it. What it prints is shown as it comes, and kept with the step.", Result: outputResult, Run: procRun,
 			Params: append([]table.Param{
 				{Name: "args", Type: table.Strings(), Help: "the program, which is looked for in PATH, and its arguments"},
 				{Name: "cwd", Type: table.String(), Named: true, Optional: true, Help: "its working directory; kinfra's own if left out"},
 				{Name: "env", Type: table.Dict(), Named: true, Optional: true, Help: "variables that it gets beside PATH, HOME, the locale and what docker needs"},
 				{Name: "stdin", Type: table.String(), Named: true, Optional: true, Default: starlark.String(""), Help: "what it reads"},
 			}, outputParams()...),
-			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0.",
+			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0: what it printed says why.",
 			Example: `proc.run(["git", "rev-parse", "HEAD"], read_only = True).stdout
 # -> "4f2a9c1\n"
 proc.run(["git", "push"], check = False).code  # -> 1`,
@@ -41,6 +42,7 @@ func outputParams() []table.Param {
 	return []table.Param{
 		{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("1m"), Help: "how long it may take"},
 		{Name: "read_only", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "it changes nothing: run it in a dry run, too"},
+		{Name: "quiet", Type: table.Bool(), Named: true, Optional: true, Help: "don't show what it prints as it comes: the script reads it. Left out, that goes for what is read_only"},
 		{Name: "check", Type: table.Bool(), Named: true, Optional: true, Default: starlark.True, Help: "fail if its exit code isn't 0"},
 	}
 }
@@ -92,31 +94,37 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 	if len(cmd.Args) == 0 {
 		return nil, &table.ArgumentError{Err: fmt.Errorf("%s: the command is empty", c.Builtin.Name)}
 	}
-	line := world.ShellLine(cmd.Args)
+	quiet := cmd.ReadOnly
+	if c.Has("quiet") {
+		quiet = c.Bool("quiet")
+	}
+	printer := engine.Current(c.Thread).Printer(quiet)
+	cmd.Follow = printer.Print
 	out, err := engine.World(c.Thread).Processes.Run(engine.Context(c.Thread), cmd)
+	printer.Close()
 	switch {
 	case errors.Is(err, world.ErrPlanned):
-		engine.Current(c.Thread).Announce("Would run " + line)
+		engine.Current(c.Thread).Announce("Would run " + world.ShellLine(cmd.Args))
 		return engine.Unknown(c.Thread, c.Builtin.Name), nil
+	case errors.Is(err, world.ErrTimeout), errors.Is(err, world.ErrTooLarge):
+		return nil, fmt.Errorf("%s: %w%s", c.Builtin.Name, err, lastwords.Until(linesOf(printer)))
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
 	case c.Bool("check") && out.Code != 0:
-		return nil, fmt.Errorf("%s: %s ended with code %d%s", c.Builtin.Name, line, out.Code, lastLines(out))
+		return nil, fmt.Errorf("%s: %s", c.Builtin.Name, lastwords.Failed(cmd.Args, out.Code, linesOf(printer)))
 	}
 	return engine.Struct("code", out.Code, "stdout", utf8Text(out.Stdout), "stderr", utf8Text(out.Stderr)), nil
 }
 
-func utf8Text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
-
-// lastLines is the end of what a failed command printed, for its error.
-func lastLines(out world.Output) string {
-	text := strings.TrimSpace(utf8Text(out.Stderr))
-	if text == "" {
-		text = strings.TrimSpace(utf8Text(out.Stdout))
+// linesOf are the last lines that a process has printed.
+func linesOf(p *engine.Printer) []lastwords.Line {
+	var all []lastwords.Line
+	for _, piece := range p.Said() {
+		for line := range strings.Lines(piece.Text) {
+			all = append(all, lastwords.Line{Text: line, Stderr: piece.Stream == string(world.Stderr)})
+		}
 	}
-	if text == "" {
-		return ""
-	}
-	lines := strings.Split(text, "\n")
-	return ":\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
+	return all
 }
+
+func utf8Text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }

@@ -74,11 +74,14 @@ stack.attach(held.slot, "logs", ["--tail", "10"])`,
 	}
 }
 
-func (d *domain) upOptions(c *table.Call) lifecycle.UpOptions {
+// upOptions are those of a start that is shown as it goes on. done is to be called when it
+// has ended.
+func (d *domain) upOptions(c *table.Call) (o lifecycle.UpOptions, done func()) {
 	run := engine.Current(c.Thread)
-	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Report: func(s docker.ServiceState) {
+	compose := run.Printer(false)
+	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Follow: compose.Print, Report: func(s docker.ServiceState) {
 		run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
-	}}
+	}}, compose.Close
 }
 
 func (d *domain) stackUp(c *table.Call) (starlark.Value, error) {
@@ -87,7 +90,9 @@ func (d *domain) stackUp(c *table.Call) (starlark.Value, error) {
 		return nil, err
 	}
 	held := c.Value("claim").(*claimValue).claim
-	err = m.Up(engine.Context(c.Thread), held, d.upOptions(c))
+	options, done := d.upOptions(c)
+	err = m.Up(engine.Context(c.Thread), held, options)
+	done()
 	return starlark.None, named(c, planned(c, fmt.Sprintf("Would start the stack of slot %d", held.Slot), err))
 }
 
@@ -107,7 +112,9 @@ func (d *domain) stackRestart(c *table.Call) (starlark.Value, error) {
 		return nil, err
 	}
 	held := c.Value("claim").(*claimValue).claim
-	err = m.Restart(engine.Context(c.Thread), held, d.upOptions(c))
+	options, done := d.upOptions(c)
+	err = m.Restart(engine.Context(c.Thread), held, options)
+	done()
 	return starlark.None, named(c, planned(c, fmt.Sprintf("Would restart the stack of slot %d", held.Slot), err))
 }
 

@@ -55,10 +55,10 @@ func (r *Run) first(id string) *event.Event {
 }
 
 // isRecorded tells whether an event belongs into the record: what only shows how far a run
-// is does not, nor what the record gave.
+// is does not, nor what the record gave. What processes print gets there in larger pieces.
 func isRecorded(e *event.Event) bool {
 	switch e.Type {
-	case event.Told, event.Recorded:
+	case event.Told, event.Printed, event.Recorded:
 		return false
 	}
 	return !e.Replayed

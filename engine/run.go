@@ -47,14 +47,15 @@ type Run struct {
 
 	mu         sync.Mutex // guards all below
 	report     report.Builder
-	events     int            // so far
-	printed    int            // bytes of what was printed that the record has
-	begun      bool           // the first event was emitted
-	early      []event.Event  // what must come after it, from when the scripts were loaded
-	kept       []event.Event  // for the record, until there is one; the first is that of the run
-	reads      map[string]int // how often each branch has read the clock
-	questions  int            // so far
-	met        map[asked]int  // how often each question was met whose answer may be on record
+	events     int                // so far
+	printed    int                // bytes of what was printed that the record has
+	begun      bool               // the first event was emitted
+	early      []event.Event      // what must come after it, from when the scripts were loaded
+	kept       []event.Event      // for the record, until there is one; the first is that of the run
+	reads      map[string]int     // how often each branch has read the clock
+	questions  int                // so far
+	met        map[asked]int      // how often each question was met whose answer may be on record
+	outputs    map[string]*output // what processes print, by the keys of the steps; "" is the run's own
 	keys       map[string]bool
 	done       map[string]doneStep // of those inside others
 	undos      []undo
@@ -284,6 +285,9 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	case r.isEarly(e):
 		r.early = append(r.early, *e)
 		return nil
+	}
+	if len(r.outputs) > 0 {
+		r.outputEnds(e)
 	}
 	r.events++
 	e.Seq, e.Time = r.events, now

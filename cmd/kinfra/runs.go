@@ -37,17 +37,27 @@ func (a *app) listCommand() *cobra.Command {
 }
 
 func (a *app) showCommand() *cobra.Command {
-	return leavesReports(&cobra.Command{
+	var outputOf string
+	c := leavesReports(&cobra.Command{
 		Use:   "show [RUN]",
 		Short: "Show the steps of a run, and how each ended",
 		Long: `Show the steps of a run, and how each ended: of the last one, unless another is named.
 
 With --report the record becomes a report, as the run itself would have written it.
 
+With --output-of STEP it shows the end of what processes printed in a step or check, in
+the order in which it came: each line says whether it was on stdout or on stderr.
+
 ` + howToNameARun,
 		Args: between(0, 1, "at most one run"), ValidArgsFunction: a.completeRun,
-		RunE: a.showRun,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.showRun(c, args, outputOf)
+		},
 	})
+	c.Flags().StringVar(&outputOf, "output-of", "", "show what processes printed in `STEP`; "+outsideOfSteps+" is outside of steps and checks")
+	// The flag is there, so this can't fail.
+	_ = c.RegisterFlagCompletionFunc("output-of", a.completeOutput)
+	return c
 }
 
 // listing is which runs are listed.
@@ -147,7 +157,7 @@ func (a *app) writeRuns(entries []runEntry, more int, l listing) {
 
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-func (a *app) showRun(c *cobra.Command, args []string) error {
+func (a *app) showRun(c *cobra.Command, args []string, outputOf string) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
@@ -169,6 +179,9 @@ func (a *app) showRun(c *cobra.Command, args []string) error {
 		if err := a.writeReport(wanted, rep); err != nil {
 			return err
 		}
+	}
+	if c.Flags().Changed("output-of") {
+		return a.showOutput(id, rep, outputOf)
 	}
 	data, err := report.JSON(rep)
 	if err != nil {

@@ -243,6 +243,45 @@ $
 	}
 }
 
+const printingScript = `"""Show what a process prints."""
+
+def main(args):
+    step("download", lambda: proc.run(["sh", "-c", r"""
+        echo resolving; echo connected >&2; printf '  0%%\r 50%%'
+        until [ -e go ]; do sleep 0.02; done
+        printf '\r100%%\n'; echo "error: no space left" >&2; exit 3""", "download", "x" * 100]))
+
+workflow(command = "download", run = main)
+`
+
+// What a process prints is shown below its step while it runs, also a line that it is still
+// writing over. If it fails the error has it, the reason first.
+func TestLiveOutput(t *testing.T) {
+	m := newMachine(t)
+	if err := os.WriteFile(filepath.Join(m.home, "download.star"), []byte(printingScript), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, m, m.kinfra(t, "run", "download.star"))
+	s.until(t, "|  50%\n")
+	for _, line := range []string{"\n    | resolving\n", "\n    | connected\n"} {
+		if shown := s.screen.Screen(); !strings.Contains(shown, line) {
+			t.Errorf("the terminal shows\n%s", shown)
+		}
+	}
+	s.touch(t, "go")
+	shown := s.end(t, 1)
+	first, rest, _ := strings.Cut(shown, "\n")
+	second, _, _ := strings.Cut(rest, "\n")
+	if first != "  FAIL  download (…)" || second != "error: proc.run: sh ended with code 3: error: no space left" {
+		t.Errorf("in the end the terminal shows\n%s", shown)
+	}
+	for _, line := range []string{"  | 100%\n", "  | error: no space left\n", "\nthe command: sh -c "} {
+		if !strings.Contains(shown, line) {
+			t.Errorf("in the end the terminal shows\n%s", shown)
+		}
+	}
+}
+
 // With stdout as a pipe, what is announced goes there as it is.
 func TestLiveRunIntoPipe(t *testing.T) {
 	m := waiting(t)

@@ -36,6 +36,7 @@ const (
 	Answered Type = "answer"   // a question was answered, by the user or for them
 	Said     Type = "say"      // an announcement
 	Told     Type = "progress" // how far a long call is
+	Printed  Type = "output"   // what a process printed
 	Warned   Type = "warning"  // something went wrong that does not end the run
 	RunEnded Type = "result"   // the last event of a run
 )
@@ -72,7 +73,7 @@ type Event struct {
 	// Of a step or check.
 	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"; of a question: that it stands in
 	Kind     Kind              `json:"kind,omitempty"`   // at its begin
-	Branch   string            `json:"branch,omitempty"` // at its begin, and of a question: the branch of parallel that it is in; see [InBranch]
+	Branch   string            `json:"branch,omitempty"` // at its begin, of a question and of output: the branch of parallel that it is in; see [InBranch]
 	After    string            `json:"after,omitempty"`  // at its begin: the name of the one before it, on its branch and inside the same one
 	Leg      int               `json:"leg,omitempty"`    // at its begin: of its branch, which calls of parallel part into legs; the first is 1
 	At       string            `json:"at,omitempty"`     // at its begin: where in the scripts it stands, as "file:line:column"
@@ -92,7 +93,9 @@ type Event struct {
 	Name string `json:"name,omitempty"` // of a piece of evidence
 	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, how far something is, or why a step begins again
 
-	Omitted int `json:"omitted,omitempty"` // bytes of what was announced that the record does not have
+	Output []Piece `json:"output,omitempty"` // what processes printed since the last event of this type about the same step
+
+	Omitted int `json:"omitted,omitempty"` // bytes of what was announced, or printed before Output, that the record does not have
 
 	Read *time.Time `json:"read,omitempty"` // what the clock said
 

@@ -64,7 +64,7 @@ func appendSeconds(b []byte, seconds float64) []byte {
 // isPlain tells whether an event has nothing but what AppendLine writes itself.
 func (e *Event) isPlain() bool {
 	return (e.Type == Began || e.Type == Ended) && !e.Replayed && len(e.Needs) == 0 && len(e.Problems) == 0 && e.Pause == 0 &&
-		len(e.Changes) == 0 && e.MoreChanges == 0 && !e.DryRun && e.Name == "" && e.Text == "" && e.Omitted == 0 && e.Read == nil &&
+		len(e.Changes) == 0 && e.MoreChanges == 0 && !e.DryRun && e.Name == "" && e.Text == "" && len(e.Output) == 0 && e.Omitted == 0 && e.Read == nil &&
 		e.Question == nil && e.Answer == nil && e.Run == nil && e.Exit == nil && !e.Undo && e.Scripts == "" &&
 		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(e.After) && isPlain(e.At) && isPlain(string(e.Status))
 }

@@ -50,15 +50,40 @@ func (l *Live) rows(width, height int) []string {
 	}
 	most := max(0, height-rowsLeft)
 	rows := make([]string, 0, most+1)
+	lines := l.linesEach(most - len(l.running.nodes))
 	walk(l.running.top, 0, func(n *running, depth int) {
 		if len(rows) < most {
 			rows = append(rows, l.row(n, depth, width))
 		}
+		for _, line := range lines(n) {
+			indent := strings.Repeat(" ", min(4+2*depth, width/4))
+			rows = append(rows, l.Style.fit(width, span{text: indent}, span{"| " + line, text.Faint}))
+		}
 	})
-	if more := len(l.running.nodes) - len(rows); more > 0 && most > 0 {
+	if more := len(l.running.nodes) - most; more > 0 && most > 0 {
 		rows[most-1] = l.Style.fit(width, span{fmt.Sprintf("  … and %d more", more+1), text.Faint})
 	}
 	return append(rows, l.summary(width))
+}
+
+// linesEach parts the rows for which there is room among the steps in which processes print:
+// what it returns gives the lines of each, in the order in which the steps are drawn.
+func (l *Live) linesEach(room int) func(*running) []string {
+	printing := 0
+	for _, n := range l.running.nodes {
+		if len(n.lines(1)) > 0 {
+			printing++
+		}
+	}
+	each := 0
+	if printing > 0 {
+		each = min(max(room/printing, 1), mostLines)
+	}
+	return func(n *running) []string {
+		lines := n.lines(min(each, max(room, 0)))
+		room -= len(lines)
+		return lines
+	}
 }
 
 // narrow is the width below which names need the room of the marks.

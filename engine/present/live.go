@@ -65,6 +65,10 @@ func (l *Live) Show(e *event.Event) {
 		if l.running.tell(e.Key, e.Text) {
 			return
 		}
+	case event.Printed:
+		if l.running.print(e) {
+			return
+		}
 	case event.RunEnded:
 		l.rest()
 	}

@@ -76,6 +76,17 @@ func (s *show) play(t *testing.T, script string) {
 			s.event(event.Event{Type: event.Said, Text: rest + "\n"})
 		case "tell":
 			s.event(event.Event{Type: event.Told, Key: key, Text: strings.ReplaceAll(more, `\n`, "\n")})
+		case "print": // KEY: TEXT, of which \n ends lines and what is behind the last one goes on
+			whole := strings.ReplaceAll(more, `\n`, "\n")
+			var pieces []event.Piece
+			for _, text := range []string{whole[:strings.LastIndexByte(whole, '\n')+1], whole[strings.LastIndexByte(whole, '\n')+1:]} {
+				if text != "" {
+					pieces = append(pieces, event.Piece{Stream: "stdout", Text: text})
+				}
+			}
+			s.event(event.Event{Type: event.Printed, Key: key, Output: pieces})
+		case "quiet":
+			s.event(event.Event{Type: event.Printed, Key: key, Output: []event.Piece{{Stream: "stdout", Text: more + "\n", Quiet: true}}})
 		case "warn":
 			s.event(event.Event{Type: event.Warned, Text: rest})
 		case "log":

@@ -41,6 +41,8 @@ func (s Style) line(e *event.Event) string {
 	switch e.Type {
 	case event.Told:
 		return e.Text + "\n"
+	case event.Printed:
+		return printedLines(e)
 	case event.Warned:
 		return s.Status(event.Interrupted, "warning:") + " " + e.Text + "\n" + problems(e.Problems, "")
 	case event.Answered:
@@ -68,6 +70,26 @@ func (s Style) line(e *event.Event) string {
 		}
 	}
 	return ""
+}
+
+// printedLines are the lines that processes have finished, behind a bar, so that they aren't
+// taken for kinfra's own. Of branches of parallel, of which several may print at once, each
+// line says the step.
+func printedLines(e *event.Event) string {
+	before := "  | "
+	if e.Branch != "" {
+		before = "  " + visible.Line(nameOf(e.Key)) + " | "
+	}
+	var text strings.Builder
+	for _, p := range e.Output {
+		if p.Quiet || p.Unfinished() {
+			continue
+		}
+		for line := range strings.Lines(p.Text) {
+			text.WriteString(before + line)
+		}
+	}
+	return text.String()
 }
 
 const (

@@ -18,8 +18,10 @@ type tree struct {
 type running struct {
 	key, name, branch string
 	began             time.Time
-	try               int    // from 1
-	told              string // how far it is
+	try               int      // from 1
+	told              string   // how far it is
+	printed           []string // the last lines that processes in it have finished
+	unfinished        string   // the one that they are at
 	inside            []*running
 }
 
@@ -50,7 +52,7 @@ func (t *tree) end(key string) {
 func (t *tree) retry(key string) {
 	if n := t.nodes[key]; n != nil {
 		n.try++
-		n.told = ""
+		n.told, n.printed, n.unfinished = "", nil, ""
 	}
 }
 
@@ -63,6 +65,53 @@ func (t *tree) tell(key, text string) (ok bool) {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	n.told = printed(first)
 	return true
+}
+
+// mostLines is how many lines of what a process prints are shown below its step.
+const mostLines = 3
+
+// print notes what processes print; not ok if the node isn't running.
+func (t *tree) print(e *event.Event) (ok bool) {
+	n := t.nodes[e.Key]
+	if n == nil {
+		return false
+	}
+	n.unfinished = ""
+	for _, p := range e.Output {
+		switch {
+		case p.Quiet:
+		case p.Unfinished():
+			n.unfinished = printed(p.Text)
+		default:
+			n.printed = append(n.printed, lastLines(p.Text)...)
+			n.printed = n.printed[max(0, len(n.printed)-mostLines):]
+		}
+	}
+	return true
+}
+
+// lastLines are the last lines of a text that aren't blank, without looking at the others.
+func lastLines(text string) []string {
+	var lines []string
+	for len(lines) < mostLines && text != "" {
+		text = strings.TrimSuffix(text, "\n")
+		from := strings.LastIndexByte(text, '\n') + 1
+		if line := strings.TrimRight(text[from:], " \t"); line != "" {
+			lines = append(lines, printed(line))
+		}
+		text = text[:from]
+	}
+	slices.Reverse(lines)
+	return lines
+}
+
+// lines are the last ones that were printed, at most so many.
+func (n *running) lines(most int) []string {
+	all := n.printed
+	if n.unfinished != "" {
+		all = append(slices.Clone(all), n.unfinished)
+	}
+	return all[max(0, len(all)-most):]
 }
 
 // beside is where a node stands among others.

@@ -12,6 +12,8 @@ import (
 const (
 	printedRoom  = 256 << 10 // of what was printed, from the beginning, and as much from the end
 	evidenceRoom = 32 << 20  // of all evidence; of each piece after that lastRoom
+	nodeRoom     = 64 << 10  // of what processes print in a node, the end
+	outputRoom   = 32 << 20  // of all that processes print; of each node after that lastRoom
 	lastRoom     = 512
 )
 
@@ -79,6 +81,21 @@ func (b *Builder) note(e *event.Event) {
 	text := shorten(e.Text, max(evidenceRoom-b.evidence, lastRoom), "")
 	b.evidence += len(text)
 	n.Evidence = append(n.Evidence, Evidence{e.Name, text})
+}
+
+// processes keeps what processes print.
+func (b *Builder) processes(e *event.Event) {
+	t := &b.run.Output
+	if n := b.nodes[e.Key]; n != nil {
+		t = &n.Output
+	} else if e.Key != "" {
+		return
+	}
+	before := t.Size()
+	t.Most = max(min(nodeRoom, before+outputRoom-b.output), lastRoom)
+	t.Omitted += e.Omitted
+	t.Add(e.Output)
+	b.output += t.Size() - before
 }
 
 // room is how many bytes more of the texts of a run a report has. Each text gets at most

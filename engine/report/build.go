@@ -15,6 +15,7 @@ type Builder struct {
 	nodes    map[string]*Node
 	printed  printed
 	evidence int // bytes that are kept
+	output   int // bytes that are kept of what processes print
 	history  event.History
 }
 
@@ -82,6 +83,8 @@ func (b *Builder) Add(e *event.Event) {
 		}
 	case event.Noted:
 		b.note(e)
+	case event.Printed:
+		b.processes(e)
 	default:
 		if n := b.nodes[e.Key]; n != nil {
 			n.add(e)
@@ -111,6 +114,7 @@ func (b *Builder) begin(e *event.Event) {
 		}
 		*siblings = append(*siblings, n)
 	}
+	b.output -= n.Output.Size()
 	*n = Node{
 		Key: n.Key, Name: n.Name, Children: n.Children,
 		Kind: e.Kind, Branch: e.Branch, Status: event.Running, Start: e.Time.Sub(b.run.Started),

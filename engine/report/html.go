@@ -91,7 +91,7 @@ func (p *page) parts() []part {
 		all = append(all, part{"trouble", p.troubleTitle(), p.writeTrouble})
 	}
 	all = append(all, part{"steps", "Steps and checks", p.steps})
-	if len(p.run.Printed) > 0 || p.run.Omitted > 0 {
+	if len(p.run.Printed) > 0 || p.run.Omitted > 0 || !p.run.Output.Empty() {
 		all = append(all, part{"printed", "What was printed", p.printed})
 	}
 	if len(p.run.Result) > 0 {

@@ -93,9 +93,14 @@ func (p *page) commit(name string, g event.Git) {
 // colors are the escape codes that colour what is printed.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// printed writes what the run printed, as a terminal shows it.
+// printed writes what the run printed, as a terminal shows it, and what processes printed
+// outside of steps.
 func (p *page) printed() {
+	p.output(&p.run.Output)
 	lines := p.run.printedLines()
+	if len(lines) == 0 {
+		return
+	}
 	var all strings.Builder
 	for i := range lines {
 		lines[i].Text = p.texts.cut(colors.ReplaceAllString(lines[i].Text, ""))

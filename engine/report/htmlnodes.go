@@ -55,6 +55,7 @@ func (p *page) failure(n *outlined) {
 	}
 	p.problems(n.own)
 	p.evidence(n.Evidence)
+	p.output(&n.Output)
 	if p.rows[n] {
 		p.in("p", attrs{"class", "back"}, func() { p.say("a", attrs{"href", "#" + n.id}, "Where it stands among the steps") })
 	}

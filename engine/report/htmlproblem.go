@@ -179,6 +179,41 @@ func (p *page) evidence(all []Evidence) {
 	}
 }
 
+// output writes what processes printed, folded, as a terminal shows it.
+func (p *page) output(t *event.Tail) {
+	if t.Empty() {
+		return
+	}
+	pieces, all, mixed := t.Pieces(), "", false
+	for _, piece := range pieces {
+		all += piece.Text
+		mixed = mixed || piece.Stream != pieces[0].Stream
+	}
+	p.in("details", attrs{"class", "evidence output"}, func() {
+		p.in("summary", nil, func() {
+			p.say("span", attrs{"class", "name"}, "Output")
+			p.text(" ")
+			p.say("span", attrs{"class", "times"}, size(all))
+		})
+		if mixed {
+			p.say("p", attrs{"class", "legend"}, "Lines in italics came on stderr.")
+		}
+		p.box("output", all, func() {
+			if t.Omitted > 0 {
+				p.say("span", attrs{"class", "hunk"}, t.Missing())
+			}
+			for _, piece := range pieces {
+				text := p.texts.cut(colors.ReplaceAllString(piece.Text, ""))
+				if mixed && piece.Stream == "stderr" {
+					p.say("span", attrs{"class", "stderr"}, text)
+				} else {
+					p.text(text)
+				}
+			}
+		})
+	})
+}
+
 // changes lists what a dry run would have changed.
 func (p *page) changes(all []event.Change) {
 	if len(all) == 0 {

@@ -135,10 +135,10 @@ func (p *page) rest(nodes []*outlined) {
 }
 
 // row writes a node: folded, if there is something inside it. What failed by itself is
-// shown above, with its evidence.
+// shown above, with its evidence and output.
 func (p *page) row(n *outlined) {
 	above := n.troubled()
-	evidence := len(n.Evidence) > 0 && !above
+	evidence := (len(n.Evidence) > 0 || !n.Output.Empty()) && !above
 	if len(n.children) == 0 && !evidence && len(n.Needs) == 0 && len(n.Changes) == 0 {
 		p.in("div", attrs{"class", "row"}, func() { p.rowLine(n, above) })
 		return
@@ -162,6 +162,7 @@ func (p *page) row(n *outlined) {
 			}
 			if evidence {
 				p.evidence(n.Evidence)
+				p.output(&n.Output)
 			}
 			p.changes(n.Changes)
 			if len(n.children) > 0 {

@@ -31,6 +31,8 @@ type jsonRun struct {
 	Result   json.RawMessage   `json:"result,omitempty"`
 	Printed  []jsonPrinted     `json:"printed,omitempty"`
 	Omitted  int               `json:"printed_omitted,omitempty"` // bytes
+	Output   []event.Piece     `json:"output,omitempty"`
+	Before   int               `json:"output_omitted,omitempty"` // bytes
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Changes  []event.Change    `json:"changes,omitempty"`
 	Nodes    []jsonNode        `json:"nodes"`
@@ -59,6 +61,8 @@ type jsonNode struct {
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Needs    []string          `json:"needs,omitempty"`
 	Evidence []Evidence        `json:"evidence,omitempty"`
+	Output   []event.Piece     `json:"output,omitempty"`
+	Omitted  int               `json:"output_omitted,omitempty"` // bytes
 	Changes  []event.Change    `json:"changes,omitempty"`
 	Nodes    []jsonNode        `json:"nodes,omitempty"`
 }
@@ -69,7 +73,7 @@ func JSON(r *Run) ([]byte, error) {
 	whole := jsonRun{
 		Version: Version, Run: r.ID, Command: r.Command, Line: about.Line, Dir: about.Dir, Root: about.Root, Host: about.Host, User: about.User,
 		Git: about.Git, Kinfra: r.Version, DryRun: r.DryRun, Started: r.Started.UTC(), Seconds: r.Took.Seconds(), Passed: r.Passed(), Status: r.Status,
-		Result: r.Result, Omitted: r.Omitted, Problems: r.Problem, Changes: r.Changes, Nodes: jsonNodes(r.Nodes),
+		Result: r.Result, Omitted: r.Omitted, Output: r.Output.Pieces(), Before: r.Output.Omitted, Problems: r.Problem, Changes: r.Changes, Nodes: jsonNodes(r.Nodes),
 	}
 	for _, p := range r.Printed {
 		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text, p.Question, p.Answer})
@@ -83,7 +87,8 @@ func jsonNodes(nodes []*Node) []jsonNode {
 	for _, n := range nodes {
 		all = append(all, jsonNode{
 			Kind: n.Kind, Name: n.Name, Key: n.Key, Branch: n.Branch, Status: n.Status, Start: n.Start.Seconds(), Seconds: n.Took.Seconds(),
-			Retries: n.Retries, Replayed: n.Replayed, Again: n.Again, Problems: n.Problem, Needs: n.Needs, Evidence: n.Evidence, Changes: n.Changes, Nodes: jsonNodes(n.Children),
+			Retries: n.Retries, Replayed: n.Replayed, Again: n.Again, Problems: n.Problem, Needs: n.Needs, Evidence: n.Evidence,
+			Output: n.Output.Pieces(), Omitted: n.Output.Omitted, Changes: n.Changes, Nodes: jsonNodes(n.Children),
 		})
 	}
 	return all

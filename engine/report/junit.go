@@ -90,7 +90,7 @@ func JUnit(r *Run) ([]byte, error) {
 	for _, p := range r.printedLines() {
 		printed.WriteString(colors.ReplaceAllString(p.Text, ""))
 	}
-	j.suite.Output = clean(j.texts.cut(printed.String()))
+	j.suite.Output = clean(j.texts.cut(printed.String()) + j.output(&r.Output))
 	s := &j.suite
 	out, err := xml.MarshalIndent(junitSuites{
 		Name: s.Name, Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Skipped: s.Skipped, Time: s.Time, Suite: *s,
@@ -159,8 +159,20 @@ func (j *junit) node(n *outlined) {
 	for _, e := range n.Evidence {
 		fmt.Fprintf(&evidence, "%s:\n%s\n", e.Name, j.texts.cut(e.Value))
 	}
-	c.Output = clean(evidence.String())
+	c.Output = clean(evidence.String() + j.output(&n.Output))
 	j.add(c)
+}
+
+// output is what processes printed, as it came.
+func (j *junit) output(t *event.Tail) string {
+	if t.Empty() {
+		return ""
+	}
+	var text strings.Builder
+	for _, p := range t.Pieces() {
+		text.WriteString(colors.ReplaceAllString(p.Text, ""))
+	}
+	return "output:\n" + t.Missing() + j.texts.cut(text.String())
 }
 
 func (j *junit) add(c junitCase) {

@@ -29,6 +29,7 @@ type Run struct {
 	Printed []Printed       // in order; of much, the beginning and the end
 	Omitted int             // bytes of what was printed in between, which are not in Printed
 	tail    int             // which of Printed comes behind what is left out
+	Output  event.Tail      // what processes printed outside of steps and checks
 
 	Open *event.Question // what was asked last, if that was not answered
 
@@ -96,6 +97,7 @@ type Node struct {
 	Problem  []diag.Diagnostic
 	Needs    []string // of a skipped check: the names of those that failed
 	Evidence []Evidence
+	Output   event.Tail     // what processes printed in it, and not in a node inside it
 	Changes  []event.Change // that a dry run would have made
 	Children []*Node
 }

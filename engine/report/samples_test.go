@@ -38,6 +38,11 @@ func failedRun() *Run {
 	web := node(event.Step, "build/build web", "0.1", event.Failed, 2.1, 5.2)
 	web.Retries, web.Problem = 2, []diag.Diagnostic{inner}
 	web.Evidence = []Evidence{{"output of the builder", strings.Repeat("[builder] copying layer sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n", 30)}}
+	web.Output = event.Tail{Most: nodeRoom, Omitted: 5120}
+	web.Output.Add([]event.Piece{
+		{Stream: "stdout", Text: "[builder] copying layer 9f86d081\n\x1b[32m[builder] done\x1b[0m\n"}, {Stream: "stderr", Text: "<no space> left on device\n"},
+		{Stream: "stdout", Text: "[builder] cleaning up\n"},
+	})
 	api := node(event.Step, "build/build api", "0.0", event.Undone, 2.1, 3.4,
 		node(event.Step, "build/build api/compile", "0.0", event.Undone, 2.1, 2.2),
 		node(event.Step, "build/build api/package", "0.0", event.Undone, 4.35, 1.1))

@@ -200,6 +200,8 @@ func (m *Manager) parse(data []byte) (*compose.File, error) {
 type UpOptions struct {
 	Timeout time.Duration             // until all is healthy; 0: as package stack has it
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
+
+	Follow func(from world.Stream, piece []byte) // is told what Compose prints, as package stack has it; may be nil
 }
 
 // Up starts the stack of a claim's slot with the worktree's code mounted, and waits
@@ -246,7 +248,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
-		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Tell: m.Tell}
+		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Follow: o.Follow, Tell: m.Tell}
 		options.Begin = func(ctx context.Context, made stack.Volumes) error {
 			return m.claims.VolumesUsed(ctx, target(c), claim.Volumes(made))
 		}
@@ -349,7 +351,7 @@ func (m *Manager) Restart(ctx context.Context, c claim.Claim, o UpOptions) error
 		if err != nil {
 			return err
 		}
-		if err := stack.Restart(ctx, m.w, s, stack.Options{Timeout: o.Timeout, Report: o.Report}); err != nil {
+		if err := stack.Restart(ctx, m.w, s, stack.Options{Timeout: o.Timeout, Report: o.Report, Follow: o.Follow}); err != nil {
 			return err
 		}
 		return m.claims.SetStatus(ctx, target(c), "running")

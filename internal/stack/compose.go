@@ -12,6 +12,7 @@ import (
 
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/lastwords"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -33,24 +34,29 @@ func (s Stack) command(w world.World, timeout time.Duration, command ...string) 
 	return world.Command{Args: s.args(command...), Dir: s.Dir, Env: s.environment(w, false), Timeout: timeout}
 }
 
-// runCompose runs a Compose command whose output only matters when it fails.
-func (s Stack) runCompose(ctx context.Context, w world.World, timeout time.Duration, command ...string) error {
-	_, err := s.composeOutput(ctx, w, timeout, command...)
+// runCompose runs a Compose command whose output only matters to those who watch, and when it
+// fails. follow is told what it prints, as [Options] have it; it may be nil.
+func (s Stack) runCompose(ctx context.Context, w world.World, timeout time.Duration, follow func(world.Stream, []byte), command ...string) error {
+	_, err := s.composeOutput(ctx, w, timeout, follow, command...)
 	return err
 }
 
 // composeOutput runs a Compose command and gives what it printed.
-func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Duration, command ...string) ([]byte, error) {
+func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Duration, follow func(world.Stream, []byte), command ...string) ([]byte, error) {
 	args := append([]string{"--ansi", "never"}, command...)
 	cmd := s.command(w, timeout, args...)
 	cmd.Env = s.environment(w, command[0] == "up" || command[0] == "build")
 	cmd.ReadOnly = command[0] == "config"
+	follower := &follower{s, follow, map[world.Stream][]byte{}}
+	cmd.Follow = follower.print
 	out, err := w.Processes.Run(ctx, cmd)
+	follower.end()
 	if err != nil {
 		return nil, fmt.Errorf("docker compose %s for project %s: %w", command[0], s.Project, err)
 	}
 	if out.Code != 0 {
-		return nil, fmt.Errorf("docker compose %s for project %s ended with code %d:\n%s", command[0], s.Project, out.Code, lastLines(s.redact(out.Stderr), 10))
+		what := fmt.Sprintf("docker compose %s for project %s ended with code %d", command[0], s.Project, out.Code)
+		return nil, errors.New(lastwords.Message(what, lastwords.Lines(s.redact(out.Stdout), s.redact(out.Stderr))))
 	}
 	return out.Stdout, nil
 }

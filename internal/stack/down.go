@@ -208,7 +208,7 @@ func (d *downer) compose(ctx context.Context, command ...string) error {
 	if err := CheckCompose(ctx, d.world); err != nil {
 		return err
 	}
-	return d.stack.runCompose(ctx, d.world, downTimeout, command...)
+	return d.stack.runCompose(ctx, d.world, downTimeout, nil, command...)
 }
 
 // finish removes what Compose has left, and fails if something is left all the same.

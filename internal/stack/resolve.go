@@ -41,7 +41,7 @@ func (s Stack) resolve(ctx context.Context, w world.World) (resolved, error) {
 	if w.Planned() {
 		return r, fmt.Errorf("what docker compose reads for project %s is %w", s.Project, world.ErrPlanned)
 	}
-	out, err := s.composeOutput(ctx, w, configTimeout, "config", "--format", "json")
+	out, err := s.composeOutput(ctx, w, configTimeout, nil, "config", "--format", "json")
 	if err != nil {
 		return r, err
 	}
@@ -117,13 +117,13 @@ func (u *upper) obtain(ctx context.Context, r resolved) error {
 		return err
 	}
 	if len(pull) > 0 {
-		err := u.stack.runCompose(ctx, u.world, u.left(), append([]string{"pull", "--quiet", "--"}, pull...)...)
+		err := u.stack.runCompose(ctx, u.world, u.left(), u.options.Follow, append([]string{"pull", "--quiet", "--"}, pull...)...)
 		if err != nil {
 			return u.notPulled(ctx, r, pull, err)
 		}
 	}
 	if len(build) > 0 {
-		return u.stack.runCompose(ctx, u.world, u.left(), append([]string{"build", "--"}, build...)...)
+		return u.stack.runCompose(ctx, u.world, u.left(), u.options.Follow, append([]string{"build", "--"}, build...)...)
 	}
 	return nil
 }

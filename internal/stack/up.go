@@ -24,6 +24,11 @@ type Options struct {
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
 	Tell    func(string)              // is told what is left after an interruption; may be nil
 
+	// Follow is told the lines that Compose prints while it builds, pulls and starts, on a
+	// goroutine of its own: without the stack's secrets, and without those about services that
+	// Report tells of. It may be nil.
+	Follow func(from world.Stream, piece []byte)
+
 	// Begin is called when nothing stands in the way any more, and before anything is
 	// started, which an error prevents; may be nil. It is to keep the record, in which
 	// what the start may make stands already.
@@ -214,7 +219,7 @@ func (u *upper) leave(ctx context.Context, cause error) error {
 
 // Restart restarts the stack's containers and waits as Up does. After a failure they
 // stay as they are. A stack without containers is an ErrNotStarted. Of the options
-// only Timeout and Report count.
+// only Timeout, Report and Follow count.
 func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	u, err := prepare(ctx, w, s, o)
 	if err != nil {
@@ -324,12 +329,14 @@ func (s Stack) inTheWay(state docker.State) error {
 // and all services are up, or something has failed.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
 	if u.world.Planned() {
-		return u.stack.runCompose(ctx, u.world, u.options.Timeout+composeGrace, command...) // there is nothing to watch
+		return u.stack.runCompose(ctx, u.world, u.options.Timeout+composeGrace, nil, command...) // there is nothing to watch
 	}
 	composing, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	running := true
-	go func() { ended <- u.stack.runCompose(composing, u.world, u.options.Timeout+composeGrace, command...) }()
+	go func() {
+		ended <- u.stack.runCompose(composing, u.world, u.options.Timeout+composeGrace, u.options.Follow, command...)
+	}()
 	defer func() {
 		stop()
 		if running {

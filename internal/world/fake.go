@@ -25,7 +25,9 @@ type Fake struct {
 	Dir  string            // the working directory
 	Exe  string            // the path of the running program
 
-	// Handle plays the processes. Without it no program is found.
+	// Handle plays the processes. Without it no program is found. It may tell the
+	// command's Follow, which is never nil here, how what it returns comes; what it
+	// doesn't tell is told when it returns, of stdout first.
 	Handle func(ctx context.Context, cmd Command) (Output, error)
 
 	// Listeners are the addresses that accept connections, and so are taken.
@@ -182,7 +184,22 @@ func (f *Fake) Run(ctx context.Context, cmd Command) (Output, error) {
 	if f.Handle == nil {
 		return Output{}, cmd.fault(exec.ErrNotFound)
 	}
+	told := map[Stream]int{}
+	follow := cmd.Follow
+	cmd.Follow = func(from Stream, piece []byte) {
+		if told[from] += len(piece); follow != nil {
+			follow(from, piece)
+		}
+	}
 	out, err := f.Handle(ctx, cmd)
+	for _, rest := range []struct {
+		from Stream
+		all  []byte
+	}{{Stdout, out.Stdout}, {Stderr, out.Stderr}} {
+		if untold := rest.all[min(told[rest.from], len(rest.all)):]; len(untold) > 0 {
+			cmd.Follow(rest.from, bytes.Clone(untold))
+		}
+	}
 	return out, cmd.fault(err)
 }
 

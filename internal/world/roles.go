@@ -36,7 +36,7 @@ type Processes interface {
 
 	// Attach starts a process that has this one's terminal, streams and process
 	// group, waits for it, and returns its exit code as Output has it. The
-	// command's Stdin, Timeout and Limit don't count. When ctx ends, the process is
+	// command's Stdin, Timeout, Limit and Follow don't count. When ctx ends, the process is
 	// asked to end, shortly after made to, and the error is the context's. Otherwise
 	// it is as Run.
 	Attach(ctx context.Context, cmd Command) (code int, err error)
@@ -116,7 +116,24 @@ type Command struct {
 	ReadOnly bool          // it changes nothing: run in a dry run, too
 	Timeout  time.Duration // how long it may take; must be positive, but for Attach
 	Limit    int64         // the most it may print on either stream, in bytes; more is ErrTooLarge; 0 means 64 MiB
+
+	// Follow is told what the process prints, as it comes: all that the Output will
+	// have, in pieces that end anywhere, in a character, too. The pieces of both streams
+	// come one after the other, in about the order in which they were printed; each is
+	// good until Follow returns, for which the process waits once its pipe is full. When
+	// Run has returned none comes any more. nil: nobody follows. It doesn't count for
+	// Attach.
+	Follow func(from Stream, piece []byte)
 }
+
+// Stream is where a process prints.
+type Stream string
+
+// The streams.
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
 
 // Output is what a finished process left.
 type Output struct {

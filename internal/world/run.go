@@ -54,8 +54,8 @@ func (realProcesses) Run(ctx context.Context, cmd Command) (Output, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limit := cmp.Or(cmd.Limit, outputLimit)
-	stdout := &capture{limit: limit, exceeded: func() { cancel(ErrTooLarge) }}
-	stderr := &capture{limit: limit, exceeded: func() { cancel(ErrTooLarge) }}
+	captured := &captures{follow: cmd.Follow, limit: limit, exceeded: func() { cancel(ErrTooLarge) }}
+	stdout, stderr := &capture{all: captured, stream: Stdout}, &capture{all: captured, stream: Stderr}
 	proc := cmd.process(program, stdout, stderr)
 	if err := proc.Start(); err != nil {
 		return Output{}, cmd.fault(err)
@@ -65,8 +65,10 @@ func (realProcesses) Run(ctx context.Context, cmd Command) (Output, error) {
 	killed := endGroupWhenDone(ctx, proc.Process.Pid)
 	awaitExit(proc.Process.Pid)
 	err = proc.Wait()
-	switch wasKilled := killed(); {
-	case stdout.full() || stderr.full():
+	wasKilled := killed()
+	tooMuch := captured.end()
+	switch {
+	case tooMuch:
 		err = fmt.Errorf("its output is %w, over %d bytes", ErrTooLarge, limit)
 	case wasKilled && errors.Is(context.Cause(ctx), ErrTimeout):
 		err = fmt.Errorf("%w after %s", ErrTimeout, cmd.Timeout)
@@ -75,7 +77,7 @@ func (realProcesses) Run(ctx context.Context, cmd Command) (Output, error) {
 	case isExit(err):
 		err = nil
 	}
-	out := Output{Code: exitCode(proc.ProcessState), Stdout: stdout.bytes(), Stderr: stderr.bytes()}
+	out := Output{Code: exitCode(proc.ProcessState), Stdout: stdout.buf.Bytes(), Stderr: stderr.buf.Bytes()}
 	return out, cmd.fault(err)
 }
 
@@ -251,37 +253,49 @@ func awaitGroup(pgid int) {
 	}
 }
 
-// capture keeps up to limit bytes of what is written to it.
-type capture struct {
-	limit    int64
-	exceeded func() // called when there is more
+// captures is what a process prints on its streams.
+type captures struct {
+	follow   func(from Stream, piece []byte) // of the Command
+	limit    int64                           // bytes of each stream
+	exceeded func()                          // called when there are more
 
-	mu   sync.Mutex // the pipe may outlive the process, and so the writer the reader
-	buf  bytes.Buffer
-	over bool
+	mu    sync.Mutex // the pipe may outlive the process, and so the writer the reader
+	over  bool       // there were more
+	ended bool       // what comes now is not captured
+}
+
+// end ends the capturing, and tells whether there was more than the limit.
+func (c *captures) end() (over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	return c.over
+}
+
+// capture is one of the streams. Its buf is there to be read once the capturing has ended.
+type capture struct {
+	all    *captures
+	stream Stream
+	buf    bytes.Buffer
 }
 
 // Write never fails: the process is to be ended as a whole, not by a broken pipe.
 func (c *capture) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	room := c.limit - int64(c.buf.Len())
-	c.buf.Write(b[:min(int64(len(b)), room)])
-	if int64(len(b)) > room && !c.over {
-		c.over = true
-		c.exceeded()
+	all := c.all
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.ended {
+		return len(b), nil
+	}
+	room := all.limit - int64(c.buf.Len())
+	kept := b[:min(int64(len(b)), room)]
+	c.buf.Write(kept)
+	if all.follow != nil && len(kept) > 0 {
+		all.follow(c.stream, kept)
+	}
+	if len(kept) < len(b) && !all.over {
+		all.over = true
+		all.exceeded()
 	}
 	return len(b), nil
-}
-
-func (c *capture) bytes() []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Clone(c.buf.Bytes())
-}
-
-func (c *capture) full() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.over
 }

@@ -135,8 +135,7 @@ func acts() []act {
 			act{Act: Act{"Processes.Run", readOnly}, do: func(t testing.TB, m *Machine, w world.World) error {
 				cmd := m.command()
 				cmd.ReadOnly = readOnly
-				_, err := w.Processes.Run(t.Context(), cmd)
-				return err
+				return runFollowed(t.Context(), w, cmd)
 			}},
 			act{Act: Act{"Processes.Attach", readOnly}, do: func(t testing.TB, m *Machine, w world.World) error {
 				cmd := m.command()
@@ -374,7 +373,7 @@ func FakeMachine(t testing.TB) *Machine {
 	Must(t, f.Host().Mkdir(m.Dir+"/empty", 0o700))
 	f.Handle = func(context.Context, world.Command) (world.Output, error) {
 		f.Write(m.Dir+"/started", nil)
-		return world.Output{}, nil
+		return world.Output{Stdout: []byte("started\n")}, nil
 	}
 	f.Answer = func(context.Context, world.Request) ([]byte, error) {
 		f.Write(m.Dir+"/asked", nil)
@@ -384,7 +383,22 @@ func FakeMachine(t testing.TB) *Machine {
 }
 
 func (m *Machine) command() world.Command {
-	return world.Command{Args: []string{"/bin/sh", "-c", "echo > started"}, Dir: m.Dir, Timeout: time.Minute}
+	return world.Command{Args: []string{"/bin/sh", "-c", "echo > started; echo started"}, Dir: m.Dir, Timeout: time.Minute}
+}
+
+// runFollowed runs a command, and holds what is told of it against its output.
+func runFollowed(ctx context.Context, w world.World, cmd world.Command) error {
+	told := ""
+	cmd.Follow = func(from world.Stream, piece []byte) { told += string(from) + ": " + string(piece) }
+	_, err := w.Processes.Run(ctx, cmd)
+	want := ""
+	if err == nil {
+		want = "stdout: started\n"
+	}
+	if told != want {
+		err = errors.Join(err, fmt.Errorf("of a command that prints, %q is told, want %q", told, want))
+	}
+	return err
 }
 
 // send asks the service, and waits till it is done.
