@@ -20,17 +20,17 @@ type mutation struct{ file, old, new string }
 var recordMutations = map[string][]mutation{
 	"acknowledged before it is recorded": {{
 		"engine/journal/journal.go",
-		"_, j.failed = j.file.Write(line)",
-		"if j.held = append(j.held, line...); e.Type != event.Ended { _, j.failed = j.file.Write(j.held); j.held = nil }",
+		"_, j.failed = j.file.Write(line[len(hash):])",
+		"if j.held = append(j.held, line[len(hash):]...); e.Type != event.Ended { _, j.failed = j.file.Write(j.held); j.held = nil }",
 	}, {
-		"engine/journal/journal.go", "written atomic.Int64 // events", "written atomic.Int64\n\theld []byte",
+		"engine/journal/journal.go", "written atomic.Int64 // lines", "written atomic.Int64\n\theld []byte",
 	}},
 	"kept in a buffer": {{
 		"engine/journal/journal.go",
-		"_, j.failed = j.file.Write(line)",
-		"if j.held = append(j.held, line...); len(j.held) > 2048 || e.Type == event.RunEnded { _, j.failed = j.file.Write(j.held); j.held = nil }",
+		"_, j.failed = j.file.Write(line[len(hash):])",
+		"if j.held = append(j.held, line[len(hash):]...); len(j.held) > 2048 || e.Type == event.RunEnded { _, j.failed = j.file.Write(j.held); j.held = nil }",
 	}, {
-		"engine/journal/journal.go", "written atomic.Int64 // events", "written atomic.Int64\n\theld []byte",
+		"engine/journal/journal.go", "written atomic.Int64 // lines", "written atomic.Int64\n\theld []byte",
 	}},
 }
 

@@ -72,8 +72,12 @@ func (l *lab) catchInWorkflow(ctx context.Context, faults []mutation) (string, e
 	defer os.RemoveAll(k.dir)
 	const most = 300
 	for k.kills < most {
-		if err := k.round(ctx); len(k.broken) > 0 || err != nil {
-			return strings.Join(k.broken[:min(1, len(k.broken))], ""), err
+		err := k.round(ctx)
+		if len(k.broken) > 0 {
+			return k.broken[0], nil // it may well be what ended the round
+		}
+		if err != nil {
+			return "", err
 		}
 	}
 	return "", nil
