@@ -319,11 +319,11 @@ func (a *mortalAppender) Sync() error {
 // left is the steps that are on record as left to undo.
 func (r *recorder) left() string {
 	r.Helper()
-	var undos event.Undos
+	var h event.History
 	for _, e := range r.recorded().Events {
-		undos.Add(&e)
+		h.Add(&e)
 	}
-	return strings.Join(undos.Left(), ", ")
+	return strings.Join(h.Left(), ", ")
 }
 
 func (a *mortalAppender) Close() error { return a.appender.Close() }

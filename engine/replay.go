@@ -209,7 +209,7 @@ func (p *past) meetAllIn(n *event.Past) {
 // undoableIn tells whether there is something to take back inside a step, or may be.
 func (p *past) undoableIn(n *event.Past) bool {
 	for _, inside := range n.Inside {
-		if p.Undos().IsLeft(inside.Key) || inside.Status == event.Running || p.undoableIn(inside) {
+		if inside.IsLeft() || inside.Status == event.Running || p.undoableIn(inside) {
 			return true
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Run) notMet() error {
 	defer r.past.mu.Unlock()
 	var first *event.Past
 	for _, n := range r.past.All() {
-		if !r.past.met[n] && r.past.CountsDone(n) && (first == nil || n.Ended.Seq < first.Ended.Seq) {
+		if !r.past.met[n] && r.past.CountsDone(n) && (first == nil || n.EndSeq < first.EndSeq) {
 			first = n
 		}
 	}
@@ -260,7 +260,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 	case event.Failed:
 		return nil, failureOf(before)
 	}
-	result, err := decodeResult(before.Ended.Result)
+	result, err := decodeResult(before.Result)
 	if err != nil {
 		return nil, &Error{Code: Damaged, Message: fmt.Sprintf("the recorded result of the step %q is damaged: %v", n.key, err), Err: err}
 	}
@@ -271,7 +271,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 		}
 	}
 	if call := c.Callable("undo"); call != nil && before.Status == event.Passed {
-		s.run.willUndo(undo{n.key, s.branch, before.Ended.Seq, call, result})
+		s.run.willUndo(undo{n.key, s.branch, before.EndSeq, call, result})
 	}
 	return result, nil
 }
@@ -287,9 +287,9 @@ func failureOf(before *event.Past) error {
 
 // replayed shows a step that was done before, and puts on record where it stands now.
 func (s *state) replayed(n *node, before *event.Past, result starlark.Value) error {
-	s.emitReplayed(n, before.Ended.Seconds)
+	s.emitReplayed(n, before.Seconds)
 	if s.node != nil {
-		s.keep(n.key, doneStep{result, before.Ended.Seconds})
+		s.keep(n.key, doneStep{result, before.Seconds})
 	}
 	if moved := s.placed(event.Moved, n); !before.IsAt(&moved) && before.HasPlace() {
 		return s.run.emit(&moved)

@@ -40,9 +40,9 @@ func NewResume(record *journal.Record, j *journal.Journal, undo bool) (*Resume, 
 	for i := range record.Events {
 		h.Add(&record.Events[i])
 	}
-	err := refuseResume(record, h.Undos())
+	err := refuseResume(record, &h)
 	if undo {
-		err = refuseUndo(record, h.Undos())
+		err = refuseUndo(record, &h)
 	}
 	if err != nil {
 		return nil, err
@@ -52,24 +52,24 @@ func NewResume(record *journal.Record, j *journal.Journal, undo bool) (*Resume, 
 
 // refuseUndo is why a run can't be undone. Its last event may say that it was, though
 // something is left: earlier versions of kinfra have written such records.
-func refuseUndo(r *journal.Record, undos *event.Undos) error {
+func refuseUndo(r *journal.Record, h *event.History) error {
 	status := r.Status()
-	if len(undos.Left()) > 0 || status == event.Interrupted {
+	if len(h.Left()) > 0 || status == event.Interrupted {
 		return nil
 	}
 	next := "kinfra runs show " + r.ID + " shows what it did"
 	switch {
 	case status == event.Undone:
 		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s was undone: nothing is left to undo", r.ID), Next: next}
-	case !undos.Begun():
+	case !h.UndoBegun():
 		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s has nothing to undo: no step that it did has an undo function", r.ID), Next: next}
 	}
 	return nil
 }
 
 // refuseResume is why a run can't go on.
-func refuseResume(r *journal.Record, undos *event.Undos) error {
-	switch left := undos.Left(); r.Status() {
+func refuseResume(r *journal.Record, h *event.History) error {
+	switch left := h.Left(); r.Status() {
 	case event.Passed:
 		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s has ended well: there is nothing to resume", r.ID),
 			Next: "kinfra undo " + r.ID + " takes back what it did"}

@@ -1,9 +1,8 @@
 package engine
 
 import (
-	"context"
+	"fmt"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -299,38 +298,35 @@ step("s/a", lambda: 1)`))
 	}
 }
 
-func BenchmarkStep(b *testing.B) { benchmarkSteps(b, newMachine(&testing.T{}, body("pass"))) }
+// Steps in memory, without a record.
+func BenchmarkStep(b *testing.B) { benchmarkSteps(b, nil) }
 
 // With its record, on whatever disk the temporary directory is.
 func BenchmarkRecordedStep(b *testing.B) {
-	m := newMachine(&testing.T{}, body("pass"))
-	m.config.World = world.Real("the benchmark")
-	store := journal.Open(m.config.World, b.TempDir(), 50)
-	m.config.Record = func(_ *starlark.Thread, _ []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
-		j, _, err := store.Create(nil, first)
-		return j, err
-	}
-	benchmarkSteps(b, m)
+	w := world.Real("the benchmark")
+	store := journal.Open(w, b.TempDir(), 50)
+	benchmarkSteps(b, func(c *Config) {
+		c.World = w
+		c.Record = func(_ *starlark.Thread, _ []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
+			j, _, err := store.Create([]byte("{}"), first)
+			return j, err
+		}
+	})
 }
 
-func benchmarkSteps(b *testing.B, m *machine) {
-	r := NewRun(context.Background(), &m.config)
-	defer r.Close()
-	r.begin("benchmark")
-	run := starlark.NewBuiltin("run", func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
-		return starlark.None, nil
-	})
-	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
-		for b.Loop() {
-			m.stderr.Reset()
-			name := starlark.String("step " + strconv.Itoa(len(r.keys)))
-			if _, err := starlark.Call(t, r.names["step"], starlark.Tuple{name, run}, nil); err != nil {
-				return err
-			}
+// benchmarkSteps runs steps that do nothing, a hundred in a run as in a process.
+func benchmarkSteps(b *testing.B, configure func(*Config)) {
+	const steps = 100
+	b.ReportAllocs()
+	for range b.N/steps + 1 {
+		m := newMachine(&testing.T{}, body(fmt.Sprintf(`for i in range(%d):
+    step("step %%d" %% i, lambda: None)`, steps)))
+		if configure != nil {
+			configure(&m.config)
 		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
+		if err := m.exec(); err != nil {
+			b.Fatal(err)
+		}
+		m.run.Close()
 	}
 }

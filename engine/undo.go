@@ -60,7 +60,7 @@ func (p *past) unmet() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var keys []string
-	for _, key := range p.Undos().Left() {
+	for _, key := range p.Left() {
 		if !p.met[p.Node(key)] {
 			keys = append(keys, key)
 		}

@@ -27,6 +27,9 @@ func Fork(branch, to string) (call, item int, ok bool) {
 			return 0, 0, false
 		}
 	}
+	if rest == "" {
+		return 0, 0, false
+	}
 	fork, _, _ := strings.Cut(rest, "/")
 	first, second, _ := strings.Cut(fork, ".")
 	call, callErr := strconv.Atoi(first)

@@ -2,6 +2,7 @@ package event
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,18 +16,24 @@ import (
 // around it and those inside it. Siblings in other branches are not built on it, whenever
 // they ran. A step that failed stays failed where the script went on after it.
 type History struct {
-	undos  Undos
+	undos  undos
 	nodes  map[string]*Past
-	outer  []*Past           // those that are in no other
-	scopes map[scope][]*Past // in the order of the script
-	taken  []taking          // those that reach farthest
-	failed []*Past           // in this process, while nothing came after them
+	outer  []*Past // those that are in no other
+	rows   map[scope]*row
+	taken  []taking // those that reach farthest
+	failed []*Past  // in this process, while nothing came after them
 }
 
 // scope is where nodes follow each other: in one node, on one branch.
 type scope struct {
 	parent *Past
 	branch string
+}
+
+// row is the nodes of a scope, in the order of the script.
+type row struct {
+	scope
+	nodes []*Past
 }
 
 // taking is that a step is taken back, by the number of the event with which that began.
@@ -44,67 +51,93 @@ type Past struct {
 	At       string   // where in the scripts it stands, as "file:line:column"; "" if unknown
 	Status   Status   // Running: it was interrupted
 	Problems []string // the messages of why it failed
-	Ended    *Event   // nil while it is running
-	Inside   []*Past  // those inside it
-	parent   *Past    // nil: it is in no other
-	depth    int      // how many are around it
-	leg      int      // see [Event.Leg]; 0 in records that lack it
-	index    int      // in its scope
-	began    int      // the number of that event
-	undoing  int      // the number of the event with which its undo began; 0 if that didn't
-	wentOn   bool     // it failed, and the script went on to another step
+
+	// Of its end, once it has come to that.
+	EndSeq  int             // the number of the event
+	Result  json.RawMessage // of a step that was done
+	Seconds float64         // how long it took
+
+	Number  int     // in the order in which nodes began for the first time, from 0
+	Inside  []*Past // those inside it
+	parent  *Past   // nil: it is in no other
+	depth   int     // how many are around it
+	leg     int     // see [Event.Leg]; 0 in records that lack it
+	row     *row    // that it stands in
+	index   int     // in that
+	began   int     // the number of that event
+	undoing int     // the number of the event with which its undo began; 0 if that didn't
+	wentOn  bool    // it failed, and the script went on to another step
+	undo    undoState
 }
 
-// Add takes note of an event. Those of a run must come in their order.
-func (h *History) Add(e *Event) {
-	if e.Replayed {
-		return
+// Add takes note of an event, and gives the step or check that it is about, nil if it is
+// about none. Those of a run must come in their order.
+func (h *History) Add(e *Event) *Past {
+	if e.Type == Began && !e.Replayed {
+		return h.begin(e)
 	}
-	h.undos.Add(e)
+	n := h.nodes[e.Key]
+	if !e.Replayed {
+		h.add(n, e)
+	}
+	return n
+}
+
+// add takes note of an event about a node, nil if it is about none.
+func (h *History) add(n *Past, e *Event) {
 	switch e.Type {
 	case RunBegan, Resumed:
+		h.undos.process++
+		h.undos.undoing = e.Undo
 		h.failed = nil
-	case Began:
-		h.begin(e)
-	case Moved:
-		if n := h.nodes[e.Key]; n != nil {
-			h.place(n, e)
-		}
-	case Retried:
-		h.forget(h.nodes[e.Key]) // what failed inside it is tried again
-	case Ended:
-		h.end(e)
 	case Undoing:
-		h.takeBack(e)
+		h.undos.begun = true
+		h.failed = nil // the run is over
+	}
+	if n == nil {
+		return
+	}
+	switch e.Type {
+	case Moved:
+		h.place(n, e)
+	case Retried:
+		h.forget(n) // what failed inside it is tried again
+	case Ended:
+		h.end(n, e)
+	case Undoing:
+		h.takeBack(n, e)
 	case Undid:
-		if n := h.nodes[e.Key]; n != nil && e.Status == Passed {
+		n.undo.end(e)
+		if e.Status == Passed {
 			n.Status = Undone
 		}
 	}
 }
 
-func (h *History) begin(e *Event) {
+func (h *History) begin(e *Event) *Past {
 	n := h.nodes[e.Key]
 	if n == nil {
 		n = h.make(e)
 	}
+	h.beginUndoable(n, e)
 	h.forget(n)
 	h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool { return f == n })
 	h.place(n, e)
-	n.At, n.Status, n.Problems, n.Ended, n.began, n.undoing, n.wentOn = e.At, Running, nil, nil, e.Seq, 0, false
-	if n.Kind != Step {
-		return
+	n.At, n.Status, n.began = e.At, Running, e.Seq
+	n.Problems, n.EndSeq, n.Result, n.Seconds, n.undoing, n.wentOn = nil, 0, nil, 0, 0, false
+	if n.Kind == Step {
+		h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool {
+			f.wentOn = f.before(n)
+			return f.wentOn
+		})
 	}
-	h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool {
-		f.wentOn = f.before(n)
-		return f.wentOn
-	})
+	return n
 }
 
 func (h *History) make(e *Event) *Past {
-	n := &Past{Key: e.Key, Kind: e.Kind, index: -1}
+	n := &Past{Key: e.Key, Kind: e.Kind, Number: len(h.nodes)}
 	if h.nodes == nil {
-		h.nodes, h.scopes = map[string]*Past{}, map[scope][]*Past{}
+		h.nodes, h.rows = map[string]*Past{}, map[scope]*row{}
 	}
 	h.nodes[e.Key] = n
 	if at := strings.LastIndexByte(e.Key, '/'); at >= 0 {
@@ -122,92 +155,89 @@ func (h *History) make(e *Event) *Past {
 // place puts a node behind the one that it comes after. What stands there and is not met
 // again before it comes later, or not at all.
 func (h *History) place(n *Past, e *Event) {
-	to := scope{n.parent, e.Branch}
-	if n.index >= 0 && n.Branch == e.Branch && (e.Leg == 0 || h.follows(n, to, e.After)) {
+	to := h.rowOf(scope{n.parent, e.Branch})
+	if n.row == to && (e.Leg == 0 || h.follows(n, e.After)) {
 		n.leg = e.Leg
 		return
 	}
-	if n.index >= 0 {
-		from := scope{n.parent, n.Branch}
-		h.scopes[from] = numbered(slices.Delete(h.scopes[from], n.index, n.index+1), n.index)
+	if from := n.row; from != nil {
+		from.nodes = slices.Delete(from.nodes, n.index, n.index+1)
+		from.number(n.index)
 	}
-	at := len(h.scopes[to])
+	at := len(to.nodes)
 	if e.Leg > 0 && e.After == "" {
 		at = 0
-	} else if p := h.sibling(to, e.After); p != nil {
+	} else if p := h.inRow(to, e.After); p != nil {
 		at = p.index + 1
 	}
-	n.Branch, n.leg = e.Branch, e.Leg
-	h.scopes[to] = numbered(slices.Insert(h.scopes[to], at, n), at)
+	n.Branch, n.leg, n.row = e.Branch, e.Leg, to
+	to.nodes = slices.Insert(to.nodes, at, n)
+	to.number(at)
+}
+
+func (h *History) rowOf(s scope) *row {
+	r := h.rows[s]
+	if r == nil {
+		r = &row{scope: s}
+		h.rows[s] = r
+	}
+	return r
+}
+
+// number tells the nodes from an index on where they stand.
+func (r *row) number(from int) {
+	for i := from; i < len(r.nodes); i++ {
+		r.nodes[i].index = i
+	}
 }
 
 // follows tells whether a node stands directly behind the one with a name.
-func (h *History) follows(n *Past, s scope, name string) bool {
+func (h *History) follows(n *Past, name string) bool {
 	if name == "" {
 		return n.index == 0
 	}
-	p := h.sibling(s, name)
+	p := h.inRow(n.row, name)
 	return p != nil && n.index == p.index+1
 }
 
-// sibling is the node of a scope with a name, nil if there is none.
-func (h *History) sibling(s scope, name string) *Past {
-	if all := h.scopes[s]; len(all) > 0 && all[len(all)-1].Name() == name {
-		return all[len(all)-1]
+// inRow is the node of a row with a name, nil if there is none.
+func (h *History) inRow(r *row, name string) *Past {
+	if n := len(r.nodes); n > 0 && r.nodes[n-1].Name() == name {
+		return r.nodes[n-1]
 	}
 	key := name
-	if s.parent != nil {
-		key = s.parent.Key + "/" + name
+	if r.parent != nil {
+		key = r.parent.Key + "/" + name
 	}
-	if p := h.nodes[key]; p != nil && p.Branch == s.branch && p.parent == s.parent && p.index >= 0 {
+	if p := h.nodes[key]; p != nil && p.row == r {
 		return p
 	}
 	return nil
 }
 
-func numbered(nodes []*Past, from int) []*Past {
-	for i := from; i < len(nodes); i++ {
-		nodes[i].index = i
-	}
-	return nodes
-}
-
-func (h *History) end(e *Event) {
-	n := h.nodes[e.Key]
-	if n == nil {
-		return
-	}
+func (h *History) end(n *Past, e *Event) {
 	h.forget(n)
-	n.Status, n.Ended = e.Status, copied(e)
+	n.undo.end(e)
+	n.Status, n.EndSeq, n.Result, n.Seconds = e.Status, e.Seq, e.Result, e.Seconds
 	for _, d := range e.Problems {
 		n.Problems = append(n.Problems, d.Message)
 	}
 	switch {
-	case e.Status != Passed && h.undos.IsLeft(e.Key):
+	case e.Status != Passed && n.undo.left:
 		n.Status = Running // an undo could not bring it to its end: it is as it was before
 	case e.Status == Failed && n.Kind == Step:
 		h.failed = append(h.failed, n)
 	}
 }
 
-func copied(e *Event) *Event {
-	c := *e // those who emit events use their memory again
-	return &c
-}
-
 // forget ends the waiting for what comes after the steps that failed inside a node.
 func (h *History) forget(n *Past) {
-	if len(h.failed) > 0 && n != nil {
+	if len(h.failed) > 0 {
 		h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool { return f.isIn(n) })
 	}
 }
 
-func (h *History) takeBack(e *Event) {
-	h.failed = nil // the run is over
-	n := h.nodes[e.Key]
-	if n == nil {
-		return
-	}
+func (h *History) takeBack(n *Past, e *Event) {
 	n.undoing = e.Seq
 	h.taken = slices.DeleteFunc(h.taken, func(t taking) bool { return t.step == n || t.step.isIn(n) || n.before(t.step) })
 	h.taken = append(h.taken, taking{n, e.Seq})
@@ -215,9 +245,6 @@ func (h *History) takeBack(e *Event) {
 
 // Node is a step or check, nil if it never began.
 func (h *History) Node(key string) *Past { return h.nodes[key] }
-
-// Undos is what of the run is left to undo.
-func (h *History) Undos() *Undos { return &h.undos }
 
 // CountsDone tells whether a step counts as done.
 func (h *History) CountsDone(n *Past) bool {
@@ -247,7 +274,7 @@ func (h *History) takenWith(n *Past) *Past {
 // Unsettled is the keys of the steps that don't count any more and are left to undo: their
 // undo failed, or was cut off, or didn't get its turn. Sorted.
 func (h *History) Unsettled() []string {
-	return slices.DeleteFunc(h.undos.Left(), func(key string) bool {
+	return slices.DeleteFunc(h.Left(), func(key string) bool {
 		n := h.nodes[key]
 		return n.Status != Passed || h.takenWith(n) == nil
 	})
@@ -322,11 +349,14 @@ func (h *History) InFork(inside *Past, branch string, call int) []*Past {
 // Before is the nodes that stand before one in its scope, in the order of the script.
 // Those behind a node that never began are all that there are.
 func (h *History) Before(inside *Past, branch string, n *Past) []*Past {
-	all := h.scopes[scope{inside, branch}]
-	if n != nil && n.Branch == branch {
-		return all[:n.index]
+	r := h.rows[scope{inside, branch}]
+	switch {
+	case r == nil:
+		return nil
+	case n != nil && n.Branch == branch:
+		return r.nodes[:n.index]
 	}
-	return all
+	return r.nodes
 }
 
 // All is all nodes, in no order.
@@ -334,6 +364,9 @@ func (h *History) All() map[string]*Past { return h.nodes }
 
 // Name is the key without those of the nodes around.
 func (n *Past) Name() string { return n.Key[strings.LastIndexByte(n.Key, '/')+1:] }
+
+// Around is the node that it is in, nil if it is in none.
+func (n *Past) Around() *Past { return n.parent }
 
 // IsAt tells whether a node stands where an event says.
 func (n *Past) IsAt(e *Event) bool { return n.Branch == e.Branch && n.leg == e.Leg }

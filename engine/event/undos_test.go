@@ -53,16 +53,16 @@ func TestUndos(t *testing.T) {
 		{"only the inner one is", []event.Event{run, plain("a"), begin("a/b"), undo, begin("a/b"), end("a/b", failed)}, []string{"a/b"}, false},
 		{"shown again", []event.Event{run, begin("a"), end("a", passed), undid("a", passed), resume, {Type: event.Began, Key: "a", Undoable: true, Replayed: true}}, nil, false},
 	} {
-		var u event.Undos
+		var h event.History
 		for i := range c.events {
-			u.Add(&c.events[i])
+			h.Add(&c.events[i])
 		}
-		if got := u.Left(); !slices.Equal(got, c.left) || u.Begun() != c.begun {
-			t.Errorf("%s: left is %q, want %q; begun is %t, want %t", c.name, got, c.left, u.Begun(), c.begun)
+		if got := h.Left(); !slices.Equal(got, c.left) || h.UndoBegun() != c.begun {
+			t.Errorf("%s: left is %q, want %q; begun is %t, want %t", c.name, got, c.left, h.UndoBegun(), c.begun)
 		}
 		for _, key := range []string{"a", "b", "a/b"} {
-			if u.IsLeft(key) != slices.Contains(c.left, key) {
-				t.Errorf("%s: %q is left: %t", c.name, key, u.IsLeft(key))
+			if n := h.Node(key); n != nil && n.IsLeft() != slices.Contains(c.left, key) {
+				t.Errorf("%s: %q is left: %t", c.name, key, n.IsLeft())
 			}
 		}
 	}

@@ -50,11 +50,11 @@ func (r *Record) Unfinished() bool {
 	case event.Interrupted:
 		return true
 	case event.Failed, event.Undone: // earlier versions have called a run undone too soon
-		var undos event.Undos
+		var h event.History
 		for i := range r.Events {
-			undos.Add(&r.Events[i])
+			h.Add(&r.Events[i])
 		}
-		return len(undos.Left()) > 0
+		return len(h.Left()) > 0
 	}
 	return false
 }

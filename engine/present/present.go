@@ -102,6 +102,9 @@ const mostChanges = 20
 
 // changes is what a dry run would have changed.
 func changes(e *event.Event, by string) string {
+	if len(e.Changes) == 0 && e.MoreChanges == 0 {
+		return ""
+	}
 	var text strings.Builder
 	told := e.Changes[:min(len(e.Changes), mostChanges)]
 	for i := range told {

@@ -73,21 +73,21 @@ func (p *printed) add(one Printed) {
 }
 
 // note keeps a piece of evidence.
-func (b *Builder) note(e *event.Event) {
-	n := b.nodes[e.Key]
-	if n == nil {
+func (b *Builder) note(past *event.Past, e *event.Event) {
+	if past == nil {
 		return
 	}
+	n := b.nodes[past.Number]
 	text := shorten(e.Text, max(evidenceRoom-b.evidence, lastRoom), "")
 	b.evidence += len(text)
 	n.Evidence = append(n.Evidence, Evidence{e.Name, text})
 }
 
 // processes keeps what processes print.
-func (b *Builder) processes(e *event.Event) {
+func (b *Builder) processes(past *event.Past, e *event.Event) {
 	t := &b.run.Output
-	if n := b.nodes[e.Key]; n != nil {
-		t = &n.Output
+	if past != nil {
+		t = &b.nodes[past.Number].Output
 	} else if e.Key != "" {
 		return
 	}

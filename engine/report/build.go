@@ -3,7 +3,6 @@ package report
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ktrdr/kinfra/engine/event"
 )
@@ -12,7 +11,7 @@ import (
 // Builder is ready to use.
 type Builder struct {
 	run      Run
-	nodes    map[string]*Node
+	nodes    []*Node // by the number of the node in the history
 	printed  printed
 	evidence int // bytes that are kept
 	output   int // bytes that are kept of what processes print
@@ -33,9 +32,9 @@ func (b *Builder) Run() *Run {
 	ordered(&b.run.Nodes)
 	p := &b.printed
 	b.run.Printed, b.run.Omitted, b.run.tail = slices.Concat(p.head, p.tail), p.omitted, len(p.head)
-	b.run.Left = b.history.Undos().Left()
-	for key, n := range b.nodes {
-		n.Again = b.again(key)
+	b.run.Left = b.history.Left()
+	for _, n := range b.nodes {
+		n.Again = b.again(n.Key)
 	}
 	return &b.run
 }
@@ -54,7 +53,7 @@ func (b *Builder) again(key string) string {
 
 // Add takes note of an event.
 func (b *Builder) Add(e *event.Event) {
-	b.history.Add(e)
+	past := b.history.Add(e)
 	switch e.Type {
 	case event.RunBegan:
 		b.run = Run{
@@ -74,7 +73,7 @@ func (b *Builder) Add(e *event.Event) {
 	case event.Answered:
 		b.answer(e)
 	case event.Began:
-		b.begin(e)
+		b.begin(past, e)
 	case event.RunEnded:
 		b.run.Status, b.run.Problem, b.run.Took = e.Status, e.Problems, e.Time.Sub(b.run.Started)
 		b.run.Changes = e.Changes
@@ -82,43 +81,41 @@ func (b *Builder) Add(e *event.Event) {
 			b.run.Result = nil
 		}
 	case event.Noted:
-		b.note(e)
+		b.note(past, e)
 	case event.Printed:
-		b.processes(e)
+		b.processes(past, e)
 	default:
-		if n := b.nodes[e.Key]; n != nil {
-			n.add(e)
+		if past != nil {
+			b.nodes[past.Number].add(e)
 		}
 	}
 }
 
-// begin adds a node, or begins one anew that an earlier process left. What is replayed
-// stays as it was.
-func (b *Builder) begin(e *event.Event) {
-	n := b.nodes[e.Key]
-	if n != nil && e.Replayed {
+// begin adds a node, or begins one anew that began before. What is replayed stays as it was.
+func (b *Builder) begin(past *event.Past, e *event.Event) {
+	if e.Replayed {
 		return
 	}
-	if n == nil {
-		if b.nodes == nil {
-			b.nodes = map[string]*Node{}
-		}
-		n = &Node{Key: e.Key, Name: e.Key}
-		b.nodes[e.Key] = n
-		siblings := &b.run.Nodes
-		if at := strings.LastIndexByte(e.Key, '/'); at >= 0 {
-			n.Name = e.Key[at+1:]
-			if parent := b.nodes[e.Key[:at]]; parent != nil {
-				siblings = &parent.Children
-			}
-		}
-		*siblings = append(*siblings, n)
+	if past.Number == len(b.nodes) {
+		b.add(past)
 	}
+	n := b.nodes[past.Number]
 	b.output -= n.Output.Size()
 	*n = Node{
 		Key: n.Key, Name: n.Name, Children: n.Children,
 		Kind: e.Kind, Branch: e.Branch, Status: event.Running, Start: e.Time.Sub(b.run.Started),
 	}
+}
+
+// add makes the node of a step or check that has just begun for the first time.
+func (b *Builder) add(past *event.Past) {
+	n := &Node{Key: past.Key, Name: past.Name()}
+	siblings := &b.run.Nodes
+	if around := past.Around(); around != nil {
+		siblings = &b.nodes[around.Number].Children
+	}
+	*siblings = append(*siblings, n)
+	b.nodes = append(b.nodes, n)
 }
 
 // add takes note of what happened to a node.
