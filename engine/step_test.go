@@ -314,9 +314,9 @@ func BenchmarkRecordedStep(b *testing.B) {
 	})
 }
 
-// benchmarkSteps runs steps that do nothing, a hundred in a run as in a process.
+// benchmarkSteps runs steps that do nothing, a thousand in a run.
 func benchmarkSteps(b *testing.B, configure func(*Config)) {
-	const steps = 100
+	const steps = 1000
 	b.ReportAllocs()
 	for range b.N/steps + 1 {
 		m := newMachine(&testing.T{}, body(fmt.Sprintf(`for i in range(%d):

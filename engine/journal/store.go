@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -154,50 +153,6 @@ func (s *Store) lock() (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lockTime)
 	defer cancel()
 	return s.files.Lock(ctx, lockFile)
-}
-
-// prune removes records beyond those that are kept.
-func (s *Store) prune() error {
-	if ids, err := s.ids(); err != nil || len(ids) <= s.keep {
-		return err
-	}
-	all, err := s.List()
-	if err != nil {
-		return err
-	}
-	left := map[bool]int{} // by whether nothing is left to do about the run
-	for _, e := range slices.Backward(all) {
-		if e.Record != nil && e.Record.Running || world.IsSystemError(e.Err) { // of which nothing is known
-			continue
-		}
-		finished := e.Record != nil && !e.Record.Unfinished()
-		if left[finished]++; left[finished] > s.keep {
-			if err := s.remove(e.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// remove removes a record, unless a process has begun to resume it. It is renamed first:
-// one of which a killed process has removed a part would pass for damaged.
-func (s *Store) remove(id string) error {
-	unlock, err := s.tryLock(id)
-	switch {
-	case errors.Is(err, world.ErrHeld):
-		return nil
-	case isDamaged(err): // it has no journal that could be resumed
-	case err != nil:
-		return err
-	default:
-		defer unlock()
-	}
-	aside := world.TempName(s.world, id)
-	if err := s.files.Rename(id, aside); err != nil {
-		return err
-	}
-	return s.files.RemoveAll(aside)
 }
 
 func isDamaged(err error) bool {
