@@ -284,20 +284,21 @@ func shownIn(dir, path string) string {
 	return path
 }
 
-// allChanges is what the run would change, each with its step.
-func (r *Run) allChanges() []event.Change {
+// allChanges is what the run would change, each with its step, and how much there is beside
+// that.
+func (r *Run) allChanges() (all []event.Change, more int) {
 	if r.plan == nil {
-		return nil
+		return nil, 0
 	}
-	var all []event.Change
-	add := func(step string, told []event.Change) {
+	add := func(step string, told []event.Change, beside int) {
 		for _, c := range told {
 			c.Step = step
 			all = append(all, c)
 		}
+		more += beside
 	}
-	r.Report().Walk(func(n *report.Node) { add(n.Key, n.Changes) })
-	outside, _ := r.told(r.plan.changes)
-	add("", outside)
-	return all
+	r.Report().Walk(func(n *report.Node) { add(n.Key, n.Changes.Told, n.Changes.More) })
+	outside, beside := r.told(r.plan.changes)
+	add("", outside, beside)
+	return all, more
 }

@@ -138,8 +138,8 @@ on_exit(lambda: probe.write("last"))
 	m.fake.Write("/tmp/full", []byte("full"))
 	m.wants(m.exec(), "")
 	var lines []string
-	m.run.Report().Walk(func(n *report.Node) { lines = append(lines, m.changesOf(n.Key, n.Changes)...) })
-	lines = append(lines, m.changesOf("", m.run.Report().Changes)...)
+	m.run.Report().Walk(func(n *report.Node) { lines = append(lines, m.changesOf(n.Key, n.Changes.Told)...) })
+	lines = append(lines, m.changesOf("", m.run.Report().Changes.Told)...)
 	want := `outer: write /tmp/branch0 (0 bytes, mode 0600)
 outer: write /tmp/branch1 (0 bytes, mode 0600)
 outer/inner: write /tmp/inner (0 bytes, mode 0600)
@@ -170,7 +170,7 @@ func (m *machine) changesOf(key string, all []event.Change) []string {
 func TestManyChanges(t *testing.T) {
 	m := newMachine(t, body(`step("many", lambda: [probe.write("x%d" % i) for i in range(1500)] and None)`)).planned()
 	m.wants(m.exec(), "")
-	if n := len(m.run.Report().Nodes[0].Changes); n != mostChanges {
+	if n := len(m.run.Report().Nodes[0].Changes.Told); n != mostChanges {
 		t.Errorf("%d changes are told", n)
 	}
 	if got := m.stderr.String(); strings.Count(got, "would write") != 20 || !strings.Contains(got, "        and 1480 more\n") {

@@ -25,6 +25,7 @@ type object struct {
 	DryRun  bool            `json:"dry_run,omitempty"`
 	Result  json.RawMessage `json:"result,omitempty"`
 	Changes []event.Change  `json:"changes,omitempty"`
+	More    int             `json:"more_changes,omitempty"`
 	Error   *errorObject    `json:"error,omitempty"`
 }
 
@@ -150,7 +151,8 @@ func (r *Run) printJSON(result starlark.Value, err error) error {
 			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
 		}
 	}
-	o := object{Version: outputVersion, Command: r.command, DryRun: r.config.World.Planned(), Result: data, Changes: r.allChanges()}
+	o := object{Version: outputVersion, Command: r.command, DryRun: r.config.World.Planned(), Result: data}
+	o.Changes, o.More = r.allChanges()
 	if err != nil {
 		o.Error = newErrorObject(err, r.config.CodeOf(err), r.Source)
 	}

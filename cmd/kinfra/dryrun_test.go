@@ -275,8 +275,8 @@ func playBoth(t *testing.T, s playedScript) played {
 			p.dry[key] = append(p.dry[key], changeLine(c))
 		}
 	}
-	dry.run.Walk(func(n *report.Node) { add(n.Key, n.Changes) })
-	add("", dry.run.Changes)
+	dry.run.Walk(func(n *report.Node) { add(n.Key, n.Changes.Told) })
+	add("", dry.run.Changes.Told)
 	return p
 }
 

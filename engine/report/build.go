@@ -76,7 +76,7 @@ func (b *Builder) Add(e *event.Event) {
 		b.begin(past, e)
 	case event.RunEnded:
 		b.run.Status, b.run.Problem, b.run.Took = e.Status, e.Problems, e.Time.Sub(b.run.Started)
-		b.run.Changes = e.Changes
+		b.run.Changes = changesOf(e)
 		if b.run.Result = e.Result; string(e.Result) == "null" {
 			b.run.Result = nil
 		}
@@ -125,9 +125,9 @@ func (n *Node) add(e *event.Event) {
 		n.Retries++
 	case event.Ended:
 		n.Status, n.Took, n.Problem, n.Needs, n.Replayed = e.Status, e.Took(), e.Problems, e.Needs, e.Replayed
-		n.Changes = e.Changes
+		n.Changes = changesOf(e)
 	case event.Undid:
-		n.Problem = e.Problems
+		n.Problem, n.Changes = e.Problems, changesOf(e)
 		if e.Status == event.Passed {
 			n.Status = event.Undone
 		}

@@ -91,6 +91,9 @@ func (p *page) parts() []part {
 		all = append(all, part{"trouble", p.troubleTitle(), p.writeTrouble})
 	}
 	all = append(all, part{"steps", "Steps and checks", p.steps})
+	if len(p.run.Changes.Told) > 0 {
+		all = append(all, part{"changes", "What would change outside of steps", func() { p.changes(p.run.Changes) }})
+	}
 	if len(p.run.Printed) > 0 || p.run.Omitted > 0 || !p.run.Output.Empty() {
 		all = append(all, part{"printed", "What was printed", p.printed})
 	}

@@ -215,13 +215,16 @@ func (p *page) output(t *event.Tail) {
 }
 
 // changes lists what a dry run would have changed.
-func (p *page) changes(all []event.Change) {
-	if len(all) == 0 {
+func (p *page) changes(c Changes) {
+	if len(c.Told) == 0 {
 		return
 	}
 	p.in("ul", attrs{"class", "changes"}, func() {
-		for i := range all {
-			p.say("li", nil, "would "+all[i].Text())
+		for i := range c.Told {
+			p.say("li", nil, "would "+c.Told[i].Text())
+		}
+		if c.More > 0 {
+			p.say("li", nil, fmt.Sprintf("… and %s more", number(c.More)))
 		}
 	})
 }

@@ -139,7 +139,7 @@ func (p *page) rest(nodes []*outlined) {
 func (p *page) row(n *outlined) {
 	above := n.troubled()
 	evidence := (len(n.Evidence) > 0 || !n.Output.Empty()) && !above
-	if len(n.children) == 0 && !evidence && len(n.Needs) == 0 && len(n.Changes) == 0 {
+	if len(n.children) == 0 && !evidence && len(n.Needs) == 0 && len(n.Changes.Told) == 0 {
 		p.in("div", attrs{"class", "row"}, func() { p.rowLine(n, above) })
 		return
 	}

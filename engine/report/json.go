@@ -35,6 +35,7 @@ type jsonRun struct {
 	Before   int               `json:"output_omitted,omitempty"` // bytes
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Changes  []event.Change    `json:"changes,omitempty"`
+	More     int               `json:"more_changes,omitempty"`
 	Nodes    []jsonNode        `json:"nodes"`
 }
 
@@ -64,6 +65,7 @@ type jsonNode struct {
 	Output   []event.Piece     `json:"output,omitempty"`
 	Omitted  int               `json:"output_omitted,omitempty"` // bytes
 	Changes  []event.Change    `json:"changes,omitempty"`
+	More     int               `json:"more_changes,omitempty"`
 	Nodes    []jsonNode        `json:"nodes,omitempty"`
 }
 
@@ -73,7 +75,7 @@ func JSON(r *Run) ([]byte, error) {
 	whole := jsonRun{
 		Version: Version, Run: r.ID, Command: r.Command, Line: about.Line, Dir: about.Dir, Root: about.Root, Host: about.Host, User: about.User,
 		Git: about.Git, Kinfra: r.Version, DryRun: r.DryRun, Started: r.Started.UTC(), Seconds: r.Took.Seconds(), Passed: r.Passed(), Status: r.Status,
-		Result: r.Result, Omitted: r.Omitted, Output: r.Output.Pieces(), Before: r.Output.Omitted, Problems: r.Problem, Changes: r.Changes, Nodes: jsonNodes(r.Nodes),
+		Result: r.Result, Omitted: r.Omitted, Output: r.Output.Pieces(), Before: r.Output.Omitted, Problems: r.Problem, Changes: r.Changes.Told, More: r.Changes.More, Nodes: jsonNodes(r.Nodes),
 	}
 	for _, p := range r.Printed {
 		whole.Printed = append(whole.Printed, jsonPrinted{p.Type, p.At.Seconds(), p.Text, p.Question, p.Answer})
@@ -88,7 +90,7 @@ func jsonNodes(nodes []*Node) []jsonNode {
 		all = append(all, jsonNode{
 			Kind: n.Kind, Name: n.Name, Key: n.Key, Branch: n.Branch, Status: n.Status, Start: n.Start.Seconds(), Seconds: n.Took.Seconds(),
 			Retries: n.Retries, Replayed: n.Replayed, Again: n.Again, Problems: n.Problem, Needs: n.Needs, Evidence: n.Evidence,
-			Output: n.Output.Pieces(), Omitted: n.Output.Omitted, Changes: n.Changes, Nodes: jsonNodes(n.Children),
+			Output: n.Output.Pieces(), Omitted: n.Output.Omitted, Changes: n.Changes.Told, More: n.Changes.More, Nodes: jsonNodes(n.Children),
 		})
 	}
 	return all

@@ -24,7 +24,7 @@ type Run struct {
 	Status  event.Status
 	Problem []diag.Diagnostic // why it ended, if not by its checks
 	Nodes   []*Node
-	Changes []event.Change  // in a dry run, outside of the nodes
+	Changes Changes         // in a dry run, outside of the nodes
 	Result  json.RawMessage // what the workflow returned; nil if that is nothing
 	Printed []Printed       // in order; of much, the beginning and the end
 	Omitted int             // bytes of what was printed in between, which are not in Printed
@@ -35,6 +35,14 @@ type Run struct {
 
 	Left []string // the keys of the steps that are left to undo
 }
+
+// Changes is what a dry run would have made.
+type Changes struct {
+	Told []event.Change
+	More int // how many there are beside them
+}
+
+func changesOf(e *event.Event) Changes { return Changes{e.Changes, e.MoreChanges} }
 
 // Printed is something that a run printed or asked, or that it went on after an interruption.
 type Printed struct {
@@ -97,8 +105,8 @@ type Node struct {
 	Problem  []diag.Diagnostic
 	Needs    []string // of a skipped check: the names of those that failed
 	Evidence []Evidence
-	Output   event.Tail     // what processes printed in it, and not in a node inside it
-	Changes  []event.Change // that a dry run would have made
+	Output   event.Tail // what processes printed in it, and not in a node inside it
+	Changes  Changes    // that a dry run would have made
 	Children []*Node
 }
 
