@@ -35,7 +35,7 @@ func fsModule() table.Module {
 fs.read("missing.txt")  # fails: no such file`,
 			},
 			{
-				Name: "fs.write", Changes: true, Doc: "Writes a file, durably; its directory must be there. A link at its path is replaced, not followed.", Run: fsWrite,
+				Name: "fs.write", Changes: true, Doc: "Writes a file, durably; its directory must be there. A file that is there keeps its permissions. A link at its path is replaced, not followed.", Run: fsWrite,
 				Params: []table.Param{
 					path, {Name: "content", Type: table.String(), Help: "what is to be in it"},
 					{Name: "private", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "only the user may read it"},
@@ -143,14 +143,14 @@ func fsRead(c *table.Call) (starlark.Value, error) {
 
 func fsWrite(c *table.Call) (starlark.Value, error) {
 	return withPath(c, func(files world.Files, path string) (starlark.Value, error) {
-		mode := fs.FileMode(0o644)
-		if c.Bool("private") {
-			mode = 0o600
-		}
 		if info, err := files.Lstat(path); err == nil && !info.Mode.IsRegular() && info.Mode.Type() != fs.ModeSymlink {
 			return nil, fmt.Errorf("%s is there and no file: it would be replaced: %w", path, world.ErrNotRegular)
 		}
-		return starlark.None, world.Replace(files, engine.World(c.Thread), path, []byte(c.String("content")), mode)
+		w, content := engine.World(c.Thread), []byte(c.String("content"))
+		if c.Bool("private") {
+			return starlark.None, world.Replace(files, w, path, content, 0o600)
+		}
+		return starlark.None, world.Rewrite(files, w, path, content, 0o644)
 	})
 }
 

@@ -347,7 +347,7 @@ func (a *app) writeReport(wanted reportTo, run *report.Run) error {
 		return err
 	}
 	// Written in a dry run, too: it is what kinfra itself is asked for, as its output is.
-	if err := world.Replace(a.real.Disk.Host(), a.real, path, data, 0o644); err != nil {
+	if err := world.Rewrite(a.real.Disk.Host(), a.real, path, data, 0o644); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil

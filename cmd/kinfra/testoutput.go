@@ -145,7 +145,7 @@ func (a *app) writeListing(files []cover.File, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := world.Replace(a.world.Disk.Host(), a.world, path, []byte(b.String()), 0o644); err != nil {
+	if err := world.Rewrite(a.world.Disk.Host(), a.world, path, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("writing the listing: %w", err)
 	}
 	return nil

@@ -23,6 +23,19 @@ func Replace(f Files, w World, name string, data []byte, mode fs.FileMode) error
 	return ChangeAll(f, w, nil, Change{Name: name, Data: data, Mode: mode})
 }
 
+// Rewrite is Replace of a file that belongs to the user: where there is one already, it keeps
+// its permissions, which somebody has chosen. mode is that of a new one.
+func Rewrite(f Files, w World, name string, data []byte, mode fs.FileMode) error {
+	info, err := f.Lstat(name)
+	switch {
+	case err == nil && info.Mode.IsRegular():
+		mode = info.Mode.Perm()
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return Replace(f, w, name, data, mode)
+}
+
 // Change is what is to become of a file: another one takes its place, durably, or
 // something is added to its end.
 type Change struct {
