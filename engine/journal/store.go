@@ -51,7 +51,7 @@ func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
 // Create begins the record of a run, with its scripts and the event that first gives for
 // the run's ID. Both are durable when it returns.
 func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Journal, string, error) {
-	if err := s.files.MkdirAll(".", dirMode); err != nil {
+	if err := s.makeDir(); err != nil {
 		return nil, "", err
 	}
 	unlock, err := s.lock()
@@ -81,6 +81,18 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 		return nil, "", err
 	}
 	return j, id, nil
+}
+
+// makeDir makes the directory of the records, durably. Whoever made the lock in it has
+// done so before.
+func (s *Store) makeDir() error {
+	if _, err := s.files.Lstat(lockFile); err == nil {
+		return nil
+	}
+	if err := world.MakeDirs(s.world.Disk.Host(), s.dir, dirMode); err != nil {
+		return fmt.Errorf("making the directory for records of runs: %w", err)
+	}
+	return nil
 }
 
 // build makes the directory of a record aside and renames it into place. Its journal has

@@ -134,7 +134,7 @@ func (t *Trust) has(digest string) (bool, error) {
 func (t *Trust) Allow(p *Project) error { return t.remember(p, p.Digest) }
 
 func (t *Trust) remember(p *Project, digest string) error {
-	err := t.files.MkdirAll(".", 0o700)
+	err := world.MakeDirs(t.w.Disk.Host(), t.dir, 0o700)
 	if err == nil {
 		err = world.Replace(t.files, t.w, digest, []byte(p.Dir+"\n"+coversNamed), 0o600)
 	}

@@ -194,6 +194,16 @@ func TestTrust(t *testing.T) {
 }
 
 // What was looked at is what is run, whatever happens to the directory in between.
+// What is trusted stays trusted after a loss of power.
+func TestTrustIsDurable(t *testing.T) {
+	w := world.NewFake()
+	worktree(w, "/src/a", map[string]string{"pool.star": "pool"})
+	var v worldtest.Volatile
+	trust := OpenTrust(v.Watch(w.World()), "/home/user/.local/state/kinfra/trust")
+	must(t, trust.Allow(find(t, w.World(), "/src/a")))
+	v.Check(t)
+}
+
 func TestProjectIsASnapshot(t *testing.T) {
 	w := world.NewFake()
 	worktree(w, "/src/a", map[string]string{"pool.star": "pool", "lib/x.star": "x", "lib/deep/y.star": "y"})

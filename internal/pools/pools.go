@@ -83,8 +83,10 @@ func (l *List) Lock(ctx context.Context) (unlock func(), err error) {
 	if l.dir == "" {
 		return func() {}, nil
 	}
-	if err := l.files.MkdirAll(".", 0o700); err != nil {
-		return nil, l.fault("making its directory", err)
+	if _, err := l.files.Lstat(lockName); err != nil { // whoever made that has made the directory, durably
+		if err := world.MakeDirs(l.w.Disk.Host(), l.dir, 0o700); err != nil {
+			return nil, l.fault("making its directory", err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()

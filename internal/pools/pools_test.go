@@ -236,3 +236,18 @@ func TestSystemErrors(t *testing.T) {
 		}
 	})
 }
+
+// A pool that is listed outlasts a loss of power, and so do the directories that were made
+// for the list.
+func TestListIsDurable(t *testing.T) {
+	w := world.NewFake()
+	var v worldtest.Volatile
+	l := Open(v.Watch(w.World()), dir)
+	unlock, err := l.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	put(t, l, shop("/a"))
+	v.Check(t)
+}

@@ -2,71 +2,20 @@ package registry
 
 import (
 	"path"
-	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/ktrdr/kinfra/internal/world"
+	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
-// volatile tells what a loss of power could take. It watches the operations of a
-// world.
-type volatile struct {
-	mu    sync.Mutex
-	names map[string]string // files and directories that aren't synced: what was done to them last
-	early []string          // what was renamed before it was synced
-}
-
-func (v *volatile) watch(w world.World) world.World {
-	v.names = map[string]string{}
-	return world.Faulty(w, func(op, name string) error {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		dir := path.Dir(name)
-		switch op {
-		case "create":
-			v.names[name], v.names[dir] = op, op
-		case "mkdir", "rename", "remove":
-			v.names[dir] = op + " " + path.Base(name)
-		case "mkdirall":
-			for dir := name; dir != "/"; dir = filepath.Dir(dir) {
-				if _, err := w.Disk.Host().Lstat(dir); err != nil {
-					v.names[path.Dir(dir)] = op
-				}
-			}
-		case "sync":
-			delete(v.names, name)
-		}
-		if op == "rename" {
-			for temp := range v.names {
-				if strings.Contains(temp, "/."+path.Base(name)+".tmp-") {
-					v.early = append(v.early, name)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// check fails for all that isn't durable, but for what isn't needed after a loss
-// of power.
-func (v *volatile) check(t *testing.T, needless ...string) {
+// wantDurable fails for what isn't durable, but for files below the root that aren't needed.
+func wantDurable(t *testing.T, v *worldtest.Volatile, needless ...string) {
 	t.Helper()
-	for name, op := range v.names {
-		name = strings.TrimPrefix(name, root+"/")
-		spare := false
-		for _, prefix := range needless {
-			spare = spare || strings.HasPrefix(name, prefix)
-		}
-		if !spare {
-			t.Errorf("%s isn't synced after %s", name, op)
-		}
+	for i, name := range needless {
+		needless[i] = path.Join(root, name)
 	}
-	for _, name := range v.early {
-		t.Errorf("%s was put in place before it was synced", name)
-	}
+	v.Check(t, needless...)
 }
 
 // What an update has acknowledged survives a loss of power. So do bytes of another
@@ -84,11 +33,11 @@ func TestDurable(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w, _ := machine(t, test.file)
-			var v volatile
-			s := Open(v.watch(w.World()), root)
+			var v worldtest.Volatile
+			s := Open(v.Watch(w.World()), root)
 			update(t, s, put(7))
 			// The last copy is added after its directory was synced.
-			v.check(t, append(test.needless, GenerationsDir)...)
+			wantDurable(t, &v, append(test.needless, GenerationsDir)...)
 		})
 	}
 	t.Run("restored", func(t *testing.T) {
@@ -96,17 +45,17 @@ func TestDurable(t *testing.T) {
 		update(t, s, put(1))
 		update(t, s, put(2))
 		w.Write(s.Path(), []byte("damaged"))
-		var v volatile
-		if _, err := Open(v.watch(w.World()), root).Restore(t.Context(), 1); err != nil {
+		var v worldtest.Volatile
+		if _, err := Open(v.Watch(w.World()), root).Restore(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
-		v.check(t)
+		wantDurable(t, &v)
 	})
 	t.Run("below missing directories", func(t *testing.T) {
 		w := world.NewFake()
-		var v volatile
-		update(t, Open(v.watch(w.World()), "/home/user/a/b/c"), put(1))
-		v.check(t, "/home/user/a/b/c/kinfra")
+		var v worldtest.Volatile
+		update(t, Open(v.Watch(w.World()), "/home/user/a/b/c"), put(1))
+		v.Check(t, "/home/user/a/b/c/kinfra")
 	})
 }
 

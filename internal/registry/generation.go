@@ -62,7 +62,7 @@ func (s *Store) Restore(ctx context.Context, number int) (Generation, error) {
 	if chosen, _, err := s.choose(number); err != nil {
 		return chosen, err
 	}
-	unlock, above, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return Generation{}, err
 	}
@@ -71,7 +71,7 @@ func (s *Store) Restore(ctx context.Context, number int) (Generation, error) {
 	if err != nil {
 		return chosen, err
 	}
-	if err := s.restore(number, data, above); err != nil {
+	if err := s.restore(number, data); err != nil {
 		return chosen, fmt.Errorf("restoring generation %d: %w", number, err)
 	}
 	return chosen, nil
@@ -102,10 +102,10 @@ func (s *Store) choose(number int) (Generation, []byte, error) {
 }
 
 // restore makes data the registry, and a generation of what it was.
-func (s *Store) restore(number int, data []byte, above []string) error {
+func (s *Store) restore(number int, data []byte) error {
 	old, err := s.readFile(maxDamaged)
 	if errors.Is(err, world.ErrTooLarge) {
-		return s.replaceUnread(data, above)
+		return s.replaceUnread(data)
 	}
 	if world.IsSystemError(err) {
 		return err
@@ -124,13 +124,13 @@ func (s *Store) restore(number int, data []byte, above []string) error {
 	if err := g.keep(old); err != nil {
 		return err
 	}
-	return s.write(old, above, []world.Change{old.replacedBy(data)})
+	return s.write(old, []world.Change{old.replacedBy(data)})
 }
 
 // replaceUnread makes data the registry where that is too large to be copied: the file
 // itself becomes the generation of what it was. From that moment on until data is in
 // place there is no registry.
-func (s *Store) replaceUnread(data []byte, above []string) error {
+func (s *Store) replaceUnread(data []byte) error {
 	g, err := s.openGenerations()
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (s *Store) replaceUnread(data []byte, above []string) error {
 	}
 	err = g.sync(aside)
 	if err == nil {
-		err = s.write(content{}, above, []world.Change{content{}.replacedBy(data)})
+		err = s.write(content{}, []world.Change{content{}.replacedBy(data)})
 	}
 	if err == nil {
 		return nil

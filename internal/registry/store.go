@@ -88,15 +88,14 @@ type Transaction struct {
 
 	ctx   context.Context
 	store *Store
-	file  content  // what is on disk
-	above []string // directories above the root that got a new entry and aren't synced yet
+	file  content // what is on disk
 }
 
 // Transact calls do under the registry's lock. It is for changes that reach
 // beyond the registry, and so need a say in what is done before it is published
 // and what after; for all others there is Update.
 func (s *Store) Transact(ctx context.Context, do func(*Transaction) error) error {
-	unlock, above, err := s.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func (s *Store) Transact(ctx context.Context, do func(*Transaction) error) error
 	if err != nil {
 		return err
 	}
-	return do(&Transaction{Registry: r, ctx: ctx, store: s, file: file, above: above})
+	return do(&Transaction{Registry: r, ctx: ctx, store: s, file: file})
 }
 
 // Publish writes the registry if it was changed: atomically, durably, and after a
@@ -143,10 +142,10 @@ func (t *Transaction) publish(beside *world.Change) error {
 		return err
 	}
 	if !t.Registry.changed {
-		return t.store.write(t.file, t.above, first)
+		return t.store.write(t.file, first)
 	}
 	data := t.Registry.JSON()
-	if err := t.store.publish(t.file, data, t.above, first); err != nil {
+	if err := t.store.publish(t.file, data, first); err != nil {
 		return err
 	}
 	t.file = content{exists: true, data: data, mode: t.file.newMode()}
@@ -158,13 +157,13 @@ func (t *Transaction) publish(beside *world.Change) error {
 // publish replaces the registry, which holds old, by data. It costs one durable
 // replacement: the copies made before are not synced where they need not be (see
 // generations.add).
-func (s *Store) publish(old content, data []byte, above []string, first []world.Change) error {
+func (s *Store) publish(old content, data []byte, first []world.Change) error {
 	if len(data) > MaxSize {
 		return errors.New("it would be " + tooLarge + ", which nothing would read again")
 	}
 	added, err := s.keepCopies(old, data)
 	if err == nil {
-		err = s.write(old, above, append(first, old.replacedBy(data)))
+		err = s.write(old, append(first, old.replacedBy(data)))
 	}
 	if err != nil && added != "" {
 		// Where this fails, too, a generation stays that was never in force.
@@ -174,9 +173,8 @@ func (s *Store) publish(old content, data []byte, above []string, first []world.
 }
 
 // write changes files, provided that the registry still is old. A first one is
-// durable only with the entries of the directories that were made for it; above are
-// those that got one outside the root.
-func (s *Store) write(old content, above []string, files []world.Change) error {
+// durable only with the entries of the directories that were made for it.
+func (s *Store) write(old content, files []world.Change) error {
 	fresh := false
 	for _, file := range files {
 		if file.Old != nil {
@@ -191,10 +189,7 @@ func (s *Store) write(old content, above []string, files []world.Change) error {
 	if err != nil || !fresh {
 		return err
 	}
-	if err := s.files.Sync("."); err != nil {
-		return err
-	}
-	return s.syncAbove(above)
+	return s.files.Sync(".")
 }
 
 // checkSame is ErrChanged where the registry's file isn't what it was.
@@ -209,36 +204,35 @@ func (s *Store) checkSame(old content) error {
 	return nil
 }
 
-// lock takes the registry's lock and clears away what killed processes left. above
-// are the directories outside the root that got an entry on the way.
-func (s *Store) lock(ctx context.Context) (unlock func(), above []string, err error) {
+// lock takes the registry's lock and clears away what killed processes left.
+func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	if _, err := s.checkRoot(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	waiting, stop := context.WithTimeout(ctx, lockWait)
 	defer stop()
 	unlock, err = s.files.Lock(waiting, LockFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		if above, err = s.makeDirs(); err != nil {
-			return nil, nil, err
+		if err = s.makeDirs(); err != nil {
+			return nil, err
 		}
 		unlock, err = s.files.Lock(waiting, LockFile)
 	}
 	if locked, ok := errors.AsType[*world.LockedError](err); ok && ctx.Err() == nil {
 		err = fmt.Errorf("another process has not let go of the registry for %s: %w", lockWait, locked)
-		return nil, nil, hint.Wrap(err, "see what the holder is doing, end it if it hangs, and try again")
+		return nil, hint.Wrap(err, "see what the holder is doing, end it if it hangs, and try again")
 	}
 	if errors.Is(err, syscall.EROFS) {
-		return nil, nil, s.elsewhere(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
+		return nil, s.elsewhere(fmt.Errorf("locking the registry %s: %w", s.Path(), err))
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("locking the registry %s: %w", s.Path(), err)
+		return nil, fmt.Errorf("locking the registry %s: %w", s.Path(), err)
 	}
 	if err := world.RemoveLeftovers(s.files, path.Dir(File)); err != nil {
 		unlock()
-		return nil, nil, err
+		return nil, err
 	}
-	return unlock, above, nil
+	return unlock, nil
 }
 
 // content is the registry's file as it was found.
