@@ -1,8 +1,10 @@
 package journal_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/internal/world"
 	"github.com/ktrdr/kinfra/internal/worldtest"
@@ -38,5 +40,39 @@ func TestDurableAfterKill(t *testing.T) {
 	must(t, j.Close())
 	if !synced {
 		t.Errorf("the entry of %s isn't synced", dir)
+	}
+}
+
+// Wherever a loss of power has cut what was not synced, the run goes on behind the lines that
+// are whole, and its record stays one that can be read.
+func TestResumeAfterCuts(t *testing.T) {
+	w := world.NewFake()
+	s := journal.Open(w.World(), dir, 50)
+	j, id, err := s.Create([]byte("{}"), firstNow(w.World()))
+	must(t, err)
+	name := dir + "/" + id + "/journal.jsonl"
+	synced, err := w.Host().ReadFile(name, 1<<20)
+	must(t, err)
+	for range 2 {
+		must(t, j.Add(&event.Event{Type: event.Noted, Key: "a", Name: "n"}))
+	}
+	must(t, j.Close())
+	whole, err := w.Host().ReadFile(name, 1<<20)
+	must(t, err)
+	seal, err := w.Host().ReadFile(dir+"/"+id+"/seal", 1<<20)
+	must(t, err)
+	for size := len(synced); size <= len(whole); size++ {
+		w.Write(name, whole[:size])
+		w.Write(dir+"/"+id+"/seal", seal)
+		before, j, err := s.Resume(id)
+		must(t, err)
+		must(t, errors.Join(j.Add(&event.Event{Type: event.Resumed, Run: &event.Run{}}), j.Sync(), j.Close()))
+		after, err := s.Read(id)
+		if err != nil {
+			t.Fatalf("cut to %d bytes of %d, it was resumed behind line %d: %v", size, len(whole), len(before.Events), err)
+		}
+		if len(after.Events) != len(before.Events)+1 || after.Dropped {
+			t.Errorf("cut to %d bytes, then resumed: %d lines, dropped %v, before %d", size, len(after.Events), after.Dropped, len(before.Events))
+		}
 	}
 }

@@ -35,6 +35,8 @@ type journalLine struct {
 	event.Event
 	Durable int    `json:"durable"`
 	Scripts string `json:"scripts"`
+
+	hash link // of the line, where it has one
 }
 
 // tornError says that a line isn't as it was written, which a loss of power may have done
@@ -101,25 +103,25 @@ func (r *reading) lines() (number int, err error) {
 	return 0, nil
 }
 
-// line reads a line, and holds it against its hash if it has one.
+// line reads a line, and holds it against its hash if it has one. It does not count before
+// it is added.
 func (r *reading) line(number int, text []byte) (*journalLine, error) {
 	if number == 1 {
 		if err := r.begin(text); err != nil {
 			return nil, err
 		}
 	}
+	var line journalLine
 	if number > r.unchecked {
 		before := r.last
 		if number == 1 {
 			before = origin
 		}
-		hash, ok := r.follows(before, text)
-		if !ok {
+		var ok bool
+		if line.hash, ok = r.follows(before, text); !ok {
 			return nil, tornError{errors.New("it has changed since it was written, or isn't the one that came next")}
 		}
-		r.last = hash
 	}
-	var line journalLine
 	err := parseLine(text, &line)
 	if _, hashed := hashIn(text); err == nil && hashed && r.seal == nil {
 		err = errNoSeal
@@ -197,6 +199,9 @@ func (r *reading) add(number int, line *journalLine) error {
 		return err
 	}
 	r.events = append(r.events, line.Event)
+	if number > r.unchecked {
+		r.last = line.hash
+	}
 	if r.sealedAsItIs(number) && number == r.unchecked {
 		if r.last = hashOf(r.data[:r.whole]); r.last != r.seal.first.hash {
 			return fmt.Errorf("it, or one before it, has changed since the run was first resumed")
