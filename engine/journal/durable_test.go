@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
@@ -74,5 +75,35 @@ func TestResumeAfterCuts(t *testing.T) {
 		if len(after.Events) != len(before.Events)+1 || after.Dropped {
 			t.Errorf("cut to %d bytes, then resumed: %d lines, dropped %v, before %d", size, len(after.Events), after.Dropped, len(before.Events))
 		}
+	}
+}
+
+// A record that is removed is gone as a whole, or is still there as a whole: nothing in it is
+// removed before the name by which it counts is gone for good.
+func TestRemovalIsDurable(t *testing.T) {
+	fake := world.NewFake()
+	var unsynced []string // what was renamed since the directory was synced
+	w := world.Faulty(fake.World(), func(op, name string) error {
+		switch {
+		case op == "rename":
+			unsynced = append(unsynced, name)
+		case op == "sync" && name == dir:
+			unsynced = nil
+		case op == "removeall" && len(unsynced) > 0:
+			t.Errorf("%s is removed, and %v is not durable yet", name, unsynced)
+		}
+		return nil
+	})
+	s := journal.Open(w, dir, 1)
+	for range 4 {
+		fake.Pass(time.Second)
+		j, _, err := s.Create([]byte("{}"), firstNow(w))
+		must(t, err)
+		must(t, errors.Join(j.Add(&event.Event{Type: event.RunEnded, Status: event.Passed}), j.Sync(), j.Close()))
+	}
+	entries, err := fake.Host().ReadDir(dir)
+	must(t, err)
+	if len(entries) != 3 { // two records and the lock
+		t.Errorf("left are %v", entries)
 	}
 }

@@ -75,8 +75,7 @@ func (s *Store) passed(id string) (began time.Time, ok bool) {
 	return first.Time, ok
 }
 
-// remove removes a record, unless a process has begun to resume it. It is renamed first:
-// one of which a killed process has removed a part would pass for damaged.
+// remove renames a record to what clear removes, unless a process has begun to resume it.
 func (s *Store) remove(id string) error {
 	unlock, err := s.tryLock(id)
 	switch {
@@ -88,9 +87,5 @@ func (s *Store) remove(id string) error {
 	default:
 		defer unlock()
 	}
-	aside := world.TempName(s.world, id)
-	if err := s.files.Rename(id, aside); err != nil {
-		return err
-	}
-	return s.files.RemoveAll(aside)
+	return s.files.Rename(id, world.TempName(s.world, id))
 }

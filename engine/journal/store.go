@@ -59,9 +59,6 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 		return nil, "", err
 	}
 	defer unlock()
-	if err := world.RemoveLeftovers(s.files, "."); err != nil {
-		return nil, "", err
-	}
 	if err := s.prune(); err != nil {
 		return nil, "", fmt.Errorf("removing old records of runs: %w", err)
 	}
@@ -86,10 +83,11 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 // makeDir makes the directory of the records, durably. Whoever made the lock in it has
 // done so before.
 func (s *Store) makeDir() error {
-	if _, err := s.files.Lstat(lockFile); err == nil {
-		return nil
+	_, err := s.files.Lstat(lockFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = world.MakeDirs(s.world.Disk.Host(), s.dir, dirMode)
 	}
-	if err := world.MakeDirs(s.world.Disk.Host(), s.dir, dirMode); err != nil {
+	if err != nil {
 		return fmt.Errorf("making the directory for records of runs: %w", err)
 	}
 	return nil
@@ -123,7 +121,7 @@ func (s *Store) build(id string, scripts, line []byte, m mark) (*Journal, error)
 		err = s.files.Rename(aside, id)
 	}
 	if err == nil {
-		err = s.files.Sync(".")
+		err = s.clear()
 	}
 	if err == nil {
 		return j, nil
@@ -131,7 +129,17 @@ func (s *Store) build(id string, scripts, line []byte, m mark) (*Journal, error)
 	if j != nil {
 		j.Close()
 	}
-	return nil, errors.Join(err, s.files.RemoveAll(aside), s.files.RemoveAll(id))
+	_ = s.files.Rename(id, aside) // if it came that far
+	return nil, errors.Join(err, s.clear())
+}
+
+// clear makes durable which records there are, and only then removes what others have been
+// renamed to: after a loss of power, a record of which a part is gone would pass for damaged.
+func (s *Store) clear() error {
+	if err := s.files.Sync("."); err != nil {
+		return err
+	}
+	return world.RemoveLeftovers(s.files, ".")
 }
 
 // openNew takes the lock of a record, and opens its files.

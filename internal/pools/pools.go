@@ -83,10 +83,12 @@ func (l *List) Lock(ctx context.Context) (unlock func(), err error) {
 	if l.dir == "" {
 		return func() {}, nil
 	}
-	if _, err := l.files.Lstat(lockName); err != nil { // whoever made that has made the directory, durably
-		if err := world.MakeDirs(l.w.Disk.Host(), l.dir, 0o700); err != nil {
-			return nil, l.fault("making its directory", err)
-		}
+	_, err = l.files.Lstat(lockName)
+	if errors.Is(err, fs.ErrNotExist) { // whoever made that has made the directory, durably
+		err = world.MakeDirs(l.w.Disk.Host(), l.dir, 0o700)
+	}
+	if err != nil {
+		return nil, l.fault("making its directory", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()

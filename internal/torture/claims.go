@@ -210,12 +210,12 @@ func wasKilled(cmd *exec.Cmd) bool {
 type opLog struct {
 	client int
 	ops    []porcupine.Operation
-	open   *event // that has begun
+	open   *message // that has begun
 }
 
 // add takes a line of a worker's output.
 func (g *opLog) add(line []byte) error {
-	var e event
+	var e message
 	if err := json.Unmarshal(line, &e); err != nil {
 		return err
 	}

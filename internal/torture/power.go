@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"math/rand/v2"
 	"path"
 	"strings"
 
@@ -16,22 +14,15 @@ import (
 // powered is where the pool lies whose power fails.
 const powered = "/home/user/powered"
 
-// blackout is one recorded life of a pool, in which the power may fail anywhere.
-type blackout struct {
-	journal *journal
-	most    int // losses to be tried at each place, where there are more
-
-	// How far the replay has come.
+// poolLife is the recorded life of a pool, and how far a replay has come in it.
+type poolLife struct {
 	acknowledged string // what was so when the last deed had ended
 	underway     string // what is to be so when the next one has; "" if none is under way
-	deed         string
-
-	seed     maphash.Seed
-	seen     map[uint64]bool // what has been looked at
-	places   int
-	losses   int
-	problems []string
+	name         string // of the deed
 }
+
+func (l *poolLife) deed() string   { return l.name }
+func (l *poolLife) wanted() string { return l.acknowledged + "\x00" + l.underway }
 
 // act is a step of a pool's life.
 type act struct {
@@ -92,8 +83,7 @@ func tryPower(ctx context.Context, l *lab) (finding, error) {
 		return f, err
 	}
 	f.broken = b.problems
-	f.figures = fmt.Sprintf("%d deeds, %d prefixes, %d losses, %d different disks",
-		len(acts()), b.places, b.losses, len(b.seen))
+	f.figures = fmt.Sprintf("%d deeds, %s", len(acts()), b.figures())
 	return f, nil
 }
 
@@ -123,13 +113,13 @@ func live(ctx context.Context, lost func(written) bool) (*blackout, error) {
 		dirs = append(dirs, dir)
 	}
 	r := record(w.World(), dirs...)
-	b := &blackout{journal: r.journal, seed: maphash.MakeSeed(), seen: map[uint64]bool{}}
+	life := &poolLife{}
 	p := openPool(r.world, powered)
 	before, err := p.holders(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.note(func() { b.acknowledged = before })
+	r.note(func() { life.acknowledged = before })
 	for _, a := range acts() {
 		start := len(r.log)
 		r.note(nil)
@@ -140,101 +130,22 @@ func live(ctx context.Context, lost func(written) bool) (*blackout, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.log[start].mark = func() { b.underway, b.deed = after, a.name }
-		r.note(func() { b.acknowledged, b.underway = after, "" })
+		r.log[start].mark = func() { life.underway, life.name = after, a.name }
+		r.note(func() { life.acknowledged, life.underway = after, "" })
 	}
-	if lost != nil {
-		for i, e := range r.log {
-			if e.synced != nil && lost(e) {
-				r.log[i].synced = nil
-			}
-		}
-	}
-	return b, nil
-}
-
-// replay lets the power fail after each thing that was written. It ends early once
-// enough problems were found, unless enough is 0.
-func (b *blackout) replay(ctx context.Context, enough int) error {
-	random := rand.New(rand.NewPCG(1, 2))
-	d := newDisk(b.journal.top)
-	d.settle(b.journal)
-	for i, e := range b.journal.log {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if e.mark != nil {
-			e.mark()
-		}
-		d.add(e)
-		b.places++
-		d.losses(b.most, random, func(l loss) {
-			b.losses++
-			if problem := b.fail(ctx, d, l); problem != "" {
-				b.problems = append(b.problems, fmt.Sprintf("power lost during %s, after operation %d: %s", b.deed, i, problem))
-			}
-		})
-		if enough > 0 && len(b.problems) >= enough {
-			return nil
-		}
-	}
-	return nil
-}
-
-// settle makes durable what was there before the first thing that was written.
-func (d *disk) settle(j *journal) {
-	var visit func(*inode)
-	visit = func(dir *inode) {
-		for name, node := range dir.entries {
-			if node.mode.IsDir() && !j.wrote(node) {
-				d.entries(dir)[name] = node
-				visit(node)
-			}
-		}
-	}
-	visit(j.top)
-}
-
-// wrote tells whether something was made an entry in the log.
-func (j *journal) wrote(node *inode) bool {
-	for _, e := range j.log {
-		if e.change == nil {
-			continue
-		}
-		for _, entry := range e.change.entries {
-			if entry == node {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// fail starts a machine with what is left after a loss, and says what is wrong on it.
-func (b *blackout) fail(ctx context.Context, d *disk, l loss) string {
-	w := world.NewFake()
-	w.Random(make([]byte, 1<<10)) // or it would draw the names and tokens of before
-	content, err := d.after(l, w)
-	if err != nil {
-		return err.Error()
-	}
-	key := maphash.String(b.seed, content+b.acknowledged+"\x00"+b.underway)
-	if b.seen[key] {
-		return ""
-	}
-	b.seen[key] = true
-	w.Reboot()
-	return b.judge(ctx, openPool(w.World(), powered))
+	r.forget(lost)
+	return newBlackout(r.tape, life), nil
 }
 
 // judge says what is wrong on a machine after the power has failed.
-func (b *blackout) judge(ctx context.Context, p pool) string {
+func (l *poolLife) judge(ctx context.Context, w *world.Fake) string {
+	p := openPool(w.World(), powered)
 	got, err := p.holders(ctx)
 	if err != nil {
 		return err.Error()
 	}
-	if got != b.acknowledged && (b.underway == "" || got != b.underway) {
-		return fmt.Sprintf("the slots are %q, want %q or %q", got, b.acknowledged, b.underway)
+	if got != l.acknowledged && (l.underway == "" || got != l.underway) {
+		return fmt.Sprintf("the slots are %q, want %q or %q", got, l.acknowledged, l.underway)
 	}
 	if err := p.goesOn(ctx, got); err != nil {
 		return fmt.Sprintf("with the slots %q: %v", got, err)

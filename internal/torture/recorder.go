@@ -46,11 +46,11 @@ type written struct {
 // recorder is a world that notes all that reaches its files.
 type recorder struct {
 	world world.World
-	*journal
+	*tape
 }
 
-// journal is what a recorder has noted.
-type journal struct {
+// tape is what a recorder has noted.
+type tape struct {
 	mu  sync.Mutex // held while something is done, so that the order is that of the notes
 	top *inode     // as it is now
 	log []written
@@ -58,7 +58,7 @@ type journal struct {
 
 // record is the world w, whose directories that are there (empty ones) count as durable.
 func record(w world.World, dirs ...string) recorder {
-	j := &journal{top: newDirectory()}
+	j := &tape{top: newDirectory()}
 	for _, dir := range dirs {
 		j.makeAll(dir)
 	}
@@ -68,7 +68,7 @@ func record(w world.World, dirs ...string) recorder {
 }
 
 // note has mark called when a replay comes to what is done after this.
-func (j *journal) note(mark func()) {
+func (j *tape) note(mark func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.log = append(j.log, written{mark: mark})
@@ -76,7 +76,7 @@ func (j *journal) note(mark func()) {
 
 type recordedDisk struct {
 	disk world.Disk
-	j    *journal
+	j    *tape
 }
 
 func (d recordedDisk) Host() world.Files { return recordedFiles{d.disk.Host(), "/", d.j} }
@@ -86,7 +86,7 @@ func (d recordedDisk) Root(dir string) world.Files {
 }
 
 // find is what is at a path; nil for nothing.
-func (j *journal) find(name string) *inode {
+func (j *tape) find(name string) *inode {
 	at := j.top
 	for component := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
 		if component != "" && at != nil {
@@ -97,11 +97,11 @@ func (j *journal) find(name string) *inode {
 }
 
 // put makes node the entry of that name, or with nil removes it.
-func (j *journal) put(name string, node *inode) {
+func (j *tape) put(name string, node *inode) {
 	j.putAll(path.Dir(name), map[string]*inode{path.Base(name): node})
 }
 
-func (j *journal) putAll(dir string, entries map[string]*inode) {
+func (j *tape) putAll(dir string, entries map[string]*inode) {
 	c := &change{j.find(dir), entries}
 	c.do(c.dir.entries)
 	j.log = append(j.log, written{change: c})
@@ -117,14 +117,14 @@ func (c change) do(entries map[string]*inode) {
 	}
 }
 
-func (j *journal) makeAll(dir string) {
+func (j *tape) makeAll(dir string) {
 	if j.find(dir) == nil {
 		j.makeAll(path.Dir(dir))
 		j.put(dir, newDirectory())
 	}
 }
 
-func (j *journal) removeAll(name string) {
+func (j *tape) removeAll(name string) {
 	node := j.find(name)
 	if node == nil {
 		return
@@ -139,7 +139,7 @@ func (j *journal) removeAll(name string) {
 type recordedFiles struct {
 	files world.Files
 	dir   string
-	j     *journal
+	j     *tape
 }
 
 func (f recordedFiles) ReadFile(name string, limit int64) ([]byte, error) {
@@ -174,30 +174,32 @@ func (f recordedFiles) Append(name string) (world.Appender, error) {
 	if err != nil {
 		return nil, err
 	}
-	return recordedAppender{a, f, name}, nil
+	f.j.mu.Lock()
+	defer f.j.mu.Unlock()
+	return recordedAppender{a, f, name, f.j.find(filepath.Join(f.dir, name))}, nil
 }
 
-// recordedAppender notes what is added to a file.
+// recordedAppender notes what is added to a file, wherever that is moved.
 type recordedAppender struct {
 	appender world.Appender
 	files    recordedFiles
 	name     string
+	file     *inode
 }
 
 func (a recordedAppender) Write(data []byte) (n int, err error) {
 	j := a.files.j
-	err = a.files.do(a.name, func() error { n, err = a.appender.Write(data); return err }, func(path string) {
-		file := j.find(path)
-		file.data = append(file.data, data...)
-		j.log = append(j.log, written{grown: file, size: len(file.data)})
+	err = a.files.do(a.name, func() error { n, err = a.appender.Write(data); return err }, func(string) {
+		a.file.data = append(a.file.data, data...)
+		j.log = append(j.log, written{grown: a.file, size: len(a.file.data)})
 	})
 	return n, err
 }
 
 func (a recordedAppender) Sync() error {
 	j := a.files.j
-	return a.files.do(a.name, a.appender.Sync, func(path string) {
-		j.log = append(j.log, written{synced: j.find(path), adding: true})
+	return a.files.do(a.name, a.appender.Sync, func(string) {
+		j.log = append(j.log, written{synced: a.file, adding: true})
 	})
 }
 

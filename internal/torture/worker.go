@@ -25,8 +25,8 @@ const (
 	delayMost  = time.Millisecond
 )
 
-// event is one line of a worker's output: an operation that begins or ends.
-type event struct {
+// message is one line of a worker's output: an operation that begins or ends.
+type message struct {
 	At     time.Duration `json:"at"` // on the clock of world.BootTime
 	Call   *call         `json:"call,omitempty"`
 	Answer *answer       `json:"answer,omitempty"`
@@ -58,11 +58,11 @@ func work(ctx context.Context, c child) error {
 	}
 	for upTime() < c.Until {
 		in := wk.choose()
-		if err := c.out.Encode(event{At: upTime(), Call: &in}); err != nil {
+		if err := c.out.Encode(message{At: upTime(), Call: &in}); err != nil {
 			return err
 		}
 		out := wk.do(ctx, in)
-		if err := c.out.Encode(event{At: upTime(), Answer: &out}); err != nil {
+		if err := c.out.Encode(message{At: upTime(), Answer: &out}); err != nil {
 			return err
 		}
 	}
