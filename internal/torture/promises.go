@@ -34,6 +34,8 @@ func promises() []promise {
 			"every prefix of the recorded writes with losses of what isn't synced, replayed in memory", tryPower},
 		{"damage", "damage is never taken for emptiness",
 			"every truncation, and random bit flips, of the registry and of the log of claims, which a cut may leave as it was when shorter", tryDamage},
+		{"records", "the record of a run outlasts a loss of power, and is never refused for one",
+			"runs that pass, fail, are resumed and taken back; every prefix of what they write, with losses of what isn't synced", tryRecorded},
 		{"older", "the older tool may write at any time, without a lock",
 			"two processes that read, pause, truncate and write, beside four that claim", tryOlder},
 		{"stopped", "nothing hangs",

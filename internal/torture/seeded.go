@@ -56,6 +56,9 @@ func (l *lab) seeds() []seed {
 	for _, order := range unsyncedOrders() {
 		all = append(all, seed{order.fault, func(ctx context.Context) (string, error) { return l.catchInPower(ctx, order) }})
 	}
+	for _, order := range unsyncedOrders() {
+		all = append(all, seed{order.fault + ", in records", func(ctx context.Context) (string, error) { return l.catchInRecorded(ctx, order) }})
+	}
 	for fault, mutations := range recordMutations {
 		all = append(all, seed{fault, func(ctx context.Context) (string, error) { return l.catchInWorkflow(ctx, mutations) }})
 	}
