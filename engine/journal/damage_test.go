@@ -28,9 +28,9 @@ type sample struct {
 	data    []byte
 	marks   []byte
 	seal    *sealed
-	starts  []int     // where each line begins, and where the last ends
-	told    []int     // up to where each line says that all was durable; the first is that of line 1
-	before  []reading // what is read before each line
+	starts  []int        // where each line begins, and where the last ends
+	told    []int        // up to where each line says that all was durable; the first is that of line 1
+	before  []*Beginning // what is read before each line
 	durable int
 
 	random         *rand.Rand
@@ -97,7 +97,7 @@ func (s *sample) split(t *testing.T, lines int) {
 	t.Helper()
 	r := newReading(s.data, s.seal)
 	for {
-		s.before = append(s.before, r.copy())
+		s.before = append(s.before, r.beginning())
 		s.starts = append(s.starts, r.whole)
 		if r.whole == len(s.data) {
 			break
@@ -117,14 +117,6 @@ func (s *sample) split(t *testing.T, lines int) {
 	if len(s.told) != lines {
 		t.Fatalf("there are %d lines, want %d", len(s.told), lines)
 	}
-}
-
-// copy is the reading with memory of its own.
-func (r *reading) copy() reading {
-	c := *r
-	c.events = c.events[:len(c.events):len(c.events)]
-	c.running, c.memory = maps.Clone(r.running), nil
-	return c
 }
 
 // line is one of the lines, counted from 1, with its end.
@@ -148,8 +140,8 @@ func outcomeOf(c *content, data []byte, err error) outcome {
 // read reads a journal that is as it was up to a line, counted from 1. What comes before
 // that is not read again: a line is read by what was before it, so it can't matter.
 func (s *sample) read(data []byte, from int) outcome {
-	r := s.before[from-1]
-	r.data, r.memory = data, s.memory
+	r := s.before[from-1].reading
+	r.running, r.data, r.memory = maps.Clone(r.running), data, s.memory
 	c, err := r.finish("journal")
 	s.memory = r.memory
 	return outcomeOf(c, data, err)

@@ -75,7 +75,7 @@ func (s *Store) Read(id string) (*Record, error) {
 		unlock()
 	}
 	_, err = s.read(r)
-	if isDamaged(err) {
+	if errors.Is(err, errNoSeal) {
 		_, err = s.read(r) // a process may have begun the seal of an old journal in between
 	}
 	return r, err

@@ -84,3 +84,8 @@ func overlayOf(ctx context.Context, dir string, faults []mutation) (name string,
 	name = filepath.Join(dir, "overlay.json")
 	return name, os.WriteFile(name, data, 0o600)
 }
+
+// programEnv is the environment of the program for a user with a home.
+func programEnv(home string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}
+}

@@ -36,6 +36,8 @@ func promises() []promise {
 			"every truncation, and random bit flips, of the registry and of the log of claims, which a cut may leave as it was when shorter", tryDamage},
 		{"records", "the record of a run outlasts a loss of power, and is never refused for one",
 			"runs that pass, fail, are resumed and taken back; every prefix of what they write, with losses of what isn't synced", tryRecorded},
+		{"journal", "a journal shows its damage: what was durable is read as it was written or refused, what comes later is dropped and said",
+			"every bit flip, every lost, doubled or swapped line and every cut, of journals of 200 lines that the program has written", tryJournal},
 		{"older", "the older tool may write at any time, without a lock",
 			"two processes that read, pause, truncate and write, beside four that claim", tryOlder},
 		{"stopped", "nothing hangs",

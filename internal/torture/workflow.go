@@ -183,7 +183,7 @@ func (k *killing) run() []string {
 func (k *killing) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, k.program, append([]string{"--root", k.root(), "--output", "events"}, args...)...)
 	cmd.Dir = k.work()
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + k.home()}, k.env...)
+	cmd.Env = append(programEnv(k.home()), k.env...)
 	return cmd
 }
 
