@@ -52,14 +52,14 @@ func newReport(ctx context.Context, l *lab, runs int) (*report, error) {
 	}, nil
 }
 
-// Broken tells whether a promise was.
-func (r *report) Broken() bool {
+// Code is 1 where a promise is broken.
+func (r *report) Code() int {
 	for _, row := range r.Rows {
 		if !row.Holds {
-			return true
+			return 1
 		}
 	}
-	return false
+	return 0
 }
 
 // Print prints the table, or JSON.

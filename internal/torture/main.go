@@ -7,10 +7,10 @@
 //	go run ./internal/torture -run 'power|damage'   # those whose name matches
 //	go run ./internal/torture -short -json          # seconds; for programs
 //
-// The exit code is 1 when a promise is broken, and 2 for wrong usage or when something
-// could not be tried. What a machine doesn't allow (a mount needs root, a stack a Docker
-// Engine) is shown as not run, with the reason, and breaks nothing; with
-// KINFRA_DEMAND_DOCKER=1 the lack of an Engine ends all.
+// The exit code is 1 when a promise is broken, and 2 for wrong usage, when something went
+// wrong, or when a promise could not be tried: what a machine doesn't allow (a mount needs
+// root, a stack a Docker Engine) is shown as not run, with the reason. Leave it out with -run.
+// With KINFRA_DEMAND_DOCKER=1 the lack of an Engine ends all.
 //
 // Unlike the rest of the project it starts and kills processes itself, without the
 // world: what it does to them the world is there to prevent. These processes are this

@@ -23,10 +23,14 @@ type rewrites struct {
 }
 
 // startOlder starts a process that rewrites the registry without a lock: with Python
-// where it is wanted and there, else one that does the same, in pieces.
+// where it is wanted, else one that does the same, in pieces.
 func startOlder(ctx context.Context, p pool, o order, python bool) (wait func() (rewrites, error), err error) {
 	var cmd *exec.Cmd
-	if name, lookErr := exec.LookPath("python3"); python && lookErr == nil {
+	if python {
+		name, err := exec.LookPath("python3")
+		if err != nil {
+			return nil, notRunError(fmt.Sprintf("the older tool needs Python: %v", err))
+		}
 		cmd = exec.CommandContext(ctx, name, "-c", olderScript, p.store.Path(), p.tree(o.Number), fmt.Sprint((o.Until - upTime()).Seconds()))
 		cmd.Stderr = os.Stderr
 	} else if cmd, err = o.command(ctx); err != nil {

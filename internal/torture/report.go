@@ -31,6 +31,11 @@ type report struct {
 	Version int    `json:"version"` // of this form: 1
 	Machine string `json:"machine"`
 	Rows    []row  `json:"promises"`
+
+	// How many of the promises hold, are broken, and could not be tried.
+	Held   int `json:"held"`
+	Broken int `json:"broken"`
+	NotRun int `json:"not_run"`
 }
 
 // row is a promise and what came of it.
@@ -63,20 +68,26 @@ func (r *report) add(p promise, f finding, took time.Duration) {
 	switch {
 	case len(f.broken) > 0:
 		line.Verdict = verdictBroken
+		r.Broken++
 	case f.notRun != "":
 		line.Verdict, line.Figures = verdictNotRun, f.notRun
+		r.NotRun++
+	default:
+		r.Held++
 	}
 	r.Rows = append(r.Rows, line)
 }
 
-// Broken tells whether a promise was.
-func (r *report) Broken() bool {
-	for _, line := range r.Rows {
-		if line.Verdict == verdictBroken {
-			return true
-		}
+// Code is 1 where a promise is broken, and 2 where none is, but one could not be tried: what
+// nobody has tried doesn't hold.
+func (r *report) Code() int {
+	switch {
+	case r.Broken > 0:
+		return 1
+	case r.NotRun > 0:
+		return 2
 	}
-	return false
+	return 0
 }
 
 // mostReasons is how many ways in which one promise was broken are printed.
@@ -107,5 +118,6 @@ func (r *report) Print(out io.Writer, asJSON bool) error {
 			fmt.Fprintf(out, "%s: %s\n", line.Name, reason)
 		}
 	}
+	fmt.Fprintf(out, "\n%d held, %d broken, %d not run\n", r.Held, r.Broken, r.NotRun)
 	return nil
 }

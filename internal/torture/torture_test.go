@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// demand is the environment variable that makes it a failure where a promise can't be tried.
+const demand = "KINFRA_DEMAND_TORTURE"
+
 // TestPromises tries each promise in its short form, in which the seeded faults are
 // still caught. Under -short, which is how the race detector is run, they are left out:
 // they take longest, and race on purpose. So is what needs a Docker Engine, unless one
@@ -38,7 +41,7 @@ func TestPromises(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			f, err := p.try(t.Context(), &lab{dir: t.TempDir(), short: true, claiming: shortClaiming, progress: io.Discard})
-			if reason, ok := errors.AsType[notRunError](err); ok {
+			if reason, ok := errors.AsType[notRunError](err); ok && os.Getenv(demand) != "1" {
 				t.Skip(reason)
 			}
 			if err != nil {
@@ -71,7 +74,10 @@ func TestRun(t *testing.T) {
 		{"holds", "", []promise{holds}, 0, []string{"a a test holds 0.0 nothing 3 times"}},
 		{"broken", "", []promise{holds, broken}, 1, []string{"b a test broken", "b: 5", "b: and 2 more"}},
 		{"broken, as JSON", "-json", []promise{broken}, 1, []string{`"verdict": "broken"`, `"version": 1`, `"7"`}},
-		{"not run", "", []promise{skipped}, 0, []string{"c a test not run 0.0 nothing no root"}},
+		{"not run", "", []promise{holds, skipped}, 2, []string{"c a test not run 0.0 nothing no root", "1 held, 0 broken, 1 not run"}},
+		{"not run, as JSON", "-json", []promise{skipped}, 2, []string{`"not_run": 1`, `"held": 0`}},
+		{"broken, and one not run", "", []promise{holds, broken, skipped}, 1, []string{"1 held, 1 broken, 1 not run"}},
+		{"left out", "-run a", []promise{holds, skipped}, 0, []string{"1 held, 0 broken, 0 not run"}},
 		{"a broken one that isn't asked for", "-run ^a$", []promise{holds, broken}, 0, []string{"holds"}},
 		{"could not be tried", "", []promise{fixed("a", finding{}, errors.New("no disk"))}, 2, []string{"error: a: no disk"}},
 		{"no such promise", "-run x", []promise{holds}, 2, []string{`-run "x" matches none of: a`}},

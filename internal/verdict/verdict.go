@@ -30,24 +30,21 @@ type Table[P any] struct {
 
 // Report is what came of trying promises.
 type Report interface {
-	Broken() bool // whether a promise was
+	Code() int // the exit code: 0 where all promises hold, 1 where one is broken, 2 where one could not be tried
 	Print(out io.Writer, asJSON bool) error
 }
 
-// Run is the program. It returns its exit code: 1 when a promise is broken, 2 for wrong
-// usage or when something could not be tried.
+// Run is the program. It returns its exit code: that of the report, and 2 for wrong usage or
+// when something went wrong on the way.
 func (t Table[P]) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	report, err := t.try(ctx, args, stdout, stderr)
-	switch {
-	case err != nil:
+	if err != nil {
 		if err != errUsage {
 			fmt.Fprintf(stderr, "error: %v\n", err)
 		}
 		return 2
-	case report.Broken():
-		return 1
 	}
-	return 0
+	return report.Code()
 }
 
 // errUsage is the error of flags, of which package flag has told already.

@@ -16,7 +16,7 @@ import (
 // tried is a report of names, of which "b" is a broken promise.
 type tried []string
 
-func (r tried) Broken() bool { return strings.Contains(strings.Join(r, ""), "b") }
+func (r tried) Code() int { return strings.Count(strings.Join(r, ""), "b") }
 func (r tried) Print(out io.Writer, asJSON bool) error {
 	_, err := fmt.Fprintf(out, "tried %v, as JSON: %v\n", []string(r), asJSON)
 	return err
