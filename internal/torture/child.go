@@ -18,15 +18,14 @@ const childVariable = "KINFRA_TORTURE_CHILD"
 
 // order is what a child is to do.
 type order struct {
-	Role    string        `json:"role"`
-	Dir     string        `json:"dir"`    // of the pool
-	Number  int           `json:"number"` // of the child among those of its role
-	Seed    uint64        `json:"seed"`
-	Fault   string        `json:"fault"`   // a seeded one; see faults
-	Until   time.Duration `json:"until"`   // when to end, on the clock of world.BootTime
-	KillAt  int           `json:"kill_at"` // the file operation at which it kills itself; 0 for none
-	Name    string        `json:"name"`    // of what it works on, or does
-	Project string        `json:"project"` // the Compose project of slot %d
+	Role   string        `json:"role"`
+	Dir    string        `json:"dir"`    // of the pool
+	Number int           `json:"number"` // of the child among those of its role
+	Seed   uint64        `json:"seed"`
+	Fault  string        `json:"fault"`   // a seeded one; see faults
+	Until  time.Duration `json:"until"`   // when to end, on the clock of world.BootTime
+	KillAt int           `json:"kill_at"` // the file operation at which it kills itself; 0 for none
+	Name   string        `json:"name"`    // of what it works on
 }
 
 // roles are what children do.
@@ -38,7 +37,6 @@ func roles() map[string]func(context.Context, child) error {
 		"holder": holdLock,
 		"waiter": waitForSlot,
 		"racer":  race,
-		"stack":  doWithStack,
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 // its end, so that all is durable, and one that was killed before its last lines were.
 func tryJournal(ctx context.Context, l *lab) (finding, error) {
 	var f finding
-	program, err := l.buildKinfra(ctx, nil)
+	program, err := l.buildKinfra(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -301,7 +301,7 @@ func (j *damagedJournal) damage(ctx context.Context, step int) error {
 			record, err := store.Read(j.id)
 			j.judge(h, len(record.Events), record.Dropped, err)
 		}
-		return ctx.Err() == nil
+		return ctx.Err() == nil && len(j.broken) < 100*mostReasons
 	})
 	return ctx.Err()
 }

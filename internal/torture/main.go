@@ -10,7 +10,8 @@
 // The exit code is 1 when a promise is broken, and 2 for wrong usage, when something went
 // wrong, or when a promise could not be tried: what a machine doesn't allow (a mount needs
 // root, a stack a Docker Engine) is shown as not run, with the reason. Leave it out with -run.
-// With KINFRA_DEMAND_DOCKER=1 the lack of an Engine ends all.
+// With KINFRA_DEMAND_DOCKER=1 the lack of an Engine ends all, and with
+// KINFRA_DEMAND_TORTURE=1, in tests, any lack is a failure.
 //
 // Unlike the rest of the project it starts and kills processes itself, without the
 // world: what it does to them the world is there to prevent. These processes are this
@@ -56,20 +57,20 @@ func run(ctx context.Context, args []string, all []promise, stdout, stderr io.Wr
 			}
 		},
 		Try: func(ctx context.Context, chosen []promise, progress io.Writer) (verdict.Report, error) {
-			return torture(ctx, chosen, lab{short: *short, claiming: time.Duration(*seconds) * time.Second, progress: progress})
+			return torture(ctx, chosen, &lab{short: *short, claiming: time.Duration(*seconds) * time.Second, progress: progress})
 		},
 	}
 	return table.Run(ctx, args, stdout, stderr)
 }
 
 // torture tries the promises one after another, and says which one is under way.
-func torture(ctx context.Context, chosen []promise, l lab) (*report, error) {
+func torture(ctx context.Context, chosen []promise, l *lab) (*report, error) {
 	dir, err := os.MkdirTemp("", "kinfra-torture-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	l.dir = dir
+	l.dir, l.builds = dir, &builds{dir: dir}
 	if l.short {
 		l.claiming = min(l.claiming, shortClaiming)
 	}
@@ -77,7 +78,7 @@ func torture(ctx context.Context, chosen []promise, l lab) (*report, error) {
 	for _, p := range chosen {
 		fmt.Fprintf(l.progress, "%s …\n", p.name)
 		start := time.Now()
-		f, err := p.try(ctx, &l)
+		f, err := p.try(ctx, l)
 		if reason, ok := errors.AsType[notRunError](err); ok {
 			f, err = finding{notRun: string(reason)}, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,7 @@ func promises() []promise {
 		{"readers", "a reader sees the old registry or the new, never a part",
 			"a process that reads beside the above, without a second try", tryReaders},
 		{"seeded", "the harness can fail",
-			"faults put into the world or the claim under the same judges: each has to be caught", trySeeded},
+			"faults put into the world, the claim or the source under the same judges, at least one for each row: each has to be caught", trySeeded},
 		{"syscalls", "every system call may fail",
 			"file operation 1 … n fails once, and for good, with ENOSPC, EIO, EACCES", trySyscalls},
 		{"full", "a disk may be full or read-only",
@@ -46,8 +47,8 @@ func promises() []promise {
 			"claims with leases while the wall clock jumps by up to a year either way", tryClock},
 		{"rush", "6 slots have 6 winners",
 			"64 processes claim at the same moment, again and again", tryRush},
-		{"stacks", "a claim, a start and a release survive kill -9",
-			"each is killed at its events, on a real Docker Engine, and done again", tryStacks},
+		{"stacks", "a claim, a start, a restart, a stop, a release and a reaping survive kill -9",
+			"the program is killed at its events, and again in what goes on after that, on a real Docker Engine", tryStacks},
 		{"workflow", "a workflow survives kill -9: resumed, it ends as if undisturbed; taken back, as if it had not been",
 			"the program itself runs 30 steps, and is killed in them, in resumes and in undos", tryWorkflow},
 		{"stackflow", "so does one that starts a stack",
@@ -65,14 +66,19 @@ type lab struct {
 	claiming time.Duration // how long processes claim and are killed
 	progress io.Writer
 
+	builds *builds // programs, which rows and labs share
+
+	mu      sync.Mutex // guards what follows
 	made    int        // directories so far
 	history *claimsRun // of the row of claims, which that of readers shares
 }
 
 // newDir makes a directory of its own for something.
 func (l *lab) newDir(name string) (string, error) {
+	l.mu.Lock()
 	l.made++
 	dir := filepath.Join(l.dir, fmt.Sprintf("%s-%d", name, l.made))
+	l.mu.Unlock()
 	return dir, os.Mkdir(dir, 0o700)
 }
 

@@ -21,6 +21,10 @@ func (f *finding) wrong(format string, args ...any) {
 	f.broken = append(f.broken, fmt.Sprintf(format, args...))
 }
 
+// demand is the environment variable that makes it a failure where something can't be tried,
+// in tests and of the seeded faults.
+const demand = "KINFRA_DEMAND_TORTURE"
+
 // notRunError says why a promise can't be tried on this machine.
 type notRunError string
 

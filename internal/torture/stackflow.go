@@ -22,7 +22,7 @@ func tryStackflow(ctx context.Context, l *lab) (finding, error) {
 	if err := needEngine(ctx); err != nil {
 		return finding{}, err
 	}
-	program, err := l.buildKinfra(ctx, nil)
+	program, err := l.buildKinfra(ctx)
 	if err != nil {
 		return finding{}, err
 	}
@@ -43,6 +43,9 @@ func tryStackflow(ctx context.Context, l *lab) (finding, error) {
 	f.figures += s.ofStuck()
 	return f, err
 }
+
+// mounted is what of the worktree the stack sees.
+const mounted = "src"
 
 // stackPool is a pool of one slot: its port less 1, its project, and its stack.
 const stackPool = `"""A pool of one slot."""

@@ -6,12 +6,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/dockertest"
+	"github.com/ktrdr/kinfra/internal/lifecycle"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -49,22 +49,42 @@ type stackAct struct {
 }
 
 func stackActs() []stackAct {
+	up := []string{deedClaim, deedUp}
 	return []stackAct{
 		{name: deedClaim, after: [][]string{{deedClaim}}},
-		{name: deedUp, prepare: []string{deedClaim}, after: [][]string{{deedUp}, {deedRelease}}},
-		{name: deedRelease, prepare: []string{deedClaim, deedUp}, after: [][]string{{deedRelease}}},
+		{name: deedUp, prepare: []string{deedClaim}, after: [][]string{{deedUp}, {deedRelease}, {deedDown}}},
+		{name: deedClaimUp, after: [][]string{{deedClaimUp}}},
+		{name: deedRestart, prepare: up, after: [][]string{{deedRestart}, {deedUp}, {deedRelease}}},
+		{name: deedDown, prepare: up, after: [][]string{{deedDown}, {deedUp}, {deedRelease}}},
+		{name: deedRelease, prepare: up, after: [][]string{{deedRelease}}},
+		{name: deedReap, prepare: []string{deedLease, deedLater}, after: [][]string{{deedReap}}},
 	}
 }
 
-// tryStacks kills a process at every event of a claim, a start and a release on the
-// real Engine, and does the command again.
+// The least that has to be killed of each act, as shares of the events that are tried.
+const (
+	leastKilled = 0.8
+	leastInside = 0.4
+	leastAgain  = 0.2
+)
+
+// tryStacks kills the program at every event of what it does with a stack on the real
+// Engine, and has it go on.
 func tryStacks(ctx context.Context, l *lab) (finding, error) {
 	if err := needEngine(ctx); err != nil {
 		return finding{}, err
 	}
-	s := &stacks{lab: l, stuck: map[string]bool{}}
+	program, err := l.buildInstrumented(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	s := &stacks{lab: l, program: program, stuck: map[string]bool{}}
 	var figures []string
 	for _, a := range stackActs() {
+		if only := os.Getenv(actVariable); only != "" && only != a.name {
+			continue
+		}
+		before := s.tally
 		events, err := s.undisturbed(ctx, a)
 		if err != nil {
 			return s.finding, fmt.Errorf("%s: %w", a.name, err)
@@ -73,10 +93,15 @@ func tryStacks(ctx context.Context, l *lab) (finding, error) {
 		if err != nil {
 			return s.finding, fmt.Errorf("%s: %w", a.name, err)
 		}
-		figures = append(figures, fmt.Sprintf("%s killed at %d of its %d events", a.name, tried, events))
+		n := float64(tried)
+		got := tally{s.kills - before.kills, s.inside - before.inside, s.again - before.again}
+		s.wants(a.name, got, tally{int(n * leastKilled), int(n * leastInside), int(n * leastAgain)})
+		figures = append(figures, fmt.Sprintf("%s at %d of its %d events", a.name, tried, events))
 	}
-	figures = append(figures, fmt.Sprintf("%d killed in all", s.killed))
-	s.figures = strings.Join(figures, "; ") + s.ofStuck()
+	if s.resumes == 0 && os.Getenv(actVariable) == "" {
+		s.wrong("no resume was killed")
+	}
+	s.figures = fmt.Sprintf("%s; %s, %d of these in resumes", strings.Join(figures, "; "), s.tally, s.resumes) + s.ofStuck()
 	return s.finding, nil
 }
 
@@ -104,12 +129,15 @@ func needEngine(ctx context.Context) error {
 
 // stacks is the row under way.
 type stacks struct {
-	lab *lab
+	lab     *lab
+	program string
+	env     []string // that it is given besides
 
 	mu sync.Mutex // guards what follows
 	finding
-	killed int
-	stuck  map[string]bool // networks
+	tally
+	resumes int             // kills in resumes
+	stuck   map[string]bool // networks
 }
 
 // undisturbed tells how many events an act has. Of a start it is not the same number
@@ -123,21 +151,21 @@ func (s *stacks) undisturbed(ctx context.Context, a stackAct) (events int, err e
 	if err := y.doAll(ctx, a.prepare); err != nil {
 		return 0, err
 	}
-	events, killed, err := y.do(ctx, a.name, 0)
-	if err == nil && (killed || events == 0) {
-		err = fmt.Errorf("it was killed: %v, after %d events", killed, events)
+	p, err := y.do(ctx, a.name, 0)
+	if err == nil && len(p.events) < 2 {
+		err = fmt.Errorf("it has the events %q", p.events)
 	}
-	return events, err
+	return len(p.events), err
 }
 
 // killAll kills an act at its events: at all of them, or in the short form at some.
 func (s *stacks) killAll(ctx context.Context, a stackAct, events int) (tried int, err error) {
-	step := pick(s.lab, 1, max(1, events/5))
+	step := pick(s.lab, 1, max(1, events/2))
 	next := make(chan int)
 	go func() {
 		defer close(next)
-		for at := 1; at <= events && ctx.Err() == nil; at += step {
-			next <- at
+		for at := (step + 1) / 2; at <= events && ctx.Err() == nil; at += step {
+			next <- max(at, 1)
 			tried++
 		}
 	}()
@@ -146,7 +174,7 @@ func (s *stacks) killAll(ctx context.Context, a stackAct, events int) (tried int
 	for range stacksAtOnce {
 		group.Go(func() {
 			for at := range next {
-				if err := s.killOnce(ctx, a, at); err != nil {
+				if err := s.killOnce(ctx, a, at, events); err != nil {
 					s.mu.Lock()
 					failed = fmt.Errorf("killed at event %d: %w", at, err)
 					s.mu.Unlock()
@@ -158,9 +186,10 @@ func (s *stacks) killAll(ctx context.Context, a stackAct, events int) (tried int
 	return tried, failed
 }
 
-// killOnce kills an act at an event, does what comes after it, and looks whether all is
-// as if nothing had happened; then it releases the slot, and wants nothing left.
-func (s *stacks) killOnce(ctx context.Context, a stackAct, at int) error {
+// killOnce kills an act at an event, and every other time kills what goes on after that, too.
+// Then it does what comes after it, and looks whether all is as if nothing had happened; then
+// it releases the slot, and wants nothing left.
+func (s *stacks) killOnce(ctx context.Context, a stackAct, at, events int) error {
 	y, err := s.newYard(ctx)
 	if err != nil {
 		return err
@@ -169,34 +198,93 @@ func (s *stacks) killOnce(ctx context.Context, a stackAct, at int) error {
 	if err := y.doAll(ctx, a.prepare); err != nil {
 		return err
 	}
-	_, killed, err := y.do(ctx, a.name, at)
+	y.hadVolume = len(a.prepare) > 1
+	first, err := y.do(ctx, a.name, at)
 	if err != nil {
 		return err
 	}
+	s.count(first, false, false)
 	after := a.after[at%len(a.after)]
-	err = y.doAll(ctx, after)
-	problem := ""
-	if err == nil {
-		y.awaitCompose(ctx)
-		problem, err = y.look(ctx, after[len(after)-1])
-	}
-	if err == nil && problem == "" && !slices.Contains(after, deedRelease) {
-		if err = y.doAll(ctx, []string{deedRelease}); err == nil {
-			problem, err = y.look(ctx, deedRelease)
+	if at/len(a.after)%2 == 0 || s.lab.short {
+		second, resumed, err := y.again(ctx, after[0], 1+rand.IntN(1+events/3))
+		if err != nil && !y.isGivenBack(ctx, after[0]) {
+			return s.told(ctx, a, at, after, "", err)
 		}
+		s.count(second, true, resumed)
 	}
+	problem, err := y.bringsToEnd(ctx, after)
+	return s.told(ctx, a, at, after, problem, err)
+}
+
+// count counts a process, if it was killed.
+func (s *stacks) count(p process, again, resumed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if killed {
-		s.killed++
+	if !p.killed {
+		return
 	}
+	s.kills++
+	if p.inside {
+		s.inside++
+	}
+	if again {
+		s.again++
+	}
+	if again && resumed {
+		s.resumes++
+	}
+}
+
+// told notes what was wrong.
+func (s *stacks) told(ctx context.Context, a stackAct, at int, after []string, problem string, err error) error {
 	if err != nil {
 		problem = err.Error()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if problem != "" && ctx.Err() == nil {
 		s.wrong("%s killed at event %d, then %s: %s", a.name, at, strings.Join(after, ", "), problem)
 	}
 	return ctx.Err()
+}
+
+// bringsToEnd does what comes after a kill, and says what isn't as it should be then, or
+// once the slot is released.
+func (y yard) bringsToEnd(ctx context.Context, after []string) (problem string, err error) {
+	for _, deed := range after {
+		if _, _, err = y.again(ctx, deed, 0); err != nil && !y.isGivenBack(ctx, deed) {
+			return "", err
+		}
+	}
+	y.awaitCompose(ctx)
+	last := after[len(after)-1]
+	if endsClaim(last) {
+		return y.lookReleased(ctx, last)
+	}
+	if problem, err = y.look(ctx, last); err == nil && problem == "" {
+		if err = y.doAll(ctx, []string{deedRelease}); err == nil {
+			problem, err = y.look(ctx, deedRelease)
+		}
+	}
+	return problem, err
+}
+
+// lookReleased looks after a deed that ends a claim. What a killed one has left once the
+// claim was over, the next change clears away.
+func (y yard) lookReleased(ctx context.Context, deed string) (problem string, err error) {
+	if err := y.Reconcile(ctx); err != nil {
+		return "", err
+	}
+	return y.look(ctx, deed)
+}
+
+// endsClaim tells whether no claim is left after a deed.
+func endsClaim(deed string) bool { return deed == deedRelease || deed == deedReap }
+
+// isGivenBack tells whether a deed that ends a claim is refused since that has been done.
+func (y yard) isGivenBack(ctx context.Context, deed string) bool {
+	_, held, err := y.Find(ctx, y.tree(0))
+	return endsClaim(deed) && err == nil && !held
 }
 
 // yard is a pool of one slot whose stack is on the real Engine.
@@ -205,46 +293,55 @@ type yard struct {
 	stacks  *stacks
 	dir     string
 	project string // of slot %d
+
+	hadVolume bool // the slot, before something was killed
 }
 
 func (s *stacks) newYard(ctx context.Context) (yard, error) {
-	s.mu.Lock()
 	dir, err := s.lab.newDir("stack")
-	s.mu.Unlock()
 	if err != nil {
 		return yard{}, err
 	}
-	port, err := freePort(ctx)
-	if err != nil {
+	y := yard{pool: openPool(world.Real("the judge"), dir), stacks: s, dir: dir, project: newProject()}
+	if err := os.MkdirAll(y.tree(0), 0o755); err != nil {
 		return yard{}, err
 	}
-	specs := small(1)
-	specs[0].Env["WEB_PORT"] = fmt.Sprint(port)
-	specs[0].Compose = []byte(stackTemplate)
-	p, err := newPool(ctx, world.Real("the judge"), dir, specs, 1)
-	if err == nil {
-		err = p.w.Disk.Host().MkdirAll(p.tree(0)+"/"+mounted, 0o755)
+	if err := y.writePool(ctx, dir, y.tree(0)); err != nil {
+		return yard{}, err
 	}
-	return yard{pool: p, stacks: s, dir: dir, project: newProject()}, err
+	_, err = y.do(ctx, "provision", 0)
+	return y, err
+}
+
+// manager tells of what is there.
+func (y yard) manager() *lifecycle.Manager {
+	return lifecycle.New(y.w, lifecycle.Definition{Root: y.root, Project: y.project}, y.Pool)
 }
 
 // newProject is a name of projects that nobody else has, with %d for the slot's number.
 func newProject() string { return fmt.Sprintf("kinfra-torture-%08x-%%d", rand.Uint32()) }
 
-// freePort is a port on which nothing listens now.
+// freePort is a port on which nothing listens now. It is below those that the system gives to
+// whoever asks for any, so that nobody gets it by chance before the stack does.
 func freePort(ctx context.Context) (int, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, count, tries = 21000, 11000, 100
+	var err error
+	for range tries {
+		port := first + rand.IntN(count)
+		l, listenErr := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if listenErr == nil {
+			return port, l.Close()
+		}
+		err = listenErr
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, err
 }
 
 // doAll does some deeds that nobody kills.
 func (y yard) doAll(ctx context.Context, deeds []string) error {
 	for _, name := range deeds {
-		if _, killed, err := y.do(ctx, name, 0); err != nil || killed {
-			return fmt.Errorf("%s: killed %v: %w", name, killed, err)
+		if _, err := y.do(ctx, name, 0); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -263,12 +360,13 @@ func (y yard) clear() {
 
 // look says what isn't as it should be after a deed, or "".
 func (y yard) look(ctx context.Context, after string) (problem string, err error) {
-	survey, err := y.manager(y.w, y.project).Survey(ctx)
+	survey, err := y.manager().Survey(ctx)
 	if err != nil || survey.Engine != nil {
 		return "", fmt.Errorf("%w, %w", err, survey.Engine)
 	}
-	wantClaim, wantUp := after != deedRelease, 0
-	if after == deedUp {
+	wantClaim, wantUp := !endsClaim(after), 0
+	switch after {
+	case deedUp, deedClaimUp, deedRestart:
 		wantUp = stackContainers
 	}
 	s := survey.Slots[0]
@@ -278,7 +376,14 @@ func (y yard) look(ctx context.Context, after string) (problem string, err error
 	}
 	_, envErr := y.w.Disk.Host().Lstat(y.tree(0) + "/" + slot.EnvName)
 	hasClaim, hasEnv := s.Slot.Claim != nil, envErr == nil
-	switch found := y.onEngine(ctx); {
+	found := y.onEngine(ctx)
+	volumes := len(found["volume"])
+	if after == deedDown && volumes == 1 {
+		delete(found, "volume") // it stays
+	}
+	switch {
+	case after == deedDown && volumes == 0 && y.hadVolume:
+		return "the volume is gone", nil
 	case hasClaim != wantClaim || hasEnv != wantClaim:
 		return fmt.Sprintf("the slot is claimed: %v; the worktree has its variables: %v; want %v", hasClaim, hasEnv, wantClaim), nil
 	case s.State.Up != wantUp || len(s.State.Containers) != wantUp || wantUp > 0 && s.State.Status != docker.Running:
@@ -287,6 +392,8 @@ func (y yard) look(ctx context.Context, after string) (problem string, err error
 		return fmt.Sprintf("it is recorded as %s", s.Slot.Status), nil
 	case wantUp == 0 && len(found) > 0:
 		return fmt.Sprintf("left on the Engine: %v", found), nil
+	case wantUp > 0 && (len(found["container"]) != wantUp || len(found["volume"]) != 1):
+		return fmt.Sprintf("on the Engine are %v", found), nil
 	case len(strays) > 0:
 		return fmt.Sprintf("strays: %v", strays), nil
 	case len(survey.Strays) > 0:

@@ -25,14 +25,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// demand is the environment variable that makes it a failure where a promise can't be tried.
-const demand = "KINFRA_DEMAND_TORTURE"
-
 // TestPromises tries each promise in its short form, in which the seeded faults are
 // still caught. Under -short, which is how the race detector is run, they are left out:
 // they take longest, and race on purpose. So is what needs a Docker Engine, unless one
 // is demanded.
 func TestPromises(t *testing.T) {
+	programs := &builds{dir: t.TempDir()}
 	for _, p := range promises() {
 		onEngine := p.name == "stacks" || p.name == "stackflow"
 		if testing.Short() && (p.name == "seeded" || onEngine && os.Getenv(dockertest.Demand) != "1") {
@@ -40,7 +38,7 @@ func TestPromises(t *testing.T) {
 		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			f, err := p.try(t.Context(), &lab{dir: t.TempDir(), short: true, claiming: shortClaiming, progress: io.Discard})
+			f, err := p.try(t.Context(), &lab{dir: t.TempDir(), short: true, claiming: shortClaiming, progress: io.Discard, builds: programs})
 			if reason, ok := errors.AsType[notRunError](err); ok && os.Getenv(demand) != "1" {
 				t.Skip(reason)
 			}
@@ -98,6 +96,59 @@ func TestRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What was killed too rarely is broken, whatever else was found.
+func TestTally(t *testing.T) {
+	least := tally{kills: 10, inside: 4, again: 2}
+	for _, test := range []struct {
+		got    tally
+		broken int
+	}{
+		{tally{10, 4, 2}, 0}, {tally{9, 4, 2}, 1}, {tally{10, 3, 2}, 1}, {tally{10, 4, 1}, 1}, {tally{}, 3},
+	} {
+		var f finding
+		if f.wants("it", test.got, least); len(f.broken) != test.broken {
+			t.Errorf("%+v: %q, want %d", test.got, f.broken, test.broken)
+		}
+	}
+}
+
+// A kill counts as one inside an operation by what is on record.
+func TestUnderway(t *testing.T) {
+	began, ended := happening{Event: "begin", Key: "a"}, happening{Event: "end", Key: "a"}
+	for _, test := range []struct {
+		recorded []happening
+		want     bool
+	}{
+		{nil, false},
+		{[]happening{{Event: "run"}, began}, true},
+		{[]happening{{Event: "run"}, began, ended}, false},
+		{[]happening{{Event: "run"}, began, {Event: "resume"}}, false},
+		{[]happening{began, ended, {Event: "undoing", Key: "a"}}, true},
+		{[]happening{began, ended, {Event: "undoing", Key: "a"}, {Event: "undo", Key: "a"}}, false},
+	} {
+		if got := underway(test.recorded); got != test.want {
+			t.Errorf("%+v: got %v", test.recorded, got)
+		}
+	}
+}
+
+// Each row but that of the seeded faults has a judge that is shown to find one.
+func TestEveryRowIsSeeded(t *testing.T) {
+	seeded := map[string]bool{"seeded": true}
+	for _, s := range new(lab).seeds() {
+		seeded[s.row] = true
+	}
+	for _, p := range promises() {
+		if !seeded[p.name] {
+			t.Errorf("nothing shows that the row %s can be broken", p.name)
+		}
+		delete(seeded, p.name)
+	}
+	for row := range seeded {
+		t.Errorf("faults are seeded for %s, which is no row", row)
 	}
 }
 
