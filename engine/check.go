@@ -90,7 +90,12 @@ func laterOf(needs []starlark.Value) []string {
 // the steps inside.
 func (s *state) recall(c *table.Call, n *node) error {
 	before := s.run.past.Node(n.key)
-	if before == nil {
+	switch {
+	case before == nil && s.comparing():
+		s.run.past.isAhead()
+		n.status = event.Decided
+		return nil
+	case before == nil:
 		return s.offRecord()
 	}
 	n.status = before.Status

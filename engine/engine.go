@@ -59,7 +59,7 @@ type Config struct {
 	// Record begins the record of a run, with the files that it has loaded, when its
 	// first step begins; nil for runs that leave none. The event that first gives for the
 	// ID of the run is the first of the journal.
-	Record func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error)
+	Record func(t *starlark.Thread, loaded func() []layer.File, first func(id string) *event.Event) (*journal.Journal, error)
 
 	Asker Asker // whom scripts can ask; nil: nobody
 	Yes   bool  // confirmations are answered with yes, and nobody is asked

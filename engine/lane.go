@@ -6,19 +6,19 @@ import "github.com/ktrdr/kinfra/engine/event"
 // their items, so that a run says the same each time: the first one that isn't over
 // speaks, what those behind it say is kept until it is their turn.
 type lane struct {
-	live     bool     // what is said is heard at once
-	kept     []string // what was said before
+	live     bool          // what is said is heard at once
+	kept     []event.Event // what was said before
 	over     bool
 	branches []*lane // of the call of parallel that the thread waits for
 }
 
-// say announces a text on a lane. r.mu must be held, as for all below.
-func (r *Run) say(l *lane, text string) {
+// say makes an announcement on a lane. r.mu must be held, as for all below.
+func (r *Run) say(l *lane, said event.Event) {
 	if !l.live {
-		l.kept = append(l.kept, text)
+		l.kept = append(l.kept, said)
 		return
 	}
-	r.emitLocked(&event.Event{Type: event.Said, Text: text})
+	r.emitLocked(&said)
 }
 
 // fork opens a lane for each of n branches.
@@ -56,8 +56,8 @@ func (r *Run) advance(l *lane) {
 	for _, b := range l.branches {
 		if !b.live {
 			b.live = true
-			for _, text := range b.kept {
-				r.say(b, text)
+			for _, said := range b.kept {
+				r.say(b, said)
 			}
 			b.kept = nil
 			r.advance(b)

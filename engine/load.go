@@ -171,17 +171,29 @@ func chain(files []layer.File) string {
 
 // module is what is known of a file, and whether that is anything yet.
 func (l *loader) module(file layer.File) (m *module, known bool) {
+	l.asked(file)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.modules == nil {
-		l.modules, l.files = map[string]*module{}, map[string]layer.File{}
+		l.modules = map[string]*module{}
 	}
 	if m, known = l.modules[file.ID()]; !known {
 		m = &module{}
 		l.modules[file.ID()] = m
-		l.files[file.Path()] = file
 	}
 	return m, known
+}
+
+// asked notes a file that the run has asked for. What it has read of it first is what counts.
+func (l *loader) asked(file layer.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.files == nil {
+		l.files = map[string]layer.File{}
+	}
+	if _, known := l.files[file.Path()]; !known {
+		l.files[file.Path()] = file
+	}
 }
 
 // forget makes a file be evaluated again.
@@ -291,7 +303,7 @@ func (l *loader) caller(t *starlark.Thread) (layer.File, error) {
 	return layer.File{}, errors.New("no script is calling")
 }
 
-// loaded is the files that were evaluated so far.
+// loaded is the files that were evaluated so far, or read for their text.
 func (l *loader) loaded() []layer.File {
 	l.mu.Lock()
 	defer l.mu.Unlock()

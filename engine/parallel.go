@@ -164,6 +164,7 @@ func (b *branches) ended(i int, s *state) {
 	switch {
 	case err == nil:
 	case errors.Is(err, world.ErrPlanned):
+		b.parent.run.past.isUnsure(err)
 		b.results[i], b.errs[i] = b.parent.unknown("a branch of parallel"), nil
 	case errors.Is(err, errSibling):
 		b.errs[i] = errSibling
@@ -197,7 +198,7 @@ func (b *branches) outcome(outer context.Context) (starlark.Value, error) {
 	case len(failed) > 0:
 		return nil, &branchesError{failed}
 	case len(cut) > 0: // and yet none has failed, as one did then
-		return nil, &divergedError{message: cut[0].Error()}
+		return nil, &divergedError{message: cut[0].Error(), hint: hintAtSteps}
 	}
 	if err := b.parent.metAllOf(b.fork); err != nil {
 		return nil, err

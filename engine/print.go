@@ -36,6 +36,7 @@ type errorObject struct {
 	Exit     int          `json:"exit"`
 	Position *diag.Place  `json:"position,omitempty"`
 	Also     []diag.Place `json:"also,omitempty"`
+	Recorded *diag.Place  `json:"recorded,omitempty"`
 	Hint     string       `json:"hint,omitempty"`
 	More     []moreError  `json:"more,omitempty"`
 }
@@ -50,7 +51,7 @@ type moreError struct {
 func newErrorObject(err error, code Code, sources diag.Sources) *errorObject {
 	all := diag.Of(err, sources)
 	d := all[0]
-	o := &errorObject{Message: d.Message, Code: code.String(), Exit: int(code), Position: d.Place, Also: d.Also, Hint: d.Hint}
+	o := &errorObject{Message: d.Message, Code: code.String(), Exit: int(code), Position: d.Place, Also: d.Also, Recorded: d.Recorded, Hint: d.Hint}
 	for _, d := range all[1:] {
 		o.More = append(o.More, moreError{d.Message, d.Place, d.Also})
 	}

@@ -20,7 +20,7 @@ func (s *state) record(t *starlark.Thread) error {
 	if r.journal.Load() != nil { // another thread was faster
 		return nil
 	}
-	j, err := r.config.Record(t, r.loader.loaded(), r.first)
+	j, err := r.config.Record(t, r.loader.loaded, r.first)
 	if err != nil {
 		return fmt.Errorf("beginning the record of the run: %w", err)
 	}

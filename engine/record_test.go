@@ -344,6 +344,74 @@ workflow(command = "test", run = run)
 	}
 }
 
+// What a file says while it is loaded is heard at once, and comes into the record behind the
+// event with which that begins.
+func TestRecordOfWhatWasSaidWhileLoading(t *testing.T) {
+	r := newRecorder(t, `print("loading")`+"\n"+body(`
+step("s", lambda: effect.put("s"))
+step("t", lambda: effect.has("../mended") or fail("not yet"))`))
+	r.wants(r.starts(), "not yet")
+	r.wantsOut("loading\n")
+	r.comesBack()
+	var types []event.Type
+	for _, e := range r.recorded().Events[:3] {
+		types = append(types, e.Type)
+	}
+	if want := []event.Type{event.RunBegan, event.Said, event.Began}; !slices.Equal(types, want) {
+		t.Errorf("the record begins with %q, want %q", types, want)
+	}
+	r.mend()
+	r.wants(r.resumes(false), "")
+}
+
+// What an earlier process has said on the way to where a run goes on is not said again, and
+// stands in the record once. What comes with steps that run again is.
+func TestWhatWasSaidBefore(t *testing.T) {
+	const text = `
+print("first")
+step("a", lambda: print("in a") or effect.put("a"))
+print("then")
+print("then")
+parallel([1, 2], lambda n: print("branch", n) or step("p%d" % n, lambda: print("in", n)), limit = 1)
+step("b", lambda: print("in b") or effect.die("b"))
+print("last")
+step("c", lambda: effect.die("c"))
+print("end")
+return "result"`
+	r := newRecorder(t, strings.Replace(body(text), "run = run", `run = run, show = lambda _: print("shown") or effect.die("show")`, 1))
+	_ = r.starts()
+	r.wantsOut("first\nin a\nthen\nthen\nbranch 1\nin 1\nbranch 2\nin 2\nin b\n")
+	_ = r.resumes(false)
+	r.wantsOut("in b\nlast\n")
+	_ = r.resumes(false)
+	r.wantsOut("end\nshown\n")
+	r.wants(r.resumes(false), "")
+	r.wantsOut("shown\n") // which is what the run is for
+	var said string
+	for _, p := range r.run.Report().Printed {
+		if p.Type == event.Said {
+			said += p.Text
+		}
+	}
+	if want := "first\nin a\nthen\nthen\nbranch 1\nin 1\nbranch 2\nin 2\nin b\nin b\nlast\nend\nshown\nshown\n"; said != want {
+		t.Errorf("the report has\n%s\nwant\n%s", said, want)
+	}
+}
+
+// After a rollback the script works through what it had done once more, and says so.
+func TestWhatIsSaidAgain(t *testing.T) {
+	r := newRecorder(t, body(`
+print("first")
+step("a", lambda: effect.put("a"), undo = effect.remove)
+print("then")
+step("b", lambda: effect.has("../mended") or fail("not yet"))`))
+	r.wants(r.starts(), "not yet")
+	r.wantsOut("first\nthen\n")
+	r.mend()
+	r.wants(r.resumes(false), "")
+	r.wantsOut("then\n")
+}
+
 // A run that is interrupted takes its steps back, also if it was itself a resumed one.
 func TestInterruptedResume(t *testing.T) {
 	const text = `

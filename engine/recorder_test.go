@@ -51,7 +51,7 @@ func newRecorder(t *testing.T, files ...string) *recorder {
 // opens sets how many records are kept.
 func (r *recorder) opens(keep int) {
 	r.store = journal.Open(r.config.World, recordsDir, keep)
-	r.config.Record = func(_ *starlark.Thread, _ []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
+	r.config.Record = func(_ *starlark.Thread, _ func() []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
 		j, id, err := r.store.Create([]byte("{}"), first)
 		if err == nil {
 			r.id = id

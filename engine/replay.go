@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
@@ -23,12 +24,17 @@ type past struct {
 
 	undo        bool
 	edited      bool // the scripts are others than those of the record
+	edit        *Edited
+	strangers   map[stead]*node // the steps of edited scripts that the record doesn't have
+	unsure      bool            // what edited scripts do is not all known before they run
+	ahead       bool            // edited scripts come to something that will run
 	recorded    []event.Event
 	events      int                    // the number of the last one
 	interrupted bool                   // the last process did not come to its end
 	clocks      map[string][]time.Time // what each branch read of the clock
 
-	answers answers // to what was asked
+	answers answers        // to what was asked
+	said    map[saying]int // how often it was announced outside of steps; guarded by the mutex of the run
 
 	mu  sync.Mutex
 	met map[*event.Past]bool // the script has come to it again
@@ -37,7 +43,7 @@ type past struct {
 func newPast(resume *Resume) *past {
 	p := &past{
 		undo: resume.Undo, edited: resume.Edited != nil, recorded: resume.Events,
-		clocks: map[string][]time.Time{}, met: map[*event.Past]bool{},
+		edit: resume.Edited, strangers: map[stead]*node{}, said: map[saying]int{}, clocks: map[string][]time.Time{}, met: map[*event.Past]bool{},
 	}
 	for i := range resume.Events {
 		p.add(&resume.Events[i])
@@ -54,10 +60,17 @@ func (p *past) add(e *event.Event) {
 		p.interrupted = true
 	case event.RunEnded:
 		p.interrupted = false
+	case event.Said:
+		if e.Key == "" {
+			p.said[saying{e.Branch, e.Text}]++
+		}
 	case event.Clock:
 		p.clocks[e.Branch] = append(p.clocks[e.Branch], *e.Read)
 	}
 }
+
+// saying is an announcement on a branch.
+type saying struct{ branch, text string }
 
 // The ways in which a replay ends.
 var (
@@ -70,13 +83,22 @@ var (
 // divergedError says where a replay left the record.
 type divergedError struct {
 	message string
-	step    *event.Past // of the record
+	hint    string
 }
 
 func (e *divergedError) Error() string        { return errDiverged.Error() + ": " + e.message }
 func (e *divergedError) Is(target error) bool { return target == errDiverged }
-func (e *divergedError) Hint() string {
-	return "what decides which steps there are must be the same each time: do it in a step, whose result is recorded"
+func (e *divergedError) Hint() string         { return e.hint }
+
+const hintAtSteps = "what decides which steps there are must be the same each time: do it in a step, whose result is recorded"
+
+// diverged is the error of a script that leaves the record at a step that this has as done.
+// at is where the script comes to another one, if it does.
+func (p *past) diverged(message string, step *event.Past, at syntax.Position) error {
+	if p.edited {
+		return p.differs(message, step, at)
+	}
+	return &divergedError{message: message, hint: hintAtSteps}
 }
 
 // cutOffError is that of a step which a failure in another branch kept from beginning.
@@ -102,6 +124,7 @@ func (s *state) meet(n *node) (before *event.Past, counts bool, err error) {
 	case own != nil && (s.collecting() || p.CountsDone(own) || p.StaysFailed(own)):
 		return own, true, nil
 	case s.collecting():
+		p.ahead = true
 		return nil, false, s.offRecord()
 	case own == nil && s.closed && !s.live && (s.cutOff || !p.edited):
 		return nil, false, &cutOffError{fmt.Sprintf("it comes to the step %q, where the record went on without it", n.key)}
@@ -123,11 +146,12 @@ func (s *state) offRecord() error {
 func (s *state) inTurn(n *node, own *event.Past) error {
 	p := s.run.past
 	if own == nil && p.edited {
+		p.meetsNew(s, n)
 		return nil // whether those behind it are met, their turn will show
 	}
 	for _, next := range p.Before(s.pastNode(), s.branch, own) {
 		if !p.met[next] && p.CountsDone(next) {
-			return &divergedError{fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next}
+			return p.diverged(fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next, n.at)
 		}
 	}
 	return nil
@@ -144,13 +168,13 @@ func (s *state) pastNode() *event.Past {
 // metAllIn fails if a step has ended without coming to one inside it that counts as done.
 func (s *state) metAllIn(n *node) error {
 	p := s.run.past
-	if p == nil || s.collecting() {
+	if p == nil || s.collecting() && !s.comparing() {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if before := p.Node(n.key); before != nil {
-		return p.metAll(fmt.Sprintf("the step %q ended", n.key), before.Inside)
+	if before := p.Node(n.key); before != nil && !p.unsure {
+		return p.metAll(fmt.Sprintf("the %s %q ended", n.kind, n.key), before.Inside)
 	}
 	return nil
 }
@@ -159,18 +183,21 @@ func (s *state) metAllIn(n *node) error {
 // of theirs that counts as done.
 func (s *state) metAllOf(fork int) error {
 	p := s.run.past
-	if p == nil || s.collecting() || s.node != nil && s.pastNode() == nil {
+	if p == nil || s.collecting() && !s.comparing() || s.node != nil && s.pastNode() == nil {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.unsure {
+		return nil
+	}
 	return p.metAll("parallel ended", p.InFork(s.pastNode(), s.branch, fork))
 }
 
 func (p *past) metAll(what string, nodes []*event.Past) error {
 	for _, n := range nodes {
 		if p.CountsDone(n) && !p.met[n] {
-			return &divergedError{fmt.Sprintf("%s without coming to the step %q, which was done", what, n.Key), n}
+			return p.diverged(fmt.Sprintf("%s without coming to the step %q, which was done", what, n.Key), n, syntax.Position{})
 		}
 	}
 	return nil
@@ -227,6 +254,9 @@ func (r *Run) notMet() error {
 	}
 	r.past.mu.Lock()
 	defer r.past.mu.Unlock()
+	if r.past.unsure {
+		return nil
+	}
 	var first *event.Past
 	for _, n := range r.past.All() {
 		if !r.past.met[n] && r.past.CountsDone(n) && (first == nil || n.EndSeq < first.EndSeq) {
@@ -236,7 +266,7 @@ func (r *Run) notMet() error {
 	if first == nil {
 		return nil
 	}
-	return &divergedError{fmt.Sprintf("it ended without coming to the step %q, which was done", first.Key), first}
+	return r.past.diverged(fmt.Sprintf("it ended without coming to the step %q, which was done", first.Key), first, syntax.Position{})
 }
 
 // replay gives back what a step of the record returned, or fails as it did. Its function
@@ -247,17 +277,20 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 	if before.Status == event.Running && c.Callable("undo") != nil && !s.run.rehearsing {
 		return nil, s.complete(c, n)
 	}
-	if p.undoableIn(before) || s.run.rehearsing && p.edited && !p.CountsDone(before) {
+	if p.undoableIn(before) || s.comparing() && !p.CountsDone(before) {
 		if err := s.collect(c, n); err != nil {
 			return nil, err
 		}
 	} else {
 		p.skip(before)
 	}
-	switch before.Status {
-	case event.Running:
+	switch {
+	case s.comparing() && (before.Status == event.Running || before.Status == event.Failed && !p.StaysFailed(before)):
+		p.isAhead()
+		return s.unknown(n.name), nil // it will run
+	case before.Status == event.Running:
 		return nil, errRecordEnds
-	case event.Failed:
+	case before.Status == event.Failed:
 		return nil, failureOf(before)
 	}
 	result, err := decodeResult(before.Result)
@@ -332,6 +365,12 @@ func (s *state) collect(c *table.Call, n *node) error {
 	}
 	_, err := s.inside(n, func() (starlark.Value, error) { return starlark.Call(c.Thread, c.Callable("run"), nil, nil) })
 	s.recalling = recalling
+	if s.comparing() {
+		if err == nil {
+			err = s.metAllIn(n)
+		}
+		s.run.past.isUnsure(err)
+	}
 	switch {
 	case err == nil, errors.Is(err, errRecordEnds), errors.Is(err, errCutOff), errors.Is(err, world.ErrPlanned):
 		return nil

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/journal"
-	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -22,15 +21,6 @@ type Resume struct {
 	Journal *journal.Journal // where those of this one are added
 	Undo    bool             // the run is not to go on, but to be undone
 	Edited  *Edited          // nil: with the scripts of the record
-}
-
-// Edited is how a run goes on with other scripts than those of its record.
-type Edited struct {
-	// Keep puts the scripts that the run goes on with into the record, and gives their name there.
-	Keep func(loaded []layer.File) (name string, err error)
-
-	// Line is the line of the record's scripts at a position "file:line:column"; "" if unknown.
-	Line func(at string) string
 }
 
 // NewResume is a run that goes on from its record or, with undo, is undone. It fails with
@@ -50,21 +40,26 @@ func NewResume(record *journal.Record, j *journal.Journal, undo bool) (*Resume, 
 	return &Resume{Events: record.Events, Journal: j, Undo: undo}, nil
 }
 
-// refuseUndo is why a run can't be undone. Its last event may say that it was, though
-// something is left: earlier versions of kinfra have written such records.
+// refuseUndo is why a run can't be undone: nothing is left to undo. Its last event may say
+// that it was undone, though something is left: earlier versions of kinfra have written such
+// records. An undo that did not come to its end can be called again, whatever is left.
 func refuseUndo(r *journal.Record, h *event.History) error {
 	status := r.Status()
-	if len(h.Left()) > 0 || status == event.Interrupted {
+	if len(h.Left()) > 0 || h.Undoing() && status != event.Undone {
 		return nil
 	}
-	next := "kinfra runs show " + r.ID + " shows what it did"
+	why := "has nothing to undo: no step that it did has an undo function"
 	switch {
 	case status == event.Undone:
-		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s was undone: nothing is left to undo", r.ID), Next: next}
-	case !h.UndoBegun():
-		return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s has nothing to undo: no step that it did has an undo function", r.ID), Next: next}
+		why = "was undone: nothing is left to undo"
+	case h.UndoBegun():
+		why = "has nothing left to undo: it was undone when the run ended"
 	}
-	return nil
+	next := "kinfra runs show " + r.ID + " shows what it did"
+	if status == event.Failed || status == event.Interrupted {
+		next = "kinfra resume " + r.ID + " goes on with it, " + next
+	}
+	return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s %s", r.ID, why), Next: next}
 }
 
 // refuseResume is why a run can't go on.
@@ -124,13 +119,15 @@ func (r *Run) rehearse(f func(*starlark.Thread) error) ([]undo, error) {
 		err = r.notMet()
 	}
 	r.rehearsing = false
-	unsettled := r.past.Unsettled()
+	unsettled, failsFirst := r.past.Unsettled(), r.past.failsFirst(err)
 	undos := slices.DeleteFunc(r.takeUndos(), func(u undo) bool { return !slices.Contains(unsettled, u.key) })
 	r.startOver(reads)
 	switch {
 	case r.ctx.Err() != nil:
 		return nil, context.Cause(r.ctx)
 	case r.past.edited && errors.Is(err, errDiverged):
+		return nil, firstDifference(err)
+	case r.past.edited && failsFirst:
 		return nil, err
 	case len(undos) < len(unsettled):
 		return nil, r.past.unreachable(missing(unsettled, undos), err)
@@ -154,6 +151,8 @@ func (r *Run) startOver(reads map[string]int) {
 	r.reads = reads
 	clear(r.met)
 	clear(r.past.met)
+	clear(r.past.strangers)
+	r.past.unsure, r.past.ahead = false, false
 	r.exits, r.undos, r.conclusion, r.incomplete = nil, nil, nil, nil
 	r.budget.reset(r.config.Limits.Steps)
 }
@@ -174,12 +173,4 @@ func (r *Run) settle(undos []undo) error {
 	}
 	return &Error{Code: Failed, Message: fmt.Sprintf("%d step(s) could not be undone, so nothing was run on top of them: %s", len(failed), strings.Join(failed, ", ")),
 		Next: "mend what keeps them, and resume the run again"}
-}
-
-// keepScripts puts edited scripts into the record, before the run goes on with them.
-func (r *Run) keepScripts() (name string, err error) {
-	if r.past == nil || !r.past.edited || r.config.World.Planned() {
-		return "", nil
-	}
-	return r.config.Resume.Edited.Keep(r.loader.loaded())
 }

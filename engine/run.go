@@ -41,6 +41,7 @@ type Run struct {
 
 	rehearsing bool // the way of the record is gone once, before the run goes on
 	refused    bool // the run doesn't go on, and its record stays as it is
+	went       bool // it has begun, and wasn't refused
 
 	recording sync.Mutex // held while the record is begun
 	journal   atomic.Pointer[journal.Journal]
@@ -51,6 +52,7 @@ type Run struct {
 	printed    int                // bytes of what was printed that the record has
 	begun      bool               // the first event was emitted
 	early      []event.Event      // what must come after it, from when the scripts were loaded
+	shown      bool               // that was shown already
 	kept       []event.Event      // for the record, until there is one; the first is that of the run
 	reads      map[string]int     // how often each branch has read the clock
 	questions  int                // so far
@@ -113,7 +115,7 @@ func (e *timeoutError) Is(target error) bool { return target == ErrTimedOut }
 func (r *Run) thread(s *state) *starlark.Thread {
 	t := &starlark.Thread{
 		Name:  "kinfra",
-		Print: func(_ *starlark.Thread, msg string) { s.announce(msg) },
+		Print: func(_ *starlark.Thread, msg string) { s.print(msg) },
 		Load:  r.loader.load,
 	}
 	t.SetLocal(local, s)
@@ -215,6 +217,7 @@ func (r *Run) Execute(w *Workflow, args starlark.Value) error {
 	case r.config.Output.Format == JSON:
 		err = r.printJSON(result, err)
 	case r.config.Output.Format == Text && complete && !r.undoing():
+		main.live = true // an earlier process may have begun to show it
 		if e := main.unlessPlanned(r.show(main, w, result)); e != nil {
 			err = e
 		}
@@ -241,11 +244,20 @@ func (r *Run) begin(scripts string) {
 		}
 	}
 	r.emitLocked(&began)
-	r.begun = true
-	for i := range r.early {
-		r.emitLocked(&r.early[i])
+	r.begun, r.went = true, !r.refused
+	r.emitEarly(func(*event.Event) bool { return true })
+}
+
+// emitEarly emits what had to wait, as far as it counts. People were told at once.
+func (r *Run) emitEarly(counts func(*event.Event) bool) {
+	early := r.early
+	r.early, r.shown = nil, r.config.Output.Format != Events
+	for i := range early {
+		if counts(&early[i]) {
+			r.emitLocked(&early[i])
+		}
 	}
-	r.early = nil
+	r.shown = false
 }
 
 // identity is what the first event says of the run.
@@ -284,6 +296,9 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 		return nil
 	case r.isEarly(e):
 		r.early = append(r.early, *e)
+		if r.config.Output.Format != Events {
+			r.present(e)
+		}
 		return nil
 	}
 	if len(r.outputs) > 0 {
@@ -300,16 +315,22 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	case r.config.Record != nil:
 		r.kept = append(r.kept, *r.forRecord(e))
 	}
-	if r.config.Output.Present != nil {
-		r.config.Output.Present.Show(e)
+	if !r.shown {
+		r.present(e)
 	}
 	return err
 }
 
+func (r *Run) present(e *event.Event) {
+	if r.config.Output.Present != nil {
+		r.config.Output.Present.Show(e)
+	}
+}
+
 // isEarly tells whether an event has to wait until the run has begun, which is the first
-// event that programs are told. People are told at once.
+// event of a record, and that programs are told. People are told at once.
 func (r *Run) isEarly(e *event.Event) bool {
-	return !r.begun && r.config.Output.Format == Events && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned)
+	return !r.begun && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned)
 }
 
 // giveUp lets be heard what was said while the scripts were loaded, of which the run then
@@ -317,13 +338,8 @@ func (r *Run) isEarly(e *event.Event) bool {
 func (r *Run) giveUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	early := r.early
-	r.begun, r.early = true, nil
-	for i := range early {
-		if early[i].Type != event.Clock {
-			r.emitLocked(&early[i])
-		}
-	}
+	r.begun = true
+	r.emitEarly(func(e *event.Event) bool { return e.Type != event.Clock })
 }
 
 // end does what is left to do once a script has ended with err, and gives the error
@@ -427,6 +443,13 @@ func (r *Run) Report() *report.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.report.Run()
+}
+
+// Went tells whether the run has begun, or gone on: what it was to do was not refused before.
+func (r *Run) Went() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.went
 }
 
 // Events is how many there were so far, those of earlier processes included.

@@ -155,7 +155,14 @@ func (c Caller) Progress(text string) {
 // Ink colours text for stdout, where colours are wanted.
 func (c Caller) Ink() visible.Ink { return c.state.run.config.Output.Ink }
 
-func (s *state) announce(text string) {
+// announce tells of something that has happened just now.
+func (s *state) announce(text string) { s.say(text, func(*event.Event) bool { return false }) }
+
+// print is what a script prints. What it printed on its way to where a run goes on, an
+// earlier process has said.
+func (s *state) print(text string) { s.say(text, s.saidBefore) }
+
+func (s *state) say(text string, before func(*event.Event) bool) {
 	if s.collecting() {
 		return // it was said when it happened
 	}
@@ -164,7 +171,25 @@ func (s *state) announce(text string) {
 	}
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
-	s.run.say(s.lane, text)
+	said := event.Event{Type: event.Said, Key: s.key(), Branch: s.branch, Text: text}
+	said.Replayed = before(&said)
+	s.run.say(s.lane, said)
+}
+
+// saidBefore tells whether the record has an announcement outside of steps from an earlier
+// process, which the thread comes to again before it does something of its own. r.mu must be
+// held.
+func (s *state) saidBefore(e *event.Event) bool {
+	p := s.run.past
+	if p == nil || s.node != nil || s.live || s.isOver() {
+		return false
+	}
+	at := saying{e.Branch, e.Text}
+	if p.said[at] == 0 {
+		return false
+	}
+	p.said[at]--
+	return true
 }
 
 // Resource gives the file that a label means in the script that is calling.
@@ -174,7 +199,11 @@ func Resource(t *starlark.Thread, label string) (layer.File, error) {
 	if err != nil {
 		return layer.File{}, err
 	}
-	return r.config.Layers.Resolve(label, from)
+	file, err := r.config.Layers.Resolve(label, from)
+	if err == nil {
+		r.loader.asked(file)
+	}
+	return file, err
 }
 
 // Load gives the names that a script of the layers defines, evaluating it if that

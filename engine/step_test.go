@@ -307,7 +307,7 @@ func BenchmarkRecordedStep(b *testing.B) {
 	store := journal.Open(w, b.TempDir(), 50)
 	benchmarkSteps(b, func(c *Config) {
 		c.World = w
-		c.Record = func(_ *starlark.Thread, _ []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
+		c.Record = func(_ *starlark.Thread, _ func() []layer.File, first func(string) *event.Event) (*journal.Journal, error) {
 			j, _, err := store.Create([]byte("{}"), first)
 			return j, err
 		}

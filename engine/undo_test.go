@@ -85,6 +85,49 @@ if mended() or not effect.has("a"):
 	}
 }
 
+// Where nothing is left to undo, an undo says so, and the run stays what it is.
+func TestNothingToUndo(t *testing.T) {
+	const mended = `effect.has("../mended") or fail("not yet")`
+	for _, c := range []struct {
+		name, text, want string
+		status           event.Status
+	}{
+		{"interrupted", `
+step("a", lambda: effect.put("a"))
+step("b", lambda: effect.die("b"))`, "has nothing to undo: no step that it did has an undo function", event.Interrupted},
+		{"interrupted before its first step", `step("a", lambda: effect.die("a"))`, "has nothing to undo: ", event.Interrupted},
+		{"failed", `
+step("a", lambda: effect.put("a"))
+step("b", lambda: ` + mended + `)`, "has nothing to undo: ", event.Failed},
+		{"failed, and rolled back", `
+step("a", lambda: effect.put("a"), undo = effect.remove)
+step("b", lambda: ` + mended + `)`, "has nothing left to undo: it was undone when the run ended", event.Failed},
+		{"interrupted, and rolled back", `
+step("a", lambda: effect.put("a"), undo = effect.remove)
+step("b", lambda: effect.has("../mended") or [probe.stop(), probe.block()])`, "has nothing left to undo: ", event.Interrupted},
+		{"passed", `step("a", lambda: effect.put("a"))`, "has nothing to undo: ", event.Passed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRecorder(t, body(c.text))
+			_ = r.starts() // it passes, fails or dies
+			for range 2 {
+				err := r.resumes(true)
+				r.wants(err, c.want)
+				r.wantsCode(err, Conflict)
+				r.comesBack()
+				if got := r.recorded().Status(); got != c.status {
+					t.Errorf("the run is %s, want %s", got, c.status)
+				}
+			}
+			if c.status == event.Passed {
+				return
+			}
+			r.mend()
+			r.wants(r.resumes(false), "")
+		})
+	}
+}
+
 // A record of an earlier kinfra may say that its run was undone while something is left.
 func TestUndoOfARunThatSaysItWasUndone(t *testing.T) {
 	r := newRecorder(t, body(`step("a", lambda: effect.put("a") + str(effect.die("a") or effect.has("../mended") or fail("not yet")), undo = lambda _: effect.remove("a"))`))

@@ -103,7 +103,7 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 	switch {
 	case a.tests != nil:
 		a.layers = a.tests.layers
-	case a.past != nil:
+	case a.past != nil && a.past.Edited == nil:
 		a.layers = a.past.layers
 	default:
 		a.layers, a.layersErr = findLayers(a.real, a.globals.scripts)
@@ -159,7 +159,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Limits: engine.DefaultLimits(), Timeout: a.globals.timeout,
 		Output: a.output(ctx), Log: a.globals.log(a.stderr),
 		Identity: func() event.Run { return a.identity }, Reported: len(a.globals.reports) > 0,
-		Record: func(t *starlark.Thread, loaded []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
+		Record: func(t *starlark.Thread, loaded func() []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 			return a.record(ctx, t, loaded, first)
 		},
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,

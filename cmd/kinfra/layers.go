@@ -21,6 +21,11 @@ const (
 // findLayers assembles the layers. Where a project's scripts are not trusted it
 // returns the other layers and an UntrustedError.
 func findLayers(w world.World, scriptsDir string) (*layer.Stack, error) {
+	return layersWith(w, scriptsDir, trustedProject)
+}
+
+// layersWith assembles the layers, with that of the project that a function gives.
+func layersWith(w world.World, scriptsDir string, projectOf func(world.World) (*layer.Layer, error)) (*layer.Stack, error) {
 	stack := &layer.Stack{Builtin: layer.EmbeddedCompiled("kinfra", scripts.Files, scripts.Compiled())}
 	if scriptsDir != "" {
 		given, err := givenLayer(w, scriptsDir)
@@ -29,7 +34,7 @@ func findLayers(w world.World, scriptsDir string) (*layer.Stack, error) {
 		}
 		stack.Layers = append(stack.Layers, given)
 	}
-	project, trustErr := trustedProject(w)
+	project, trustErr := projectOf(w)
 	if project != nil {
 		stack.Layers = append(stack.Layers, project)
 	}
@@ -84,6 +89,15 @@ func trustedProject(w world.World) (*layer.Layer, error) {
 		return nil, err
 	case !allowed:
 		return nil, &layer.UntrustedError{Dir: project.Dir}
+	}
+	return project.Layer(), nil
+}
+
+// anyProject is the layer of the project, whether it is trusted or not: to be read, not run.
+func anyProject(w world.World) (*layer.Layer, error) {
+	project, err := findProject(w, ".")
+	if err != nil || project == nil || len(project.Files()) == 0 {
+		return nil, err
 	}
 	return project.Layer(), nil
 }

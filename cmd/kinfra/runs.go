@@ -173,6 +173,10 @@ func (a *app) showRun(c *cobra.Command, args []string, outputOf string) error {
 	if err != nil {
 		return err
 	}
+	copied, err := readScripts(store, record)
+	if err != nil {
+		return err
+	}
 	rep := report.Of(record.Events)
 	rep.Status = record.Status()
 	for _, wanted := range a.globals.reports {
@@ -188,10 +192,16 @@ func (a *app) showRun(c *cobra.Command, args []string, outputOf string) error {
 		return err
 	}
 	result := map[string]any{"run": entryOf(record, a.real.Clock.Now()), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
-	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep) })
+	var changed []string
+	if rep.MayResume() {
+		if changed = a.changedScripts(copied, record.Run()); len(changed) > 0 {
+			result["changed_scripts"] = changed
+		}
+	}
+	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep, changed) })
 }
 
-func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run) {
+func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run, changed []string) {
 	e := entryOf(record, a.real.Clock.Now())
 	out := a.stdout
 	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, visible.Line(strings.Join(e.Args, " ")))
@@ -211,6 +221,9 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 	fmt.Fprintf(out, "%s after %s: %s\n", style.Status(e.Status, statusText(e)), present.Short(time.Duration(e.Seconds*float64(time.Second))), store.Dir(e.ID))
 	if rep.MayResume() {
 		fmt.Fprintf(out, "%s\n", goOn(rep, e.ID))
+	}
+	if len(changed) > 0 {
+		io.WriteString(out, hintAtEdited(e.ID, changed))
 	}
 }
 

@@ -192,7 +192,7 @@ func (a *app) readScript(name string) (layer.File, error) {
 		return layer.File{}, err
 	}
 	dir := layer.Neighbours(a.real, filepath.Dir(path))
-	if a.past != nil && a.past.file != nil {
+	if a.past != nil && a.past.file != nil && a.past.Edited == nil {
 		dir = a.past.file
 	}
 	file, err := dir.Read(filepath.Base(path))
@@ -200,6 +200,9 @@ func (a *app) readScript(name string) (layer.File, error) {
 		e := &engine.Error{Code: engine.Usage, Message: "reading the script: " + err.Error(), Err: err}
 		if errors.Is(err, fs.ErrNotExist) {
 			e.Next = "kinfra run wants the path of a file; kinfra help lists the commands"
+			if a.past != nil {
+				e.Next = "put the file back: the run began with " + path
+			}
 		}
 		return layer.File{}, e
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +25,8 @@ type Diagnostic struct {
 	Also    []Place `json:"also,omitempty"`     // other places that the message is about
 	Calls   []Call  `json:"calls,omitempty"`    // the calls that led there, innermost first
 	Hint    string  `json:"hint,omitempty"`
+
+	Recorded *Place `json:"recorded,omitempty"` // where a run's scripts on record have it, of which the script now differs
 }
 
 // Place is a position in a script.
@@ -53,6 +56,12 @@ type Sources func(file string) []byte
 type Positioned interface {
 	error
 	Positions() []syntax.Position
+}
+
+// Compared is an error about a script that differs from the one on record.
+type Compared interface {
+	error
+	Recorded() *Place
 }
 
 // Ended is the error of a script that was ended from outside, by a time-out say: where
@@ -150,6 +159,9 @@ func (t *teller) at(message string, pos syntax.Position, calls []Call, hint stri
 // positions that it carries.
 func one(err error, calls []Call, hint string, sources Sources) Diagnostic {
 	d := Diagnostic{Message: strings.TrimPrefix(err.Error(), Cancelled), Hint: hint}
+	if compared, ok := errors.AsType[Compared](err); ok {
+		d.Recorded = compared.Recorded()
+	}
 	var positioned Positioned
 	if errors.As(err, &positioned) && len(positioned.Positions()) > 0 {
 		for i, pos := range positioned.Positions() {
@@ -239,11 +251,35 @@ func callsOf(stack starlark.CallStack, sources Sources) []Call {
 }
 
 func placeOf(pos syntax.Position, sources Sources) Place {
-	p := Place{File: pos.Filename(), Line: int(pos.Line), Column: int(pos.Col)}
+	return place(pos.Filename(), int(pos.Line), int(pos.Col), sources)
+}
+
+func place(file string, line, column int, sources Sources) Place {
+	p := Place{File: file, Line: line, Column: column}
 	if text := sources(p.File); text != nil {
 		p.Source, p.From = around(lineOf(text, p.Line), p.Column)
 	}
 	return p
+}
+
+// ParsePlace is the place of a text "file:line:column"; not ok if it has another form.
+func ParsePlace(at string, sources Sources) (p Place, ok bool) {
+	before, last, _ := cutLast(at)
+	file, middle, _ := cutLast(before)
+	column, columnErr := strconv.Atoi(last)
+	line, lineErr := strconv.Atoi(middle)
+	if file == "" || columnErr != nil || lineErr != nil {
+		return Place{}, false
+	}
+	return place(file, line, column, sources), true
+}
+
+func cutLast(text string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(text, ':')
+	if i < 0 {
+		return "", text, false
+	}
+	return text[:i], text[i+1:], true
 }
 
 // lineOf is a line of a text, counted from 1, without its end; nil if there is none. Line

@@ -18,6 +18,9 @@ import (
 //	   |                      ^ and pool.star:23:22
 //	  called from provision.star:11:17, in provision
 //	hint: kinfra ports shows the whole table
+//
+// Where the script differs from one on record, the line there follows in the same form,
+// below "on record is pool.star:23:22".
 func (d Diagnostic) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "error: %s\n", d.Message)
@@ -42,6 +45,13 @@ func (d Diagnostic) Where() string {
 		}
 		b.WriteByte('\n')
 	}
+	if p := d.Recorded; p != nil {
+		fmt.Fprintf(&b, "  on record is %s\n", visible.Line(p.String()))
+		if p.Source != "" {
+			p.lines(&b)
+			b.WriteByte('\n')
+		}
+	}
 	return b.String()
 }
 
@@ -54,13 +64,18 @@ func (d Diagnostic) excerpt(b *strings.Builder) {
 		}
 		return
 	}
-	number := fmt.Sprint(p.Line)
-	line, caret := p.Excerpt()
-	fmt.Fprintf(b, "%s | %s\n%*s | %s", number, line, len(number), "", caret)
+	p.lines(b)
 	for _, also := range d.Also {
 		fmt.Fprintf(b, " and %s", visible.Line(also.String()))
 	}
 	b.WriteByte('\n')
+}
+
+// lines writes the line of a place with a caret under the column.
+func (p Place) lines(b *strings.Builder) {
+	number := fmt.Sprint(p.Line)
+	line, caret := p.Excerpt()
+	fmt.Fprintf(b, "%s | %s\n%*s | %s", number, line, len(number), "", caret)
 }
 
 // Excerpt is the line of a place, cut where it is long, and what stands below it to

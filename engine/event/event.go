@@ -71,9 +71,9 @@ type Event struct {
 	Type Type      `json:"event"`
 
 	// Of a step or check.
-	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"; of a question: that it stands in
+	Key      string            `json:"key,omitempty"`    // its name behind those of the steps around it, joined by "/"; of a question or an announcement: that it stands in
 	Kind     Kind              `json:"kind,omitempty"`   // at its begin
-	Branch   string            `json:"branch,omitempty"` // at its begin, of a question and of output: the branch of parallel that it is in; see [InBranch]
+	Branch   string            `json:"branch,omitempty"` // at its begin, of a question, of an announcement and of output: the branch of parallel that it is in; see [InBranch]
 	After    string            `json:"after,omitempty"`  // at its begin: the name of the one before it, on its branch and inside the same one
 	Leg      int               `json:"leg,omitempty"`    // at its begin: of its branch, which calls of parallel part into legs; the first is 1
 	At       string            `json:"at,omitempty"`     // at its begin: where in the scripts it stands, as "file:line:column"
@@ -81,7 +81,7 @@ type Event struct {
 	Seconds  float64           `json:"seconds,omitempty"`
 	Result   json.RawMessage   `json:"result,omitempty"` // of a step that was done, or of the run
 	Undoable bool              `json:"undoable,omitempty"`
-	Replayed bool              `json:"replayed,omitempty"` // its result is that of an earlier process
+	Replayed bool              `json:"replayed,omitempty"` // its result is that of an earlier process; of an answer or an announcement: it is
 	Needs    []string          `json:"needs,omitempty"`    // of a skipped check: the names of those that failed
 	Problems []diag.Diagnostic `json:"problems,omitempty"`
 	Pause    float64           `json:"pause,omitempty"` // seconds until the next try

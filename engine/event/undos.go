@@ -51,6 +51,9 @@ func (s *undoState) end(e *Event) {
 // UndoBegun tells whether an undo function of the run was called, or was about to be.
 func (h *History) UndoBegun() bool { return h.undos.begun }
 
+// Undoing tells whether the process that was at the run last only undoes it.
+func (h *History) Undoing() bool { return h.undos.undoing }
+
 // Left is the keys of the steps that are left to undo, sorted. A step that was
 // interrupted is one of them if it has an undo function.
 func (h *History) Left() []string {

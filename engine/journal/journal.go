@@ -3,6 +3,7 @@
 //	journal.jsonl   a line of JSON for each event
 //	seal            up to which line that is durable
 //	scripts.json    the scripts that the run was made of
+//	scripts-….json  those with which it went on later, named by their hash
 //	lock            held by the process that runs it
 //
 // What an event says is durable once Sync has returned: a run acknowledges a step only
@@ -168,8 +169,8 @@ var (
 	errMissing = errors.New("it is missing")
 	errEmpty   = errors.New("it is empty")
 
-	// errChanged is returned for scripts that are not those with which the run began.
-	errChanged = errors.New("it has changed since the run began")
+	// errChanged is returned for scripts that are not those with which the run began or went on.
+	errChanged = errors.New("it has changed since it was written")
 
 	// errNoSeal is returned for a journal with hashes and without a seal.
 	errNoSeal = errors.New("the file seal beside it is missing")

@@ -33,8 +33,7 @@ type reading struct {
 // journalLine is an event with what the journal adds to it.
 type journalLine struct {
 	event.Event
-	Durable int    `json:"durable"`
-	Scripts string `json:"scripts"`
+	Durable int `json:"durable"`
 
 	hash link // of the line, where it has one
 }
@@ -153,7 +152,7 @@ func (r *reading) begin(text []byte) error {
 	case r.seal != nil:
 		r.unchecked = r.seal.first.count
 	}
-	copy(r.scripts[:], line.Scripts)
+	copy(r.scripts[:], line.Scripts) // the journal's own, not the event's
 	return nil
 }
 
@@ -197,6 +196,9 @@ func (r *reading) add(number int, line *journalLine) error {
 	r.durable = max(r.durable, line.Durable)
 	if err := r.inOrder(number, &line.Event); err != nil {
 		return err
+	}
+	if number == 1 {
+		line.Scripts = ""
 	}
 	r.events = append(r.events, line.Event)
 	if number > r.unchecked {
@@ -267,8 +269,10 @@ func parseLine(text []byte, line *journalLine) error {
 // lacking tells whether an event is without what whoever reads it relies on.
 func lacking(e *event.Event) bool {
 	switch e.Type {
-	case event.RunBegan, event.Resumed:
+	case event.RunBegan:
 		return e.Run == nil
+	case event.Resumed:
+		return e.Run == nil || e.Scripts != "" && !laterScripts.MatchString(e.Scripts)
 	case event.Clock:
 		return e.Read == nil
 	case event.Ended:

@@ -214,19 +214,3 @@ func (s *Store) readOwn(name string, most int64) ([]byte, error) {
 	}
 	return s.files.ReadFile(name, most)
 }
-
-// Scripts is what Create was given for a run. It must be there: a record begins as a whole.
-func (s *Store) Scripts(r *Record) ([]byte, error) {
-	name := path.Join(r.ID, scriptsFile)
-	data, err := s.readOwn(name, mostScripts)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &DamagedError{Path: s.Dir(name), Err: errMissing}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the scripts of the run %s: %w", r.ID, err)
-	}
-	if r.scripts != (link{}) && r.scripts != hashOf(data) {
-		return nil, &DamagedError{Path: s.Dir(name), Err: errChanged}
-	}
-	return data, nil
-}

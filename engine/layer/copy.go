@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/internal/world"
@@ -12,6 +13,7 @@ import (
 // Copy is the files of layers as the record of a run keeps them, in JSON.
 type Copy struct {
 	Layers []CopiedLayer `json:"layers"`
+	Loaded []string      `json:"loaded,omitempty"` // which of the files the run had asked for, by their IDs; nil in records of earlier versions
 }
 
 // CopiedLayer is a layer of a Copy.
@@ -26,7 +28,7 @@ type CopiedLayer struct {
 // Copy copies all files of the layers; of one that has too many, and of a directory that
 // a file was run from, only those that were loaded.
 func (s *Stack) Copy(loaded []File) Copy {
-	var c Copy
+	c := Copy{Loaded: ids(loaded)}
 	layers := s.Layers
 	for _, f := range loaded {
 		if f.Layer.Name == fileLayer {
@@ -51,6 +53,15 @@ func (s *Stack) Copy(loaded []File) Copy {
 		c.Layers = append(c.Layers, copied(l, files))
 	}
 	return c
+}
+
+func ids(files []File) []string {
+	all := make([]string, 0, len(files))
+	for _, f := range files {
+		all = append(all, f.ID())
+	}
+	slices.Sort(all)
+	return all
 }
 
 func copied(l *Layer, files snapshot) CopiedLayer {

@@ -30,7 +30,10 @@ func (p *Plain) Show(e *event.Event) {
 
 // saying is what an event has to say, in whole lines, and to which stream.
 func (p *Plain) saying(e *event.Event) (out io.Writer, text string) {
-	if e.Type == event.Said {
+	switch {
+	case e.Type == event.Said && e.Replayed: // an earlier process has
+		return p.Announcements, ""
+	case e.Type == event.Said:
 		return p.Announcements, e.Text
 	}
 	return p.Progress, p.Style.line(e)

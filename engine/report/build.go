@@ -67,7 +67,9 @@ func (b *Builder) Add(e *event.Event) {
 		b.run.Status, b.run.Problem, b.run.Result = event.Running, nil, nil
 		b.print(e)
 	case event.Said, event.Warned:
-		b.print(e)
+		if !e.Replayed {
+			b.print(e)
+		}
 	case event.Asked:
 		b.run.Open = e.Question
 	case event.Answered:

@@ -32,6 +32,10 @@ func (p *page) problems(all []diag.Diagnostic) {
 			}
 			p.also(d.Also)
 			p.calls(d.Calls)
+			if d.Recorded != nil {
+				p.say("p", attrs{"class", "about"}, "On record it is")
+				p.place(*d.Recorded)
+			}
 			if d.Hint != "" {
 				p.in("p", attrs{"class", "hint"}, func() {
 					p.say("strong", nil, "Hint:")

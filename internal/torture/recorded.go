@@ -66,7 +66,7 @@ func newRunner(machine *world.Fake, w world.World) *runner {
 	return r
 }
 
-func (r *runner) record(_ *starlark.Thread, _ []layer.File, first func(id string) *event.Event) (*records.Journal, error) {
+func (r *runner) record(_ *starlark.Thread, _ func() []layer.File, first func(id string) *event.Event) (*records.Journal, error) {
 	j, id, err := r.store.Create(recordedScript, first)
 	if err == nil {
 		r.id = id

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -214,15 +215,25 @@ func (k *killing) round(ctx context.Context) error {
 		k.ended++
 		err = k.wantsEnded(ctx, id, firstHeld)
 	}
-	for undone := false; err == nil && !undone; {
+	status := "undone"
+	if err == nil && !k.hasBegun(id) {
+		status = "interrupted" // and there is nothing to undo
+	}
+	for undone := status == "interrupted"; err == nil && !undone; {
 		k.undos++
 		undone, err = k.goOn(ctx, id, "undo", &k.undosKilled)
 	}
 	if err == nil {
 		k.undone++
-		err = errors.Join(k.wants(ctx, k.before, "a run that was taken back"), k.wantsShown(ctx, id, "undone"), k.clearMarks())
+		err = errors.Join(k.wants(ctx, k.before, "a run that was taken back"), k.wantsShown(ctx, id, status), k.clearMarks())
 	}
 	return err
+}
+
+// hasBegun tells whether a run has come to its first step.
+func (k *killing) hasBegun(id string) bool {
+	recorded, err := k.journal(id)
+	return err != nil || slices.ContainsFunc(recorded, func(h happening) bool { return h.Event == "begin" })
 }
 
 // begin starts the workflow until there is a record of it.
