@@ -36,18 +36,43 @@ func (b *budget) take() uint64 {
 
 // lend gives a thread of its own a part of the budget, another one whenever that is
 // used up, and calls over when nothing is left. What the thread did not use comes back
-// with giveBack.
-func (b *budget) lend(t *starlark.Thread, over func()) (giveBack func()) {
+// with giveBack. trail is told where the thread is, as it goes; it may be nil.
+func (b *budget) lend(t *starlark.Thread, over func(), trail func(*starlark.Thread)) (giveBack func()) {
 	lent := b.take()
-	t.SetMaxExecutionSteps(max(lent, 1)) // 0 would be no limit
+	t.SetMaxExecutionSteps(untilMark(t, max(lent, 1), trail)) // 0 would be no limit
 	t.OnMaxSteps = func(t *starlark.Thread) {
-		more := b.take()
-		if more == 0 {
-			over()
-			return
+		if trail != nil {
+			trail(t)
 		}
-		lent += more
-		t.SetMaxExecutionSteps(lent)
+		if t.ExecutionSteps() >= lent {
+			more := b.take()
+			if more == 0 {
+				over()
+				return
+			}
+			lent += more
+		}
+		t.SetMaxExecutionSteps(untilMark(t, lent, trail))
 	}
 	return func() { b.left.Add(int64(lent) - int64(t.ExecutionSteps())) }
+}
+
+const (
+	// eachMarked is how many steps of a thread are marked on its trail, each.
+	eachMarked = 4096
+
+	// marked is how often, in steps, later ones are.
+	marked = 16
+)
+
+// untilMark is up to which step a thread may run until it is to be told where it is.
+func untilMark(t *starlark.Thread, lent uint64, trail func(*starlark.Thread)) uint64 {
+	switch steps := t.ExecutionSteps(); {
+	case trail == nil:
+		return lent
+	case steps < eachMarked:
+		return min(lent, steps+1)
+	default:
+		return min(lent, steps+marked)
+	}
 }

@@ -76,6 +76,20 @@ type Config struct {
 	Output  Output
 	Log     hclog.Logger
 
+	// Abandon ends the process with an error, and does not return. It is called once a run
+	// is to end that can't be brought to its end, since a call of the language doesn't
+	// return: what it did is on record by then. nil: such a run is waited for.
+	Abandon func(error)
+
+	// Trail gives, for a thread of the run that begins on the calling goroutine, what is
+	// told of the thread as it goes, so that where it is can be found out after the end of
+	// the process, and what is called when the thread has ended. nil: nobody wants to know.
+	Trail func() (told func(*starlark.Thread), leave func())
+
+	// Urgent is closed when a run that is to end may have no time to do so, since the memory
+	// runs out; nil: it always has.
+	Urgent <-chan struct{}
+
 	// Patience is how long a run that was interrupted may take to end before its user is told
 	// that it is on its way; 0: two seconds.
 	Patience time.Duration

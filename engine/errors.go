@@ -107,6 +107,7 @@ func UsageError(hint, format string, args ...any) error {
 var (
 	ErrInterrupted = errors.New("interrupted")
 	ErrTimedOut    = errors.New("timed out")
+	ErrMemory      = errors.New("over the limit of memory")
 	errTooLong     = errors.New("over the limit of execution steps")
 )
 
@@ -126,7 +127,7 @@ func (c *Config) CodeOf(err error) Code {
 		return OK
 	case errors.Is(err, ErrInterrupted):
 		return Interrupted
-	case errors.Is(err, errTooLong), errors.Is(err, ErrTimedOut):
+	case errors.Is(err, errTooLong), errors.Is(err, ErrTimedOut), errors.Is(err, ErrMemory):
 		return TimedOut
 	case errors.As(err, &exit):
 		return Code(exit.Exit)

@@ -37,7 +37,8 @@ type Run struct {
 	command string
 	flags   []*Parameter // of the workflow
 
-	asking chan struct{} // holds one while a question is asked
+	asking    chan struct{} // holds one while a question is asked
+	abandoned sync.Once
 
 	rehearsing bool // the way of the record is gone once, before the run goes on
 	refused    bool // the run doesn't go on, and its record stays as it is
@@ -131,12 +132,14 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 		return context.Cause(ctx)
 	}
 	t := r.thread(s)
+	told, leave := r.trail()
+	defer leave()
 	giveBack := r.budget.lend(t, func() {
 		s.tooLong = true
 		r.stop(r.tooLong())
 		t.Cancel(errTooLong.Error())
-	})
-	unwatch := watch(ctx, t)
+	}, told)
+	unwatch := s.watch(ctx, t)
 	err := s.foreseen(r.unpanicked(t, f))
 	unwatch()
 	giveBack()
@@ -151,6 +154,15 @@ func (r *Run) guarded(s *state, f func(*starlark.Thread) error) error {
 	return err
 }
 
+// trail is what is told where a thread is, nil if nobody wants to know, and what is to be
+// called when the thread has ended.
+func (r *Run) trail() (told func(*starlark.Thread), leave func()) {
+	if r.config.Trail == nil {
+		return nil, func() {}
+	}
+	return r.config.Trail()
+}
+
 // tooLong is the error of a run that has used up its steps.
 func (r *Run) tooLong() error {
 	return &Error{Code: TimedOut, Message: errTooLong.Error(), Err: errTooLong,
@@ -162,21 +174,6 @@ func (r *Run) tooLong() error {
 func wasEnded(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (context.Cause(ctx) != errSibling ||
 		errors.Is(err, context.Canceled) || strings.Contains(err.Error(), diag.Cancelled))
-}
-
-// watch cancels a thread when ctx ends. The function that it returns ends that, and
-// returns when no cancellation can come any more.
-func watch(ctx context.Context, t *starlark.Thread) (unwatch func()) {
-	over := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(over)
-		t.Cancel(context.Cause(ctx).Error())
-	})
-	return func() {
-		if !stop() {
-			<-over
-		}
-	}
 }
 
 // causedError is an error of a script that was ended from outside: what it says is

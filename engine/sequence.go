@@ -47,7 +47,15 @@ func checkElements(function string, args starlark.Tuple, kwargs []starlark.Tuple
 
 func checkLength(function string, v starlark.Value) error {
 	if s, ok := v.(starlark.Sequence); ok && s.Len() > mostElements {
-		return fmt.Errorf("%s: %s has %d elements, want at most %d at once; a for loop can go through more", function, v, s.Len(), mostElements)
+		return fmt.Errorf("%s: %s has %d elements, want at most %d at once; a for loop can go through more", function, named(v), s.Len(), mostElements)
 	}
 	return nil
+}
+
+// named is a sequence as an error names it: a range is short, others are not.
+func named(v starlark.Value) string {
+	if v.Type() == "range" {
+		return v.String()
+	}
+	return "the " + v.Type()
 }

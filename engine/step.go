@@ -194,7 +194,7 @@ func timed(t *starlark.Thread, limit time.Duration, what func() string, f func()
 	ctx, cancel := context.WithTimeoutCause(outer, limit, &timeoutError{what(), limit})
 	defer cancel()
 	s.ctx = ctx
-	unwatch := watch(ctx, t)
+	unwatch := s.watch(ctx, t)
 	v, err := f()
 	unwatch()
 	s.ctx = outer

@@ -39,7 +39,7 @@ func runWait(c *table.Call) (starlark.Value, error) {
 		left := timeout - w.Clock.Now().Sub(start)
 		limit := left
 		if left <= 0 { // once more, at the end
-			limit = every
+			limit = lastLook
 		}
 		v, err := timed(c.Thread, limit, whatWaits, func() (starlark.Value, error) {
 			return s.call(c.Thread, c.Callable("condition"))
@@ -60,6 +60,9 @@ func runWait(c *table.Call) (starlark.Value, error) {
 		}
 	}
 }
+
+// lastLook is how long the condition may take that is asked once more when the time is over.
+const lastLook = 10 * time.Millisecond
 
 func whatWaits() string { return "the condition of wait_until" }
 

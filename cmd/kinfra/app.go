@@ -29,6 +29,7 @@ type app struct {
 	stdout, stderr *stream
 	globals        globals
 	interruption   *interruption // nil: none is expected
+	trail          *trail        // of the scripts that run; nil unless this process is confined
 	real           world.World   // this machine
 	world          world.World   // the same, or a plan of it in a dry run
 
@@ -163,12 +164,16 @@ func (a *app) config(ctx context.Context) *engine.Config {
 			return a.record(ctx, t, loaded, first)
 		},
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
+		Abandon: a.abandon, Urgent: a.urgently(),
 	}
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)
 	}
 	if a.past != nil {
 		c.Resume = &a.past.Resume
+	}
+	if t := a.trailed(); t != nil {
+		c.Trail = t.begin
 	}
 	if a.tests != nil {
 		a.tests.limit(c)

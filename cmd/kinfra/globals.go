@@ -20,6 +20,7 @@ type globals struct {
 	output    engine.Format
 	reports   []reportTo
 	timeout   time.Duration
+	memory    size
 	logLevel  string
 	logFormat string
 	color     string
@@ -36,6 +37,8 @@ func (g *globals) flags() *pflag.FlagSet {
 	f.Var(newChoice((*string)(&g.output), "text", "json", "events"), "output", "how the result is printed: text, json, or events (JSON lines)")
 	f.Var((*reportList)(&g.reports), "report", "write a report of the run's steps and checks: html=FILE, json=FILE or junit=FILE")
 	f.Var((*limit)(&g.timeout), "timeout", "how long the command may take, such as 90s")
+	g.memory = memoryDefault
+	f.Var(&g.memory, "memory", "how much memory the command may use, such as 512MiB")
 	f.Var(newChoice(&g.logLevel, "warn", "off", "error", "info", "debug", "trace"), "log-level", "what is logged, to stderr: off, error, warn, info, debug or trace")
 	f.Var(newChoice(&g.logFormat, "text", "json"), "log-format", "how it is logged: text or json")
 	f.Var(newChoice(&g.color, "auto", "always", "never"), "color", "when to use colours: auto, always or never")

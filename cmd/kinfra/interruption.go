@@ -24,16 +24,28 @@ type interruption struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	once   sync.Once
+	memory memoryWatch
+
+	confined bool // this process is the child of one that has the terminal's signals
 }
 
 // untilAsked is how long a process lives before it asks for signals in any case.
 const untilAsked = 10 * time.Millisecond
 
 func newInterruption() *interruption {
-	i := &interruption{}
+	i := &interruption{confined: isConfined()}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
 	time.AfterFunc(untilAsked, i.expect)
+	i.memory = memoryWatch{end: i.cancel, urgent: make(chan struct{})}
 	return i
+}
+
+// urgently is closed when what was interrupted may have no time to end.
+func (i *interruption) urgently() <-chan struct{} {
+	if i == nil {
+		return nil
+	}
+	return i.memory.urgent
 }
 
 // expect makes sure that the signals are asked for.
@@ -47,7 +59,10 @@ func (i *interruption) expect() {
 // back, which would take time: the process ends anyway.
 func (i *interruption) ask() {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGTERM)
+	if !i.confined { // else the parent tells
+		signal.Notify(signals, os.Interrupt)
+	}
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
 		signal.Notify(signals, syscall.SIGHUP)
 	}

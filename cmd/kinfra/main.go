@@ -18,12 +18,61 @@ func main() { os.Exit(Main()) }
 func Main() int {
 	stdout := newStream(os.Stdout)
 	in := newInterruption()
-	a := newApp(os.Args[1:], stdout, newStream(os.Stderr), in)
-	err := a.main(in.ctx)
+	a, err := newMainApp(stdout, in)
+	if err != nil {
+		return int(a.conclude(err))
+	}
+	in.watchMemory(a.globals.memory)
+	err = a.main(in.ctx)
 	if unwritten := stdout.unwritten(err); unwritten != nil {
 		err, a.printed, a.reported = unwritten, true, false // stderr is left to say so
 	}
 	return int(a.conclude(err))
+}
+
+// trailed is the trail of this process, nil if it leaves none.
+func (a *app) trailed() *trail {
+	if a.tests != nil {
+		return a.tests.app.trailed()
+	}
+	return a.trail
+}
+
+// newMainApp is the execution of this process's command line.
+func newMainApp(stdout *stream, in *interruption) (*app, error) {
+	if !in.confined {
+		return newApp(os.Args[1:], stdout, newStream(os.Stderr), in), nil
+	}
+	var g globals
+	g.early(os.Args[1:])
+	stderr, trail, err := enterConfinement(g.memory)
+	if err != nil {
+		stderr = os.Stderr
+	}
+	a := newApp(os.Args[1:], stdout, newStream(stderr), in)
+	a.trail = trail
+	return a, err
+}
+
+// abandon ends the process of a command that can't be brought to its end.
+func (a *app) abandon(err error) {
+	if a.tests != nil {
+		a.tests.app.abandon(err)
+		return
+	}
+	if a.run != nil {
+		a.reported = a.globals.output == engine.Events // its last event has told
+		err = a.finish(err)
+	}
+	os.Exit(int(a.conclude(err)))
+}
+
+// urgently is closed when a run that is to end may have no time to do so.
+func (a *app) urgently() <-chan struct{} {
+	if a.tests != nil {
+		return a.tests.app.urgently()
+	}
+	return a.interruption.urgently()
 }
 
 // conclude says why the command failed, unless that has been said, and gives its code.
@@ -55,10 +104,19 @@ func (a *app) report(err error, code engine.Code) {
 	}
 }
 
-// sources is the text of a script that the run has loaded.
+// sources is the text of a script that the run has loaded, or one in a file that a child
+// process has run.
 func (a *app) sources(file string) []byte {
-	if a.run == nil {
+	if a.run != nil {
+		return a.run.Source(file)
+	}
+	path, err := absolute(a.real, file)
+	if err != nil || a.tests != nil {
 		return nil
 	}
-	return a.run.Source(file)
+	text, _ := a.real.Disk.Host().ReadFile(path, mostSource) // else the line isn't shown
+	return text
 }
+
+// mostSource is how large a script may be for a line of it to be shown with an error.
+const mostSource = 1 << 20

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -58,6 +60,9 @@ func (a *app) test(ctx context.Context, o testOptions, paths []string) error {
 	if err := a.checkReports(); err != nil {
 		return err
 	}
+	if a.confinable() {
+		return a.confined(ctx)
+	}
 	layers, err := a.authoringLayers()
 	if err != nil {
 		return err
@@ -78,7 +83,7 @@ func (a *app) test(ctx context.Context, o testOptions, paths []string) error {
 	}
 	outcome := t.run(ctx, files.tests, wanted)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return cmp.Or(outcome.ended, context.Cause(ctx))
 	}
 	return a.concludeTests(ctx, outcome, o)
 }
@@ -134,6 +139,7 @@ func (t *testRun) limit(config *engine.Config) {
 type testOutcome struct {
 	broken   []suite.Found // files that don't load
 	results  []suite.Result
+	ended    error // where it was when all was ended from outside; nil: that isn't known
 	coverage []cover.File
 	began    time.Time
 	took     time.Duration
@@ -179,9 +185,12 @@ func (t *testRun) run(ctx context.Context, files []layer.File, wanted *regexp.Re
 		}
 	})
 	s.Run(ctx, tests, func(r suite.Result) {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() == nil:
 			o.results = append(o.results, r)
 			tell.result(r)
+		case o.ended == nil && r.Err != nil && errors.Is(r.Err, context.Cause(ctx)):
+			o.ended = fmt.Errorf("%s: %w", r.FullName(), r.Err)
 		}
 	})
 	tell.fileEnds()

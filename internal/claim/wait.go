@@ -128,7 +128,8 @@ func (p *Pool) reclaim(ctx context.Context, c Claim, target Target, stop func(co
 // It takes no lock: whether the slot is for this claim the next attempt finds out.
 func (t *taker) sleepUntilFree(ctx context.Context, start instant, wait time.Duration) error {
 	for {
-		if err := t.pool.w.Clock.Sleep(ctx, waitPause); err != nil {
+		left := wait - (now(t.pool.w).up - start.up) // without a clock, the error below tells
+		if err := t.pool.w.Clock.Sleep(ctx, min(waitPause, max(left, time.Millisecond))); err != nil {
 			return err
 		}
 		over, err := start.over(now(t.pool.w), wait)

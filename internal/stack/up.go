@@ -345,6 +345,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 	}()
 	watch := newWatch(u, before)
 	for {
+		var pause time.Duration
 		if running {
 			select {
 			case err := <-ended:
@@ -364,11 +365,13 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 			return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed)}
 		case !running && len(watch.pending) == 0:
 			return nil
-		case elapsed > u.options.Timeout:
+		case elapsed >= u.options.Timeout:
 			reason := fmt.Sprintf("not healthy after %s", u.options.Timeout)
 			return &UnhealthyError{u.stack.Project, reason, u.failures(ctx, watch.pending), world.ErrTimeout}
+		default:
+			pause = min(pollEvery, u.options.Timeout-elapsed)
 		}
-		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
+		if err := u.world.Clock.Sleep(ctx, pause); err != nil {
 			return fmt.Errorf("waiting for project %s: %w", u.stack.Project, err)
 		}
 	}
