@@ -29,7 +29,9 @@ func isConfined() bool {
 }
 
 // confinable tells whether this command line can be run by a child, and isn't yet.
-func (a *app) confinable() bool { return a.interruption != nil && !a.interruption.confined && a.stderr.file != nil && a.stdout.file != nil }
+func (a *app) confinable() bool {
+	return a.interruption != nil && !a.interruption.confined && a.stderr.file != nil && a.stdout.file != nil
+}
 
 // confined runs this command line by a child with a limit of memory, and gives the error
 // with which it ends here. What the child says is said.

@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -123,4 +125,81 @@ func endedAt(t *testing.T, cmd *exec.Cmd, text string, end func(*os.Process) err
 	}
 	_ = cmd.Wait() // the exit code tells
 	return cmd.ProcessState.ExitCode(), output
+}
+
+// TestInterruptedTests: tests that are in a call which nothing can interrupt end within two
+// seconds, by themselves, and the child that runs them with them.
+func TestInterruptedTests(t *testing.T) {
+	for name, end := range map[string]func(*os.Process) error{
+		"interrupted": interrupt,
+		"terminated":  func(p *os.Process) error { return p.Signal(syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, cmd := stuckTests(t)
+			began := time.Now()
+			code, out := endedAt(t, cmd, "error: begun", end)
+			if code != 130 || !strings.Contains(out, "interrupted\n") {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			if left := confinedIn(t, m); len(left) > 0 {
+				t.Errorf("left are the processes %v", left)
+			}
+			if took := time.Since(began); took > 20*time.Second { // the call alone takes minutes
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// TestKilledTests: when the process that has started them is killed, the tests end.
+func TestKilledTests(t *testing.T) {
+	m, cmd := stuckTests(t)
+	code, out := endedAt(t, cmd, "error: begun", (*os.Process).Kill)
+	if code != -1 {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	for tries := 0; len(confinedIn(t, m)) > 0; tries++ {
+		if tries == 100 {
+			t.Fatalf("left are the processes %v", confinedIn(t, m))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// stuckTests is a command that runs tests, of which the first says that it has begun, and the
+// second one doesn't end.
+func stuckTests(t *testing.T) (machine, *exec.Cmd) {
+	t.Helper()
+	m := newMachine(t)
+	text := `
+def test_begun():
+    for i in range(3000000):
+        pass
+    fail("begun")
+
+def test_stuck():
+    x = []
+    for i in range(400000):
+        x = [x]
+    str(x)
+`
+	if err := os.WriteFile(filepath.Join(m.home, "stuck_test.star"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return m, m.kinfra(t, "test", "stuck_test.star")
+}
+
+// confinedIn is the processes that work in the home of a machine, where the system tells.
+func confinedIn(t *testing.T, m machine) (pids []string) {
+	t.Helper()
+	dirs, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if at, err := os.Readlink(dir); err == nil && at == m.home {
+			pids = append(pids, filepath.Base(filepath.Dir(dir)))
+		}
+	}
+	return pids
 }
