@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -74,6 +76,14 @@ func (i *interruption) ask() {
 	}()
 }
 
+// explained is the error of what has ended since its context has, with why that has.
+func (i *interruption) explained(err error) error {
+	if i.ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(i.ctx), err)
+}
+
 // of is a world whose processes are ended with this one, when that is interrupted.
 func (i *interruption) of(w world.World) world.World {
 	w.Processes = interruptible{w.Processes, i}
@@ -92,5 +102,18 @@ func (p interruptible) Run(ctx context.Context, cmd world.Command) (world.Output
 
 func (p interruptible) Attach(ctx context.Context, cmd world.Command) (int, error) {
 	p.interruption.expect()
-	return p.processes.Attach(ctx, cmd)
+	code, err := p.processes.Attach(ctx, cmd)
+	if err != nil || code == 0 {
+		return code, err
+	}
+	select {
+	case <-ctx.Done():
+		return code, fmt.Errorf("running %s: %w", cmd.Args[0], ctx.Err())
+	case <-time.After(untilTold):
+		return code, nil
+	}
 }
+
+// untilTold is how long after a process that failed this one may learn of the signal by which
+// it did: a terminal sends Ctrl-C to both.
+const untilTold = 50 * time.Millisecond

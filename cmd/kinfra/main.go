@@ -23,7 +23,7 @@ func Main() int {
 		return int(a.conclude(err))
 	}
 	in.watchMemory(a.globals.memory)
-	err = a.main(in.ctx)
+	err = in.explained(a.main(in.ctx))
 	if unwritten := stdout.unwritten(err); unwritten != nil {
 		err, a.printed, a.reported = unwritten, true, false // stderr is left to say so
 	}
