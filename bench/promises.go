@@ -83,6 +83,10 @@ func promises() []promise {
 			measure: parallelWaits,
 		},
 		{
+			name: "late", what: "time-outs and pauses of nine kinds, the latest", limit: 20, unit: "ms", share: 20,
+			measure: latest,
+		},
+		{
 			name: "steps", what: "a step's own overhead, of 100 that do nothing", limit: 5, unit: "µs", share: 4,
 			measure: stepOverhead,
 		},

@@ -230,6 +230,7 @@ func endGroupWhenDone(ctx context.Context, pgid int) (killed func() bool) {
 // endGroup asks a process group to end, and makes it. exited is closed when its
 // first process has been waited for.
 func endGroup(pgid int, exited <-chan struct{}) {
+	adoptOrphans()
 	syscall.Kill(-pgid, syscall.SIGTERM)
 	syscall.Kill(-pgid, syscall.SIGCONT) // a stopped process doesn't see SIGTERM
 	select {
@@ -242,10 +243,12 @@ func endGroup(pgid int, exited <-chan struct{}) {
 
 // awaitGroup gives what outlived the first process of its group a moment to end
 // by itself. It is a short one, since the dead look alive here until their new
-// parent, process 1, has taken note, which in a container may be never.
+// parent has taken note. That is this process where the system allows that; else it is
+// process 1, which in a container may never do so.
 func awaitGroup(pgid int) {
-	const pause = 5 * time.Millisecond
+	const pause = time.Millisecond
 	for waited := time.Duration(0); waited < leftoverGrace; waited += pause {
+		reapGroup(pgid)
 		if syscall.Kill(-pgid, 0) != nil {
 			return
 		}
