@@ -76,6 +76,13 @@ type Config struct {
 	Output  Output
 	Log     hclog.Logger
 
+	// Memory is how large a single value may be, in bytes, and the error of one that would
+	// be larger; 0 bytes: of any size.
+	Memory struct {
+		Bytes uint64
+		Err   error
+	}
+
 	// Abandon ends the process with an error, and does not return. It is called once a run
 	// is to end that can't be brought to its end, since a call of the language doesn't
 	// return: what it did is on record by then. nil: such a run is waited for.

@@ -243,7 +243,11 @@ func (l *loader) program(file layer.File) (*starlark.Program, starlark.StringDic
 			return program, l.run.names, nil
 		}
 	}
-	program, err := compile(file, l.run.names)
+	parsed, err := Parse(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	program, err := starlark.FileProgram(bound(parsed), l.run.names.Has)
 	return program, l.run.names, err
 }
 
@@ -253,7 +257,7 @@ func (l *loader) counted(file layer.File, profile *cover.Profile) (*starlark.Pro
 	if err != nil {
 		return nil, nil, err
 	}
-	names := profile.Instrument(file.Data, parsed, l.run.names)
+	names := profile.Instrument(file.Data, bound(parsed), l.run.names)
 	program, err := starlark.FileProgram(parsed, names.Has)
 	return program, names, err
 }

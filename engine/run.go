@@ -85,6 +85,7 @@ func NewRun(ctx context.Context, config *Config) *Run {
 		modules = r.dryRun(modules)
 	}
 	r.names = table.Predeclare(modules)
+	boundedNames(r.names)
 	r.loader.run = r
 	r.budget.reset(config.Limits.Steps)
 	if config.Resume != nil {

@@ -166,6 +166,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
 		Abandon: a.abandon, Urgent: a.urgently(),
 	}
+	c.Memory.Bytes, c.Memory.Err = uint64(a.allowed()), tooMuchMemory(a.allowed())
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)
 	}

@@ -30,6 +30,14 @@ func Main() int {
 	return int(a.conclude(err))
 }
 
+// allowed is how much memory this process may use.
+func (a *app) allowed() size {
+	if a.tests != nil {
+		return a.tests.app.allowed()
+	}
+	return a.globals.memory
+}
+
 // trailed is the trail of this process, nil if it leaves none.
 func (a *app) trailed() *trail {
 	if a.tests != nil {

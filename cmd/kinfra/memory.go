@@ -52,6 +52,7 @@ func (i *interruption) watchMemory(allowed size) {
 func (m *memoryWatch) watch() {
 	// The collector works harder when the limit is near, so that what is beyond is in use.
 	debug.SetMemoryLimit(int64(m.limit))
+	var collected chan struct{} // closed once what nobody uses is gone
 	for {
 		u := usedMemory()
 		switch {
@@ -61,9 +62,17 @@ func (m *memoryWatch) watch() {
 				Next: "see which value is made into text, compared or encoded here",
 			})
 			return
-		case u.heap > m.limit+m.limit/4, u.heap > m.limit && m.stays():
+		case u.heap > m.limit+m.limit/4, u.heap > m.limit && isClosed(collected):
 			m.over(tooMuchMemory(m.allowed))
 			return
+		case u.heap <= m.limit:
+			collected = nil
+		case collected == nil: // the looking goes on meanwhile
+			collected = make(chan struct{})
+			go func(done chan struct{}) {
+				runtime.GC()
+				close(done)
+			}(collected)
 		}
 		time.Sleep(m.pause(u))
 	}
@@ -75,11 +84,14 @@ func (m *memoryWatch) pause(u memoryUse) time.Duration {
 	return min(max(left, leastPause), longestPause)
 }
 
-// stays tells whether the memory that is used stays over the limit without what nobody
-// uses any more.
-func (m *memoryWatch) stays() bool {
-	runtime.GC()
-	return usedMemory().heap > m.limit
+// isClosed tells whether a channel is closed; nil is not.
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // over ends what runs, and makes that urgent when it takes still more memory.
