@@ -154,6 +154,7 @@ func (a *app) settle(root *cobra.Command) {
 
 // config is what a run of a script gets.
 func (a *app) config(ctx context.Context) *engine.Config {
+	process := a.outermost()
 	c := &engine.Config{
 		World: a.world, Layers: a.layers, Reserved: reserved(), Classify: classify, Version: version,
 		Modules: builtins.Modules(a.builtinOptions()), Checks: builtins.Checks(),
@@ -164,17 +165,17 @@ func (a *app) config(ctx context.Context) *engine.Config {
 			return a.record(ctx, t, loaded, first)
 		},
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
-		Abandon: a.abandon, Urgent: a.urgently(),
+		Abandon: a.abandon, Urgent: process.interruption.urgently(),
 	}
-	c.Memory.Bytes, c.Memory.Err = uint64(a.allowed()), tooMuchMemory(a.allowed())
+	c.Memory.Bytes, c.Memory.Err = uint64(process.globals.memory), tooMuchMemory(process.globals.memory)
 	if live, ok := c.Output.Present.(*present.Live); ok {
 		a.share(c, live)
 	}
 	if a.past != nil {
 		c.Resume = &a.past.Resume
 	}
-	if t := a.trailed(); t != nil {
-		c.Trail = t.begin
+	if process.trail != nil {
+		c.Trail = process.trail.begin
 	}
 	if a.tests != nil {
 		a.tests.limit(c)

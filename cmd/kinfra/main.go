@@ -30,22 +30,6 @@ func Main() int {
 	return int(a.conclude(err))
 }
 
-// allowed is how much memory this process may use.
-func (a *app) allowed() size {
-	if a.tests != nil {
-		return a.tests.app.allowed()
-	}
-	return a.globals.memory
-}
-
-// trailed is the trail of this process, nil if it leaves none.
-func (a *app) trailed() *trail {
-	if a.tests != nil {
-		return a.tests.app.trailed()
-	}
-	return a.trail
-}
-
 // newMainApp is the execution of this process's command line.
 func newMainApp(stdout *stream, in *interruption) (*app, error) {
 	if !in.confined {
@@ -64,10 +48,7 @@ func newMainApp(stdout *stream, in *interruption) (*app, error) {
 
 // abandon ends the process of a command that can't be brought to its end.
 func (a *app) abandon(err error) {
-	if a.tests != nil {
-		a.tests.app.abandon(err)
-		return
-	}
+	a = a.outermost()
 	if a.run != nil {
 		a.reported = a.globals.output == engine.Events // its last event has told
 		err = a.finish(err)
@@ -75,12 +56,13 @@ func (a *app) abandon(err error) {
 	os.Exit(int(a.conclude(err)))
 }
 
-// urgently is closed when a run that is to end may have no time to do so.
-func (a *app) urgently() <-chan struct{} {
-	if a.tests != nil {
-		return a.tests.app.urgently()
+// outermost is the execution of this process's command line, of which this one is a part in
+// tests of scripts.
+func (a *app) outermost() *app {
+	if a.tests != nil && a.tests.app != nil {
+		return a.tests.app.outermost()
 	}
-	return a.interruption.urgently()
+	return a
 }
 
 // conclude says why the command failed, unless that has been said, and gives its code.
