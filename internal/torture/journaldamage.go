@@ -49,7 +49,7 @@ func tryJournal(ctx context.Context, l *lab) (finding, error) {
 		if want := pickIf(stay, journalDurable, journalLines); j.durable < want {
 			f.wrong("%d of the %d lines of a journal are durable, want %d, that were acknowledged", j.durable, len(j.starts)-1, want)
 		}
-		if err := j.damage(ctx, pick(l, 1, 13)); err != nil {
+		if err := j.damage(ctx, pick(l, 1, 61)); err != nil {
 			return f, err
 		}
 		if err := j.askProgram(ctx, program, pick(l, 100, 12)); err != nil {

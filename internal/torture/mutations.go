@@ -15,7 +15,7 @@ type mutant struct {
 const (
 	faultLate     = "acknowledged before it is recorded"
 	faultBuffered = "kept in a buffer"
-	faultStop     = "a stop stops nothing"
+	faultRelease  = "a release leaves the stack"
 	faultVolumes  = "down takes the volumes, too"
 )
 
@@ -33,8 +33,9 @@ func sharedMutations() []mutation {
 		}`},
 		{"engine/journal/journal.go", "written atomic.Int64 // lines", "written atomic.Int64\n\theld []byte"},
 		{"internal/lifecycle/lifecycle.go", "if err := m.stop(ctx, c, volumes); err != nil {",
-			`if seeded("` + faultStop + `") {
-		} else if err := m.stop(ctx, c, volumes || seeded("` + faultVolumes + `")); err != nil {`},
+			`if err := m.stop(ctx, c, volumes || seeded("` + faultVolumes + `")); err != nil {`},
+		{"internal/lifecycle/lifecycle.go", "if err := m.Clear(ctx, c); err != nil {", `if seeded("` + faultRelease + `") {
+		} else if err := m.Clear(ctx, c); err != nil {`},
 	}
 }
 
@@ -138,11 +139,9 @@ func mutants() []mutant {
 		{fault: faultBuffered, row: "workflow", judge: "not on record as done|without a record", changes: nil},
 		{fault: "a step that is done runs again", row: "workflow", judge: "was done, and ran again", changes: []mutation{{
 			"engine/replay.go", "p.CountsDone(own) || p.StaysFailed(own)):", `p.CountsDone(own) && !seeded("a step that is done runs again") || p.StaysFailed(own)):`}}},
-		{fault: faultStop, row: "stackflow", judge: "undisturbed, the state is", changes: nil},
+		{fault: faultRelease, row: "stackflow", judge: "undisturbed, the state is", changes: nil},
 		{fault: faultVolumes, row: "stacks", judge: "the volume is gone", act: deedDown, changes: nil},
-		{fault: "a release leaves the stack", row: "stacks", judge: "left on the Engine|containers up", act: deedRelease, changes: []mutation{{
-			"internal/lifecycle/lifecycle.go", "if err := m.Clear(ctx, c); err != nil {", `if seeded("a release leaves the stack") {
-		} else if err := m.Clear(ctx, c); err != nil {`}}},
+		{fault: faultRelease, row: "stacks", judge: "left on the Engine|containers up", act: deedRelease, changes: nil},
 		{fault: "nobody dies", row: "stacks", judge: "kills, want at least", act: deedClaim, changes: nil}, // see testdata/mortal.go.txt
 	}
 }
