@@ -174,7 +174,7 @@ func (s *stacks) killAll(ctx context.Context, a stackAct, events int) (tried int
 	for range stacksAtOnce {
 		group.Go(func() {
 			for at := range next {
-				if err := s.killOnce(ctx, a, at, events); err != nil {
+				if err := s.killOnce(ctx, a, at, at/step, events); err != nil {
 					s.mu.Lock()
 					failed = fmt.Errorf("killed at event %d: %w", at, err)
 					s.mu.Unlock()
@@ -187,9 +187,9 @@ func (s *stacks) killAll(ctx context.Context, a stackAct, events int) (tried int
 }
 
 // killOnce kills an act at an event, and every other time kills what goes on after that, too.
-// Then it does what comes after it, and looks whether all is as if nothing had happened; then
+// Then it does what comes after it, by whose turn it is, and looks whether all is as if nothing had happened; then
 // it releases the slot, and wants nothing left.
-func (s *stacks) killOnce(ctx context.Context, a stackAct, at, events int) error {
+func (s *stacks) killOnce(ctx context.Context, a stackAct, at, turn, events int) error {
 	y, err := s.newYard(ctx)
 	if err != nil {
 		return err
@@ -204,8 +204,8 @@ func (s *stacks) killOnce(ctx context.Context, a stackAct, at, events int) error
 		return err
 	}
 	s.count(first, false, false)
-	after := a.after[at%len(a.after)]
-	if at/len(a.after)%2 == 0 || s.lab.short {
+	after := a.after[turn%len(a.after)]
+	if turn/len(a.after)%2 == 0 || s.lab.short {
 		second, resumed, err := y.again(ctx, after[0], 1+rand.IntN(1+events/3))
 		if err != nil && !y.isGivenBack(ctx, after[0]) {
 			return s.told(ctx, a, at, after, "", err)
