@@ -9,16 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"github.com/bazelbuild/buildtools/build"
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/engine/diag"
+	"github.com/ktrdr/kinfra/engine/format"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -41,7 +40,9 @@ standard input, whose formatted text is printed. Without one it is your own scri
 those of the project: the layers outside of the binary, that of --scripts first.
 
 A file is replaced as a whole, and only if it changes. One that doesn't parse is left
-alone, and the others are done all the same; the exit code is then 2.`,
+alone, and the others are done all the same; the exit code is then 2. So is one that the
+formatter can't be trusted with: what comes out is compared, and must be the same program
+with the same comments.`,
 		ValidArgsFunction: completeScripts,
 	}
 	c.Flags().BoolVar(&o.check, "check", false, "only name the files that would change; the exit code is 1 if there are any")
@@ -99,48 +100,11 @@ func (a *app) format(ctx context.Context, paths []string, o fmtOptions) error {
 
 // formatFile formats a script. An error is the end of all: the run was ended.
 func formatFile(ctx context.Context, file layer.File) (formatted, error) {
-	type outcome struct {
-		text []byte
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() { // the formatter can't be told to stop
-		if _, err := engine.Parse(file); err != nil { // the formatter takes what kinfra doesn't
-			done <- outcome{nil, err}
-			return
-		}
-		text, err := formatScript(file.Path(), file.Data)
-		done <- outcome{text, err}
-	}()
-	select {
-	case o := <-done:
-		return formatted{file, o.text, o.err}, nil
-	case <-ctx.Done():
+	text, err := format.Script(ctx, file.Path(), file.Data)
+	if ctx.Err() != nil {
 		return formatted{}, context.Cause(ctx)
 	}
-}
-
-// formatScript gives a script in buildifier's default style for its kind of file.
-func formatScript(path string, data []byte) ([]byte, error) {
-	parse := build.ParseDefault
-	if filepath.Ext(path) == ".bzl" {
-		parse = build.ParseBzl
-	}
-	tree, err := parse(path, slices.Clip(data)) // it appends a newline
-	if err != nil {
-		return nil, parseError(path, err)
-	}
-	return build.Format(tree), nil
-}
-
-// parseError is an error of the formatter's parser as one of a script.
-func parseError(path string, err error) error {
-	e, ok := err.(build.ParseError)
-	if !ok {
-		return &engine.Error{Code: engine.Usage, Message: err.Error(), Err: err}
-	}
-	at := syntax.MakePosition(&path, int32(e.Pos.Line), int32(e.Pos.LineRune))
-	return &engine.Error{Code: engine.Usage, Message: e.Message, At: []syntax.Position{at}}
+	return formatted{file, text, err}, nil
 }
 
 // rewrite puts the formatted script in the place of the file, whose mode it keeps.
@@ -165,6 +129,8 @@ type formatReport struct {
 	Changed []string       `json:"changed"` // or what would be
 	Failed  []formatFailed `json:"failed"`
 	Diff    string         `json:"diff,omitempty"`
+
+	faulty bool // one of those that failed doesn't parse
 }
 
 type formatFailed struct {
@@ -180,6 +146,8 @@ func (a *app) formatResult(all []formatted, o fmtOptions) error {
 		switch {
 		case f.fault != nil:
 			report.Failed = append(report.Failed, formatFailed{f.file.Path(), f.fault.Error()})
+			_, doesNotParse := errors.AsType[syntax.Error](f.fault)
+			report.faulty = report.faulty || doesNotParse
 			for _, d := range diag.Of(f.fault, func(string) []byte { return f.file.Data }) {
 				problems.WriteString(d.Text())
 			}
@@ -200,7 +168,11 @@ func (a *app) formatResult(all []formatted, o fmtOptions) error {
 func (r formatReport) fault(o fmtOptions) error {
 	switch {
 	case len(r.Failed) > 0:
-		return engine.UsageError("kinfra check tells all that is wrong with a script", "%d of %s can't be formatted", len(r.Failed), number(r.Files, "file"))
+		next := ""
+		if r.faulty {
+			next = "kinfra check tells all that is wrong with a script"
+		}
+		return engine.UsageError(next, "%d of %s can't be formatted", len(r.Failed), number(r.Files, "file"))
 	case o.check && len(r.Changed) > 0:
 		return &engine.Error{Code: engine.Failed, Message: fmt.Sprintf("%d of %s would change", len(r.Changed), number(r.Files, "file")),
 			Next: "kinfra fmt formats them, kinfra fmt --diff shows what would change"}

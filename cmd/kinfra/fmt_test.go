@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/ktrdr/kinfra/engine/format"
 	"github.com/ktrdr/kinfra/scripts"
 )
 
@@ -40,7 +41,7 @@ func golden(name string) string { return filepath.Join("testdata", "fmt", name+"
 // they are formatted again.
 func TestFormat(t *testing.T) {
 	for name, text := range formatCases(t) {
-		got, err := formatScript(name, text)
+		got, err := formatText(t, name, text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -52,7 +53,7 @@ func TestFormat(t *testing.T) {
 		if changes := diff.Diff("buildifier "+name, want, "kinfra "+name, got); changes != nil {
 			t.Errorf("%s", changes)
 		}
-		if again, err := formatScript(name, got); err != nil || !bytes.Equal(again, got) {
+		if again, err := formatText(t, name, got); err != nil || !bytes.Equal(again, got) {
 			t.Errorf("%s: formatted again it is %q, %v", name, again, err)
 		}
 	}
@@ -61,7 +62,7 @@ func TestFormat(t *testing.T) {
 // TestShippedScriptsAreFormatted: kinfra fmt would change nothing in scripts/.
 func TestShippedScriptsAreFormatted(t *testing.T) {
 	for name, text := range shippedScripts(t) {
-		got, err := formatScript(name, text)
+		got, err := formatText(t, name, text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -98,7 +99,7 @@ func TestFormatIsBuildifiers(t *testing.T) {
 		texts["shipped/"+name] = text
 	}
 	for name, want := range buildified(t, texts) {
-		got, err := formatScript(name, texts[name])
+		got, err := formatText(t, name, texts[name])
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -167,22 +168,30 @@ func output(t *testing.T, dir, program string, args ...string) string {
 	return string(out)
 }
 
-// FuzzFormat: a text is formatted or refused, and a formatted one parses.
+// formatText formats a script.
+func formatText(t testing.TB, path string, text []byte) ([]byte, error) {
+	t.Helper()
+	return format.Script(t.Context(), path, text)
+}
+
+// FuzzFormat: a text is formatted or refused, and a formatted one is the same program.
+// That it is, the formatter itself holds; here it must be formatted again without a
+// complaint, and without an effect on the text that was given.
 func FuzzFormat(f *testing.F) {
 	for _, text := range formatCases(f) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		given := bytes.Clone(text)
-		got, err := formatScript("x.star", text)
+		got, err := formatText(t, "x.star", text)
 		if !bytes.Equal(given, text) {
 			t.Error("the text that was given is another now")
 		}
 		if err != nil {
 			return
 		}
-		if _, err := formatScript("x.star", got); err != nil {
-			t.Errorf("%q becomes %q, which doesn't parse: %v", text, got, err)
+		if _, err := formatText(t, "x.star", got); err != nil {
+			t.Errorf("%q becomes %q, which can't be formatted: %v", text, got, err)
 		}
 	})
 }

@@ -109,7 +109,6 @@ func (u *unit) fields(call *syntax.CallExpr) map[string]syntax.Expr {
 
 // checkAttributes finds attributes that modules and known structs lack.
 func (c *Checker) checkAttributes(u *unit, r *reporter) {
-	s := &suggester{}
 	for _, scope := range c.meantToSucceed(u) {
 		eachOwn(scope, func(n syntax.Node) {
 			dot, ok := n.(*syntax.DotExpr)
@@ -120,10 +119,10 @@ func (c *Checker) checkAttributes(u *unit, r *reporter) {
 			switch of := c.callee(u, dot.X); {
 			case of.module != "":
 				if m := c.modules[of.module]; !m.has(name) && !u.asked()[name] {
-					r.add(ruleAttribute, dot.Name.NamePos, "%s has no %q%s", of.module, name, s.suggest(name, func() []string { return m.names }))
+					r.add(ruleAttribute, dot.Name.NamePos, "%s has no %q%s", of.module, name, r.names.suggest(name, func() []string { return m.names }))
 				}
 			case of.fields != nil && of.fields[name] == nil && !u.asked()[name]:
-				r.add(ruleAttribute, dot.Name.NamePos, "the struct %s has no %q%s", textOf(dot.X), name, s.suggest(name, func() []string { return sortedKeys(of.fields) }))
+				r.add(ruleAttribute, dot.Name.NamePos, "the struct %s has no %q%s", textOf(dot.X), name, r.names.suggest(name, func() []string { return sortedKeys(of.fields) }))
 			}
 		})
 	}

@@ -108,7 +108,7 @@ func (c *Checker) checkNamed(u *unit, r *reporter, arg namedArgument, b *table.B
 		c.checkValue(u, r, arg.value, b, b.Params[last], name)
 	case i < 0:
 		r.add(ruleArguments, arg.name.NamePos, "%s has no parameter %q%s", b.Name, name,
-			new(suggester).suggest(name, func() []string { return paramNames(b) }))
+			r.names.suggest(name, func() []string { return paramNames(b) }))
 	case b.Params[i].Rest:
 		r.add(ruleArguments, arg.name.NamePos, "%s takes %q without a name", b.Name, name)
 	case given[i]:
@@ -317,7 +317,7 @@ func checkFunctionCall(r *reporter, call *syntax.CallExpr, fn *scope) {
 		case !known && s.keywords:
 		case !known:
 			r.add(ruleArguments, arg.name.NamePos, "%s has no parameter %q%s", fn.name(), name,
-				new(suggester).suggest(name, func() []string { return sortedKeys(s.names) }))
+				r.names.suggest(name, func() []string { return sortedKeys(s.names) }))
 		case given[name]:
 			r.add(ruleArguments, arg.name.NamePos, "%s: %q is given twice", fn.name(), name)
 		}
@@ -326,15 +326,25 @@ func checkFunctionCall(r *reporter, call *syntax.CallExpr, fn *scope) {
 	if args.keywords || len(r.findings) > before {
 		return // what is missing may be among those, or be what is wrong
 	}
-	var missing []string
-	for _, name := range s.required {
-		if !given[name] && !(args.rest && s.names[name] >= 0) {
-			missing = append(missing, fmt.Sprintf("%q", name))
-		}
-	}
-	if len(missing) > 0 {
+	if missing := s.missing(given, args.rest); len(missing) > 0 {
 		r.add(ruleArguments, call.Lparen, "%s wants %s", fn.name(), strings.Join(missing, ", "))
 	}
+}
+
+// missing is the parameters that a call lacks, quoted; of many, the first ones.
+func (s *signature) missing(given map[string]bool, rest bool) []string {
+	const most = 10
+	var missing []string
+	for _, name := range s.required {
+		if given[name] || rest && s.names[name] >= 0 {
+			continue
+		}
+		if len(missing) == most {
+			return append(missing, "…")
+		}
+		missing = append(missing, fmt.Sprintf("%q", short(name)))
+	}
+	return missing
 }
 
 func atMost(n int) string {

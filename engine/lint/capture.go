@@ -106,6 +106,20 @@ func (w *captureWalk) captured(given syntax.Expr) (name string, around *loop) {
 	if fn == nil || fn.unit != w.unit {
 		return "", nil
 	}
+	if fn.capture == nil {
+		name, around := w.capturedBy(fn)
+		fn.capture = &capture{name, around}
+	}
+	return fn.capture.name, fn.capture.around
+}
+
+// capture is a variable that a function captures; see captured.
+type capture struct {
+	name   string
+	around *loop
+}
+
+func (w *captureWalk) capturedBy(fn *scope) (name string, around *loop) {
 	for _, b := range freeVariables(fn.node) {
 		v := w.unit.vars[b.First]
 		if v == nil || v.global {
@@ -116,10 +130,8 @@ func (w *captureWalk) captured(given syntax.Expr) (name string, around *loop) {
 			at = at.parent
 		}
 		for around := at.loop; around != nil; around = around.outer {
-			for _, bound := range v.loops {
-				if bound.in(around) {
-					return v.first.Name, around
-				}
+			if v.turns[around] {
+				return v.first.Name, around
 			}
 		}
 	}

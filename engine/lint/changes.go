@@ -14,14 +14,16 @@ func (c *Checker) checkChanges(u *unit, r *reporter) {
 	if len(workflows) == 0 {
 		return
 	}
+	left := mostFollowed
 	for _, w := range workflows {
 		outside := c.reach(u)
+		outside.left = &left
 		for _, name := range []string{"run", "show"} {
 			if given := argument(w, -1, name); given != nil {
 				outside.enter(c.callee(u, given).function, syntax.Start(given))
 			}
 		}
-		if !outside.steps {
+		if !outside.steps || left < 0 {
 			continue
 		}
 		for _, f := range outside.changes {
@@ -42,6 +44,7 @@ type reached struct {
 	unit     *unit // where positions are wanted
 	seen     map[*scope]bool
 	steps    bool
+	left     *int // how many calls may be followed; nil: all
 	recorded bool // what is part of the record counts as a change, too: a step, a check, a question
 	changes  []change
 }
@@ -65,6 +68,11 @@ func (o *reached) enter(s *scope, from syntax.Position) {
 	}
 	o.seen[s] = true
 	for _, call := range o.checker.callsOf(s) {
+		if o.left != nil {
+			if *o.left--; *o.left < 0 {
+				return
+			}
+		}
 		at := from
 		if s.unit == o.unit {
 			at = call.at

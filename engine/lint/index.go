@@ -22,7 +22,7 @@ type variable struct {
 	kind   kind
 	global bool
 	owner  *scope
-	loops  []*loop // the innermost one in the owner of each of its bindings; nil: none
+	turns  map[*loop]bool // those around one of its bindings, in the owner
 	uses   int
 
 	// Of a variable that is bound once, what it is bound to: a *syntax.DefStmt, the
@@ -40,6 +40,7 @@ type scope struct {
 	locals []*resolve.Binding
 
 	signature *signature // once it was asked for
+	capture   *capture   // the same
 }
 
 // loop is a for statement or a comprehension.
@@ -188,7 +189,12 @@ func (x *indexer) bind(target syntax.Expr, k kind, value syntax.Node) {
 		} else {
 			v.value = nil
 		}
-		v.loops = append(v.loops, x.loop)
+		for l := x.loop; l != nil && !v.turns[l]; l = l.outer {
+			if v.turns == nil {
+				v.turns = map[*loop]bool{}
+			}
+			v.turns[l] = true
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -113,7 +114,7 @@ func (c *Checker) Check(file layer.File) []Finding {
 	u := c.unit(file)
 	findings := slices.Clone(u.faults)
 	if u.tree != nil {
-		r := &reporter{unit: u}
+		r := &reporter{unit: u, names: &suggester{}}
 		for _, rule := range c.passes() {
 			rule(u, r)
 		}
@@ -138,6 +139,7 @@ func (c *Checker) passes() []func(*unit, *reporter) {
 // reporter collects the findings in a file.
 type reporter struct {
 	unit     *unit
+	names    *suggester
 	findings []Finding
 }
 
@@ -145,6 +147,23 @@ func (r *reporter) add(rule string, at syntax.Position, format string, args ...a
 	r.findings = append(r.findings, found(rule, at, format, args...))
 }
 
+// mostText is how many bytes of a text from a script stand in a message.
+const mostText = 1000
+
+// short is a text as it stands in a message: the name of a function may be as long as its
+// file, and be in as many findings as there are lines.
+func short(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostText], "") + "…"
+}
+
 func found(rule string, at syntax.Position, format string, args ...any) Finding {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = short(text)
+		}
+	}
 	return Finding{File: at.Filename(), Line: int(at.Line), Column: int(at.Col), Rule: rule, Message: fmt.Sprintf(format, args...)}
 }

@@ -68,7 +68,7 @@ func (s *suggester) suggest(name string, known func() []string) string {
 }
 
 // loadedName gives what is wrong with one of the names that a statement loads.
-func loadedName(target *unit, load *syntax.LoadStmt, i int, name *syntax.Ident) []Finding {
+func loadedName(target *unit, load *syntax.LoadStmt, name *syntax.Ident, s *suggester) []Finding {
 	complain := func(format string, args ...any) []Finding {
 		return []Finding{found(ruleLoadName, name.NamePos, format, args...)}
 	}
@@ -81,11 +81,16 @@ func loadedName(target *unit, load *syntax.LoadStmt, i int, name *syntax.Ident) 
 	case target.locals[name.Name]:
 		return complain("%s only loads %q itself, and a file doesn't pass on what it loads", label, name.Name)
 	}
-	var exported []string
-	for _, b := range target.tree.Module.(*resolve.Module).Globals {
+	return complain("%s has no %q%s", label, name.Name, s.suggest(name.Name, target.exported))
+}
+
+// exported is the names that a file defines for others.
+func (u *unit) exported() []string {
+	var names []string
+	for _, b := range u.tree.Module.(*resolve.Module).Globals {
 		if n := b.First.Name; !strings.HasPrefix(n, "_") {
-			exported = append(exported, n)
+			names = append(names, n)
 		}
 	}
-	return complain("%s has no %q%s", label, name.Name, new(suggester).suggest(name.Name, func() []string { return exported }))
+	return names
 }

@@ -26,6 +26,7 @@ type stepWalk struct {
 	seen     map[string]syntax.Position
 	log      []string // the names in seen, in the order in which they came
 	loops    []*turn
+	depth    int
 	reported map[syntax.Position]bool
 }
 
@@ -33,8 +34,15 @@ type stepWalk struct {
 type turn struct {
 	mark      int // the length of the log at its beginning
 	again     bool
-	repeated  []use // at a continue
-	brokenOff []use // at a break
+	repeated  early // at a continue
+	brokenOff early // at a break
+}
+
+// early is what was used at any of the ends of one kind. What stands in the log below
+// the length at the last of them is in it already.
+type early struct {
+	used []use
+	mark int
 }
 
 type use struct {
@@ -65,6 +73,9 @@ func (w *stepWalk) takeBack(mark int) []use {
 		delete(w.seen, u.name)
 	}
 	w.log = w.log[:mark]
+	for _, t := range w.loops {
+		t.repeated.mark, t.brokenOff.mark = min(t.repeated.mark, mark), min(t.brokenOff.mark, mark)
+	}
 	return all
 }
 
@@ -81,11 +92,13 @@ func (w *stepWalk) block(all []syntax.Stmt) outcome {
 func (w *stepWalk) statement(s syntax.Stmt) outcome {
 	switch s := s.(type) {
 	case *syntax.IfStmt:
-		return w.branches(s)
+		return w.nested(func() outcome { return w.branches(s) })
 	case *syntax.ForStmt:
 		w.expr(s.X)
-		w.loop(func() outcome { return w.block(s.Body) })
-		return falls
+		return w.nested(func() outcome {
+			w.loop(func() outcome { return w.block(s.Body) })
+			return falls
+		})
 	case *syntax.AssignStmt:
 		w.expr(s.RHS)
 		w.expr(s.LHS)
@@ -101,12 +114,31 @@ func (w *stepWalk) statement(s syntax.Stmt) outcome {
 	if len(w.loops) > 0 {
 		switch t := w.loops[len(w.loops)-1]; end {
 		case repeats:
-			t.repeated = append(t.repeated, w.since(t.mark)...)
+			w.endEarly(&t.repeated)
 		case breaks:
-			t.brokenOff = append(t.brokenOff, w.since(t.mark)...)
+			w.endEarly(&t.brokenOff)
 		}
 	}
 	return end
+}
+
+func (w *stepWalk) endEarly(e *early) {
+	e.used = append(e.used, w.since(e.mark)...)
+	e.mark = len(w.log)
+}
+
+// mostNested is how many branches and loops in each other are followed: what is used in
+// one is moved by each that is around it.
+const mostNested = 50
+
+// nested follows what stands one level deeper, unless that is too deep.
+func (w *stepWalk) nested(follow func() outcome) outcome {
+	if w.depth == mostNested {
+		return falls
+	}
+	w.depth++
+	defer func() { w.depth-- }()
+	return follow()
 }
 
 // branches follows if, elif and else, which Starlark's tree nests as deep as there are
@@ -153,10 +185,11 @@ func elif(s *syntax.IfStmt) (*syntax.IfStmt, bool) {
 // level.
 func (w *stepWalk) loop(body func() outcome) {
 	again := len(w.loops) > 0 && w.loops[len(w.loops)-1].again
-	t := &turn{mark: len(w.log), again: again}
+	mark := len(w.log)
+	t := &turn{mark: mark, again: again, repeated: early{mark: mark}, brokenOff: early{mark: mark}}
 	w.loops = append(w.loops, t)
 	end := body()
-	added := t.repeated
+	added := t.repeated.used
 	if first := w.takeBack(t.mark); end == falls || end == repeats {
 		added = append(added, first...)
 	}
@@ -169,7 +202,7 @@ func (w *stepWalk) loop(body func() outcome) {
 		body()
 		w.takeBack(inner)
 	}
-	for _, u := range t.brokenOff {
+	for _, u := range t.brokenOff.used {
 		w.add(u)
 	}
 	w.loops = w.loops[:len(w.loops)-1]
@@ -183,17 +216,10 @@ func (w *stepWalk) expr(e syntax.Expr) {
 		case *syntax.LambdaExpr:
 			return false
 		case *syntax.CondExpr:
-			w.expr(n.Cond)
-			mark := len(w.log)
-			w.expr(n.True)
-			added := w.takeBack(mark)
-			w.expr(n.False)
-			for _, u := range added {
-				w.add(u)
-			}
+			w.nested(func() outcome { return w.condition(n) })
 			return false
 		case *syntax.Comprehension:
-			w.comprehension(n)
+			w.nested(func() outcome { return w.comprehension(n) })
 			return false
 		case *syntax.CallExpr:
 			for _, arg := range n.Args {
@@ -207,7 +233,19 @@ func (w *stepWalk) expr(e syntax.Expr) {
 	})
 }
 
-func (w *stepWalk) comprehension(c *syntax.Comprehension) {
+func (w *stepWalk) condition(c *syntax.CondExpr) outcome {
+	w.expr(c.Cond)
+	mark := len(w.log)
+	w.expr(c.True)
+	added := w.takeBack(mark)
+	w.expr(c.False)
+	for _, u := range added {
+		w.add(u)
+	}
+	return falls
+}
+
+func (w *stepWalk) comprehension(c *syntax.Comprehension) outcome {
 	w.loop(func() outcome {
 		for _, clause := range c.Clauses {
 			switch clause := clause.(type) {
@@ -220,6 +258,7 @@ func (w *stepWalk) comprehension(c *syntax.Comprehension) {
 		w.expr(c.Body)
 		return falls
 	})
+	return falls
 }
 
 // call looks at a call of step or check.

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"go.starlark.net/syntax"
-
-	"github.com/ktrdr/kinfra/engine/nearest"
 )
 
 // ignore is a comment that suppresses findings:
@@ -33,18 +31,22 @@ func (u *unit) unsuppressed(findings []Finding) []Finding {
 		return findings
 	}
 	ignores, wrong := u.ignores()
-	byLine := map[int][]*ignore{}
-	for _, i := range ignores {
-		byLine[i.line] = append(byLine[i.line], i)
+	type what struct {
+		line int
+		rule string
+	}
+	first := map[what]*ignore{}
+	for _, i := range slices.Backward(ignores) {
+		for _, rule := range i.rules {
+			first[what{i.line, rule}] = i
+		}
 	}
 	left := slices.DeleteFunc(findings, func(f Finding) bool {
-		for _, i := range byLine[f.Line] {
-			if slices.Contains(i.rules, f.Rule) {
-				i.used[f.Rule] = true
-				return true
-			}
+		i := first[what{f.Line, f.Rule}]
+		if i != nil {
+			i.used[f.Rule] = true
 		}
-		return false
+		return i != nil
 	})
 	if u.tree != nil { // else the rules have not been held against it
 		for _, i := range ignores {
@@ -60,6 +62,7 @@ func (u *unit) unsuppressed(findings []Finding) []Finding {
 
 // ignores is the suppressing comments of a file, and what is wrong with them.
 func (u *unit) ignores() (all []*ignore, wrong []Finding) {
+	names := &suggester{}
 	begins, form := regexp.MustCompile(marker), regexp.MustCompile(whole)
 	path := u.file.Path()
 	for _, c := range comments(u.file.Data) {
@@ -80,7 +83,7 @@ func (u *unit) ignores() (all []*ignore, wrong []Finding) {
 			name = strings.TrimSpace(name)
 			switch {
 			case !isRule(name):
-				wrong = append(wrong, found(ruleIgnore, at, "there is no rule %q%s", name, suggestRule(name)))
+				wrong = append(wrong, found(ruleIgnore, at, "there is no rule %q%s", name, names.suggest(name, ruleNames)))
 			case name == ruleSyntax || name == ruleIgnore:
 				wrong = append(wrong, found(ruleIgnore, at, "the rule %q can't be suppressed", name))
 			default:
@@ -92,19 +95,14 @@ func (u *unit) ignores() (all []*ignore, wrong []Finding) {
 	return all, wrong
 }
 
-func isRule(name string) bool {
-	return slices.ContainsFunc(Rules(), func(r Rule) bool { return r.Name == name })
-}
+func isRule(name string) bool { return slices.Contains(ruleNames(), name) }
 
-func suggestRule(name string) string {
-	if len(name) > longestName {
-		return ""
-	}
+func ruleNames() []string {
 	var names []string
 	for _, r := range Rules() {
 		names = append(names, r.Name)
 	}
-	return nearest.Suggest(name, names)
+	return names
 }
 
 // comment is a comment of a script.

@@ -26,6 +26,7 @@ type unit struct {
 	vars    map[*syntax.Ident]*variable // by the identifier that introduces each
 	globals map[string]*variable
 	locals  map[string]bool // what the file loads itself
+	labels  map[string]resolved
 
 	scopes    []*scope               // all functions, in the order of the text; the file itself first
 	functions map[syntax.Node]*scope // the same, by their *syntax.DefStmt or *syntax.LambdaExpr
@@ -42,7 +43,7 @@ type unit struct {
 func newUnit(file layer.File) *unit {
 	return &unit{
 		file: file, loading: true,
-		loads: map[*syntax.LoadStmt]*unit{}, vars: map[*syntax.Ident]*variable{}, globals: map[string]*variable{}, locals: map[string]bool{},
+		loads: map[*syntax.LoadStmt]*unit{}, vars: map[*syntax.Ident]*variable{}, globals: map[string]*variable{}, locals: map[string]bool{}, labels: map[string]resolved{},
 		functions: map[syntax.Node]*scope{}, loops: map[*syntax.ForStmt]*loop{},
 		structs: map[*syntax.CallExpr]map[string]syntax.Expr{}, ends: map[*syntax.IfStmt]outcome{}, calls: map[*scope][]call{},
 	}
@@ -135,6 +136,7 @@ var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 // followLoads finds the files that a file loads, and gives what is wrong with that.
 func (c *Checker) followLoads(u *unit) []Finding {
 	var all []Finding
+	s := &suggester{}
 	for _, stmt := range u.tree.Stmts {
 		load, ok := stmt.(*syntax.LoadStmt)
 		if !ok {
@@ -145,8 +147,8 @@ func (c *Checker) followLoads(u *unit) []Finding {
 			all = append(all, *fault)
 		}
 		u.loads[load] = target
-		for i, name := range load.From {
-			all = append(all, loadedName(target, load, i, name)...)
+		for _, name := range load.From {
+			all = append(all, loadedName(target, load, name, s)...)
 		}
 	}
 	return all
@@ -155,7 +157,7 @@ func (c *Checker) followLoads(u *unit) []Finding {
 // follow gives the file that a statement loads, and why it can't be loaded.
 func (c *Checker) follow(u *unit, load *syntax.LoadStmt) (*unit, *Finding) {
 	at, label := load.Module.TokenPos, load.ModuleName()
-	file, err := c.config.Layers.Resolve(label, u.file)
+	file, err := c.resolveLabel(label, u)
 	if err != nil {
 		message := err.Error()
 		if errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(label, "@") && !strings.HasPrefix(label, "./") {
@@ -178,6 +180,23 @@ func (c *Checker) follow(u *unit, load *syntax.LoadStmt) (*unit, *Finding) {
 		return target, &f
 	}
 	return target, nil
+}
+
+// resolveLabel gives the file that a label in another means. It is read once for each
+// file that loads it, however often that does.
+func (c *Checker) resolveLabel(label string, u *unit) (layer.File, error) {
+	if known, ok := u.labels[label]; ok {
+		return known.file, known.err
+	}
+	file, err := c.config.Layers.Resolve(label, u.file)
+	u.labels[label] = resolved{file, err}
+	return file, err
+}
+
+// resolved is what a label leads to.
+type resolved struct {
+	file layer.File
+	err  error
 }
 
 // chain is the files that are being loaded from one on, which another load of it closes

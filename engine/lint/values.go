@@ -104,8 +104,9 @@ func (c *Checker) sampledName(u *unit, id *syntax.Ident, left int) []starlark.Va
 	if v == nil {
 		return nil
 	}
+	const most = 1000 // bytes, since what is long may be looked at in each line
 	value, ok := v.value.(*syntax.Literal)
-	if !ok {
+	if !ok || len(value.Raw) > most {
 		return nil
 	}
 	return literal(value)

@@ -30,12 +30,17 @@ func (c *Checker) workflows(u *unit) []*syntax.CallExpr {
 // are taken.
 func (c *Checker) checkWorkflows(u *unit, r *reporter) {
 	declared := map[string]int32{}
+	documented := strings.TrimSpace(docstring(u.tree.Stmts)) != ""
+	flags := map[*syntax.DictExpr]bool{} // that were looked at
 	for _, call := range c.workflows(u) {
 		at := syntax.Start(call)
-		if strings.TrimSpace(docstring(u.tree.Stmts)) == "" {
+		if !documented {
 			r.add(ruleHelp, at, "the file has no docstring, which would be the help of its command")
 		}
-		c.checkFlagNames(u, call, r)
+		if dict := flagsOf(u, call); dict != nil && !flags[dict] {
+			flags[dict] = true
+			c.checkFlagNames(u, dict, r)
+		}
 		command := argument(call, -1, "command")
 		if command == nil {
 			continue // a missing argument
@@ -132,19 +137,21 @@ func (c *Checker) commandsOf(l *layer.Layer) map[string][]*unit {
 	return all
 }
 
-// checkFlagNames finds flags whose name or letter is the binary's own.
-func (c *Checker) checkFlagNames(u *unit, call *syntax.CallExpr, r *reporter) {
+// flagsOf is the flags of a workflow, nil if they aren't known.
+func flagsOf(u *unit, call *syntax.CallExpr) *syntax.DictExpr {
 	var flags syntax.Node = argument(call, -1, "flags")
 	if id, ok := flags.(*syntax.Ident); ok {
 		if v := u.variable(id); v != nil {
 			flags = v.value
 		}
 	}
-	dict, ok := flags.(*syntax.DictExpr)
-	if !ok {
-		return
-	}
-	for _, e := range dict.List {
+	dict, _ := flags.(*syntax.DictExpr)
+	return dict
+}
+
+// checkFlagNames finds flags whose name or letter is the binary's own.
+func (c *Checker) checkFlagNames(u *unit, flags *syntax.DictExpr, r *reporter) {
+	for _, e := range flags.List {
 		entry, ok := e.(*syntax.DictEntry)
 		if !ok {
 			continue
