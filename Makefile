@@ -1,4 +1,4 @@
-.PHONY: build test ci bench torture golden
+.PHONY: build test ci fuzz bench torture golden
 
 build: ## the binary, the same bytes from any directory
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/kinfra ./cmd/kinfra
@@ -8,6 +8,9 @@ test:
 
 ci:
 	.ci/run
+
+fuzz: ## an hour in all, shared by the fuzz targets
+	.ci/fuzz $$((3600 / $$(grep -rh --include='*_test.go' '^func Fuzz' . | wc -l)))
 
 bench:
 	go run ./bench
