@@ -58,13 +58,14 @@ var rules = []struct {
 	folder    string
 	forbidden string // a pattern for import paths
 }{
-	{"engine", module + `(builtins|scripts|cmd|bench|internal/(?:[a-ux-z]|v[^i]|w[^o]))`},
+	{"engine", module + `(builtins|scripts|cmd|bench|internal/(?:[a-ln-ux-z]|m[^a]|v[^i]|w[^o]))`},
 	{"engine", `docker|compose-go|gjson|cobra`},
 	{"internal", module + `(engine|builtins|scripts|cmd|bench)`},
 	{"internal", `go\.starlark\.net`},
 	{"internal/world/", module},
 	{"internal/hint", module},
 	{"internal/visible", module},
+	{"internal/mask", module},
 	{"internal/interpolate", module},
 	{"internal/envfile", module + `internal/(registry|slot|ports|compose)`},
 	{"internal/compose", module + `internal/(registry|slot|ports)`},

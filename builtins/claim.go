@@ -148,7 +148,9 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := lifecycle.New(engine.World(t), p.Definition(), claims)
+	def := p.Definition()
+	def.Conceal = conceal(t)
+	m := lifecycle.New(engine.World(t), def, claims)
 	m.Tell = engine.Current(t).Progress
 	return m, nil
 }

@@ -18,7 +18,7 @@ func (d *domain) kinfraModule() table.Module {
 			{
 				Name: "kinfra.run", Changes: true, Doc: "Runs kinfra as a user would, with the layers of this run, and waits for it. What it prints is shown as it comes, and kept with the step. KINFRA_ROOT has no effect on it.",
 				Params: append([]table.Param{
-					{Name: "args", Type: table.Strings(), Help: "its arguments: `[\"sandbox\", \"slots\"]`"},
+					{Name: "args", Type: words(), Help: "its arguments: `[\"sandbox\", \"slots\"]`"},
 					{Name: "root", Type: table.String(), Named: true, Optional: true, Help: "the root directory that it gets"},
 				}, outputParams()...),
 				Result:  outputResult,
@@ -48,5 +48,9 @@ func (d *domain) runSelf(c *table.Call) (starlark.Value, error) {
 	if c.Has("root") {
 		args = append(args, "--root", c.String("root"))
 	}
-	return runProcess(c, world.Command{Args: append(args, c.Strings("args")...), Dir: dir, Env: world.CleanEnv(w)})
+	own, err := commandOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return runProcess(c, world.Command{Args: append(args, own...), Dir: dir, Env: world.CleanEnv(w)}, hiddenValues{})
 }

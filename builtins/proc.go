@@ -22,14 +22,14 @@ func procModule() table.Module {
 	return table.Module{
 		Name: "proc", Doc: "Processes. A command is a list of arguments, never a shell's line; it gets a clean environment, and is ended with the run.",
 		Builtins: []table.Builtin{{
-			Name: "proc.run", Changes: true, Doc: "Runs a command and waits for it. What it prints is shown as it comes, and kept with the step.", Result: outputResult, Run: procRun,
+			Name: "proc.run", Changes: true, Doc: "Runs a command and waits for it. What it prints is shown as it comes, and kept with the step. Secrets that it gets are read when it starts, and masked in all that is shown or kept; in a dry run they are not read, and it isn't started.", Result: outputResult, Run: procRun,
 			Params: append([]table.Param{
-				{Name: "args", Type: table.Strings(), Help: "the program, which is looked for in PATH, and its arguments"},
+				{Name: "args", Type: words(), Help: "the program, which is looked for in PATH, and its arguments"},
 				{Name: "cwd", Type: table.String(), Named: true, Optional: true, Help: "its working directory; kinfra's own if left out"},
-				{Name: "env", Type: table.Dict(), Named: true, Optional: true, Help: "variables that it gets beside PATH, HOME, the locale and what docker needs"},
-				{Name: "stdin", Type: table.String(), Named: true, Optional: true, Default: starlark.String(""), Help: "what it reads"},
+				{Name: "env", Type: table.Dict(), Named: true, Optional: true, Help: "variables that it gets beside PATH, HOME, the locale and what docker needs: strings, ints and secrets"},
+				{Name: "stdin", Type: table.OneOf(table.String(), secretType()), Named: true, Optional: true, Default: starlark.String(""), Help: "what it reads: a string or a secret"},
 			}, outputParams()...),
-			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0: what it printed says why.",
+			Errors: "A program that isn't there; a time-out; with check, an exit code other than 0: what it printed says why. A secret among the arguments, or one that can't be had (6).",
 			Example: `proc.run(["git", "rev-parse", "HEAD"], read_only = True).stdout
 # -> "4f2a9c1\n"
 proc.run(["git", "push"], check = False).code  # -> 1`,
@@ -49,7 +49,8 @@ func outputParams() []table.Param {
 
 func procRun(c *table.Call) (starlark.Value, error) {
 	w := engine.World(c.Thread)
-	extra, err := stringMap(c.Dict("env"))
+	plain, secrets := secretsOf(c.Dict("env"))
+	extra, err := stringMap(plain)
 	if err != nil {
 		return nil, &table.ArgumentError{Err: fmt.Errorf("proc.run: env: %w", err)}
 	}
@@ -65,7 +66,16 @@ func procRun(c *table.Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proc.run: cwd: %w", err)
 	}
-	return runProcess(c, world.Command{Args: c.Strings("args"), Dir: dir, Env: env, Stdin: []byte(c.String("stdin"))})
+	hidden := hiddenValues{env: secrets}
+	text, isText := starlark.AsString(c.Value("stdin"))
+	if !isText {
+		hidden.stdin = c.Value("stdin").(*secretValue) // by its type
+	}
+	args, err := commandOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return runProcess(c, world.Command{Args: args, Dir: dir, Env: env, Stdin: []byte(text)}, hidden)
 }
 
 // withVariables is an environment with further variables, which take the place of
@@ -88,8 +98,9 @@ func withVariables(env []string, extra map[string]string) ([]string, error) {
 	return env, nil
 }
 
-// runProcess runs a command with what outputParams say, and converts its output.
-func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
+// runProcess runs a command with what outputParams say and the secrets that it gets, and
+// converts its output.
+func runProcess(c *table.Call, cmd world.Command, secrets hiddenValues) (starlark.Value, error) {
 	cmd.Timeout, cmd.ReadOnly = c.Duration("timeout"), c.Bool("read_only")
 	if len(cmd.Args) == 0 {
 		return nil, &table.ArgumentError{Err: fmt.Errorf("%s: the command is empty", c.Builtin.Name)}
@@ -98,14 +109,20 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 	if c.Has("quiet") {
 		quiet = c.Bool("quiet")
 	}
+	read, err := secrets.readInto(c.Thread, &cmd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Builtin.Name, err)
+	}
+	if !read && cmd.ReadOnly { // a dry run would start it, and has no secrets
+		return wouldRun(c, cmd), nil
+	}
 	printer := engine.Current(c.Thread).Printer(quiet)
 	cmd.Follow = printer.Print
 	out, err := engine.World(c.Thread).Processes.Run(engine.Context(c.Thread), cmd)
 	printer.Close()
 	switch {
 	case errors.Is(err, world.ErrPlanned):
-		engine.Current(c.Thread).Announce("Would run " + world.ShellLine(cmd.Args))
-		return engine.Unknown(c.Thread, c.Builtin.Name), nil
+		return wouldRun(c, cmd), nil
 	case errors.Is(err, world.ErrTimeout), errors.Is(err, world.ErrTooLarge):
 		return nil, fmt.Errorf("%s: %w%s", c.Builtin.Name, err, lastwords.Until(linesOf(printer)))
 	case err != nil:
@@ -114,6 +131,12 @@ func runProcess(c *table.Call, cmd world.Command) (starlark.Value, error) {
 		return nil, fmt.Errorf("%s: %s", c.Builtin.Name, lastwords.Failed(cmd.Args, out.Code, linesOf(printer)))
 	}
 	return engine.Struct("code", out.Code, "stdout", utf8Text(out.Stdout), "stderr", utf8Text(out.Stderr)), nil
+}
+
+// wouldRun is the result of a command that a dry run doesn't start.
+func wouldRun(c *table.Call, cmd world.Command) starlark.Value {
+	engine.Current(c.Thread).Announce("Would run " + world.ShellLine(cmd.Args))
+	return engine.Unknown(c.Thread, c.Builtin.Name)
 }
 
 // linesOf are the last lines that a process has printed.

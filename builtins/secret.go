@@ -17,20 +17,21 @@ import (
 func secretBuiltin() table.Builtin {
 	return table.Builtin{
 		Name: "secret", Declares: true,
-		Doc: "Names a secret by where it is kept. A script can't read it; it prints as ***, and has no JSON. slot.pool takes it for a variable of the stack. " +
-			"It is read when the stack is started, by no other command and in no dry run, and Docker Compose gets it in its environment, from which the template takes it: `${DB_PASSWORD}`. " +
+		Doc: "Names a secret by where it is kept. A script can't read it; it prints as ***, and has no JSON. A process gets it in a variable, or on stdin (`proc.run`); " +
+			"a step may return it, and is recorded with the reference. It is read when it is used, in no dry run. Once it was read, its value is masked as *** in all that the run shows or keeps, also in what processes print. " +
+			"slot.pool takes secrets for variables of the stack: these are read when that is started, and Docker Compose gets them in its environment, from which the template takes them: `${DB_PASSWORD}`. " +
 			"Docker keeps the variables of a container and shows them to whoever may ask it (`docker inspect`).",
 		Params: []table.Param{
 			{Name: "ref", Type: table.String(), Help: "where it is kept: `env://NAME`, a variable of the caller's environment; `file:///PATH` or `file://~/PATH`, a file of the user's own that is closed to others; `op://VAULT/ITEM/FIELD`, read by 1Password's command op"},
 		},
 		Result: "a secret",
-		Errors: "A text that is no such reference. Once the stack is started, a secret that can't be had (6): a variable that isn't set or is empty, a file that others may read, a command that fails or takes more than 10 seconds.",
+		Errors: "A text that is no such reference. Once it is used, a secret that can't be had (6): a variable that isn't set or is empty, a file that others may read, a command that fails or takes more than 10 seconds, a value of fewer than 6 bytes, which can't be masked.",
 		Run: func(c *table.Call) (starlark.Value, error) {
-			ref, err := secret.Parse(c.String("ref"))
+			v, err := Secret(c.String("ref"))
 			if err != nil {
 				return nil, fmt.Errorf("secret: %w", err)
 			}
-			return &secretValue{ref}, nil
+			return v, nil
 		},
 		Example: `password = secret("env://DB_PASSWORD")
 str(password)  # -> "***"

@@ -59,6 +59,9 @@ func (s *state) ask(q *event.Question) (json.RawMessage, error) {
 	case s.run.config.World.Planned():
 		return s.planAnswer(q)
 	}
+	if err := s.run.checkQuestion(q); err != nil {
+		return nil, err
+	}
 	release, err := s.run.turn(s.ctx)
 	if err != nil {
 		return nil, err
@@ -136,6 +139,9 @@ func (s *state) put(q *event.Question) (*event.Answer, error) {
 			return nil, fmt.Errorf("recording a question: %w", err)
 		}
 		a, err := r.config.Asker.Ask(s.ctx, q)
+		if err == nil {
+			err = r.checkAnswer(a)
+		}
 		wrong, isWrong := errors.AsType[*event.WrongAnswer](err)
 		nobody, isNobody := errors.AsType[*NobodyError](err)
 		switch {

@@ -22,6 +22,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -60,6 +61,14 @@ type Config struct {
 	// first step begins; nil for runs that leave none. The event that first gives for the
 	// ID of the run is the first of the journal.
 	Record func(t *starlark.Thread, loaded func() []layer.File, first func(id string) *event.Event) (*journal.Journal, error)
+
+	// Masks is the values that are masked wherever text leaves the run; secrets that are read
+	// are added. nil: a set of the run's own.
+	Masks *mask.Set
+
+	// Secret makes the value of a secret that a record has by its reference; nil: none can
+	// be made.
+	Secret func(reference string) (starlark.Value, error)
 
 	Asker Asker // whom scripts can ask; nil: nobody
 	Yes   bool  // confirmations are answered with yes, and nobody is asked

@@ -20,13 +20,14 @@ func logModule() table.Module {
 			},
 			Example: "log." + level.String() + `("looked for a slot", {"profile": "big", "found": None})`,
 			Run: func(c *table.Call) (starlark.Value, error) {
+				config := stateOf(c.Thread).run.config
 				var pairs []any
 				if values := c.Dict("values"); values != nil {
 					for _, kv := range values.Items() {
-						pairs = append(pairs, TextOf(kv[0]), TextOf(kv[1]))
+						pairs = append(pairs, config.Masks.Text(TextOf(kv[0])), config.Masks.Text(TextOf(kv[1])))
 					}
 				}
-				stateOf(c.Thread).run.config.Log.Log(level, c.String("message"), pairs...)
+				config.Log.Log(level, config.Masks.Text(c.String("message")), pairs...)
 				return starlark.None, nil
 			},
 		})

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -39,8 +40,8 @@ type output struct {
 type Printer struct {
 	state  *state
 	quiet  bool
-	stdout lines
-	stderr lines
+	stdout stream
+	stderr stream
 	out    *output // nil until it prints
 	tail   event.Tail
 }
@@ -48,7 +49,26 @@ type Printer struct {
 // Printer is for a process that the caller starts, in whose name it prints. What a quiet
 // one prints is kept, but not shown as it comes.
 func (c Caller) Printer(quiet bool) *Printer {
-	return &Printer{state: c.state, quiet: quiet, tail: event.Tail{Most: keptOutput}}
+	masks := c.state.run.config.Masks
+	return &Printer{
+		state: c.state, quiet: quiet, tail: event.Tail{Most: keptOutput},
+		stdout: stream{masked: masks.Stream()}, stderr: stream{masked: masks.Stream()},
+	}
+}
+
+// stream is what a process prints on stdout or stderr: masked before anything else is made of
+// it, then lines.
+type stream struct {
+	masked mask.Stream
+	lines
+}
+
+// add takes a piece, and gives the lines that it has finished.
+func (s *stream) add(piece []byte) (finished string) { return s.lines.add(s.masked.Write(piece)) }
+
+// end gives what is left when the stream has ended.
+func (s *stream) end() (finished string) {
+	return s.lines.add(s.masked.Close()) + s.lines.rest()
 }
 
 // Print takes a piece, as the Follow of a [world.Command]. All that is shown or kept of a
@@ -70,7 +90,7 @@ func (p *Printer) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for from, stream := range p.streams {
-		if rest := stream.rest(); rest != "" {
+		if rest := stream.end(); rest != "" {
 			p.say(from, rest)
 		}
 	}
@@ -87,7 +107,7 @@ func (p *Printer) Said() []event.Piece {
 }
 
 // streams are those of the process, in order.
-func (p *Printer) streams(yield func(world.Stream, *lines) bool) {
+func (p *Printer) streams(yield func(world.Stream, *stream) bool) {
 	_ = yield(world.Stdout, &p.stdout) && yield(world.Stderr, &p.stderr)
 }
 
@@ -181,7 +201,7 @@ func (o *output) record() {
 	e.Omitted = o.unkept.Omitted
 	o.run.events++
 	e.Seq, e.Time = o.run.events, o.run.config.World.Clock.Now()
-	_ = j.Add(e)
+	_ = j.Add(e.Masked(o.run.config.Masks))
 	o.unkept, o.changed = event.Tail{Most: keptOutput}, false
 	o.kept++
 }

@@ -13,7 +13,7 @@ import (
 func (r *Run) unpanicked(t *starlark.Thread, f func(*starlark.Thread) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.config.Log.Debug("a panic", "panic", p, "stack", string(debug.Stack()))
+			r.config.Log.Debug("a panic", "panic", r.config.Masks.Text(fmt.Sprint(p)), "stack", r.config.Masks.Text(string(debug.Stack())))
 			err = &Error{
 				Code: Failed, Message: fmt.Sprintf("kinfra itself failed: %v", p),
 				Next: "this is a fault of kinfra, not of the script: please report it with what --log-level debug shows",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrdr/kinfra/engine/diag"
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/visible"
 )
 
@@ -48,8 +49,7 @@ type moreError struct {
 	Also     []diag.Place `json:"also,omitempty"`
 }
 
-func newErrorObject(err error, code Code, sources diag.Sources) *errorObject {
-	all := diag.Of(err, sources)
+func newErrorObject(all []diag.Diagnostic, code Code) *errorObject {
 	d := all[0]
 	o := &errorObject{Message: d.Message, Code: code.String(), Exit: int(code), Position: d.Place, Also: d.Also, Recorded: d.Recorded, Hint: d.Hint}
 	for _, d := range all[1:] {
@@ -68,7 +68,8 @@ type Outcome struct {
 	Err     error
 	Code    Code // of Err
 	Sources diag.Sources
-	Events  int // that were printed before
+	Masks   *mask.Set // the values that are masked in Err
+	Events  int       // that were printed before
 }
 
 // JSON is the outcome as --output json prints it.
@@ -79,7 +80,7 @@ func (o Outcome) JSON() ([]byte, error) {
 		return nil, err
 	}
 	if o.Err != nil {
-		printed.Error = newErrorObject(o.Err, o.Code, o.Sources)
+		printed.Error = newErrorObject(o.problems(), o.Code)
 	}
 	return encode(printed), nil
 }
@@ -93,11 +94,13 @@ func (o Outcome) Event() ([]byte, error) {
 		return nil, err
 	}
 	if o.Err != nil {
-		e.Status, e.Problems = event.Failed, diag.Of(o.Err, o.Sources)
+		e.Status, e.Problems = event.Failed, o.problems()
 	}
 	line, err := json.Marshal(&e)
 	return append(visible.JSON(line), '\n'), err
 }
+
+func (o Outcome) problems() []diag.Diagnostic { return diag.Masked(diag.Of(o.Err, o.Sources), o.Masks) }
 
 // result is the JSON of the result; nil if there is none.
 func (o Outcome) result() (json.RawMessage, error) {
@@ -152,10 +155,11 @@ func (r *Run) printJSON(result starlark.Value, err error) error {
 			err = fmt.Errorf("the result of %s can't be printed as JSON: %w", r.command, encodeErr)
 		}
 	}
-	o := object{Version: outputVersion, Command: r.command, DryRun: r.config.World.Planned(), Result: data}
-	o.Changes, o.More = r.allChanges()
+	o := object{Version: outputVersion, Command: r.command, DryRun: r.config.World.Planned(), Result: r.config.Masks.JSON(data)}
+	changes, more := r.allChanges()
+	o.Changes, o.More = event.MaskedChanges(changes, r.config.Masks), more
 	if err != nil {
-		o.Error = newErrorObject(err, r.config.CodeOf(err), r.Source)
+		o.Error = newErrorObject(r.Problems(err), r.config.CodeOf(err))
 	}
 	r.config.Output.Stdout.Write(encode(o)) // what keeps it from being written, its writer knows
 	return err

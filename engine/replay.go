@@ -293,7 +293,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 	case before.Status == event.Failed:
 		return nil, failureOf(before)
 	}
-	result, err := decodeResult(before.Result)
+	result, err := decodeResult(before.Result, s.run.config.Secret)
 	if err != nil {
 		return nil, &Error{Code: Damaged, Message: fmt.Sprintf("the recorded result of the step %q is damaged: %v", n.key, err), Err: err}
 	}

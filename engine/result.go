@@ -15,14 +15,16 @@ import (
 )
 
 // The JSON form of a step's result is the one that --output json has, but that a struct
-// can be told from a dict: it is an object with the one key "$struct". A dict that has a
-// key beginning with "$" is one with the one key "$dict".
+// can be told from a dict: it is an object with the one key "$struct". A secret is one with the
+// key "$secret", and its reference. A dict that has a key beginning with "$" is one with the one
+// key "$dict".
 const (
 	structMark = "$struct"
+	secretMark = "$secret"
 	dictMark   = "$dict"
 )
 
-// encodeResult adds the JSON form of a value that [recorded] has made.
+// encodeResult adds the JSON form of a value that a [copier] has made.
 func encodeResult(b []byte, v starlark.Value) []byte {
 	switch v := v.(type) {
 	case *starlark.List:
@@ -47,6 +49,9 @@ func encodeResult(b []byte, v starlark.Value) []byte {
 			fields = append(fields, starlark.Tuple{starlark.String(name), field})
 		}
 		return encodeObject(b, true, structMark, fields)
+	case Secret:
+		b = append(appendString(append(b, '{'), secretMark), ':')
+		return append(appendString(b, v.Reference()), '}')
 	}
 	b, _ = appendJSON(b, v, 0) // what is left has a JSON form
 	return b
@@ -72,9 +77,9 @@ func encodeObject(b []byte, marked bool, mark string, items []starlark.Tuple) []
 }
 
 // decodeResult is the value that encodeResult has written, frozen. It reads nothing that
-// encodeResult would not write.
-func decodeResult(data []byte) (starlark.Value, error) {
-	d := &resultDecoder{json.NewDecoder(bytes.NewReader(data)), 0}
+// encodeResult would not write. secret makes the secret of a reference.
+func decodeResult(data []byte, secret func(string) (starlark.Value, error)) (starlark.Value, error) {
+	d := &resultDecoder{json.NewDecoder(bytes.NewReader(data)), secret, 0}
 	d.UseNumber()
 	v, err := d.value()
 	if err != nil {
@@ -89,7 +94,8 @@ func decodeResult(data []byte) (starlark.Value, error) {
 
 type resultDecoder struct {
 	*json.Decoder
-	depth int
+	secret func(string) (starlark.Value, error)
+	depth  int
 }
 
 func (d *resultDecoder) value() (starlark.Value, error) {
@@ -178,6 +184,9 @@ func (d *resultDecoder) object() (starlark.Value, error) {
 // marked reads what follows a mark: an object whose keys are what they are, and the
 // brace behind it.
 func (d *resultDecoder) marked(mark string) (starlark.Value, error) {
+	if mark == secretMark && d.secret != nil {
+		return d.reference()
+	}
 	if mark != structMark && mark != dictMark {
 		return nil, fmt.Errorf("%q is no mark", mark)
 	}
@@ -198,8 +207,8 @@ func (d *resultDecoder) marked(mark string) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if token, err := d.token(); err != nil || token != json.Delim('}') {
-		return nil, fmt.Errorf("%q stands beside other keys", mark)
+	if err := d.alone(mark); err != nil {
+		return nil, err
 	}
 	if mark == dictMark {
 		return dict, nil
@@ -209,6 +218,30 @@ func (d *resultDecoder) marked(mark string) (starlark.Value, error) {
 		fields[string(field[0].(starlark.String))] = field[1]
 	}
 	return starlarkstruct.FromStringDict(starlarkstruct.Default, fields), nil
+}
+
+// reference reads what follows the mark of a secret, and makes the secret.
+func (d *resultDecoder) reference() (starlark.Value, error) {
+	token, err := d.token()
+	if err != nil {
+		return nil, err
+	}
+	reference, ok := token.(string)
+	if !ok {
+		return nil, fmt.Errorf("want a reference behind %q", secretMark)
+	}
+	if err := d.alone(secretMark); err != nil {
+		return nil, err
+	}
+	return d.secret(reference)
+}
+
+// alone fails unless the object with a mark ends here.
+func (d *resultDecoder) alone(mark string) error {
+	if token, err := d.token(); err != nil || token != json.Delim('}') {
+		return fmt.Errorf("%q stands beside other keys", mark)
+	}
+	return nil
 }
 
 func (d *resultDecoder) entry(dict *starlark.Dict, key string) error {

@@ -3,13 +3,14 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"maps"
 	"math"
 	"strings"
 	"testing"
 
 	"go.starlark.net/starlark"
 
-	"github.com/ktrdr/kinfra/internal/visible"
 )
 
 // results are values that steps return, as scripts write them.
@@ -19,6 +20,7 @@ var results = []string{
 	`[]`, `()`, `[[], [[]], {}]`, `(1, (2, [3]))`,
 	`{}`, `{"": 1, "a": None}`, `{"b": 1, "a": 2}`, `{"$struct": {"x": 1}}`, `{"$dict": {}}`, `{"$struct": 1}`, `{"$": {"$": {"$dict": 1}}}`, `{"a": 1, "$struct": {}}`,
 	`{"$dict": {"$struct": {"x": {"$struct": {}}}}}`, `{"é"[1:]: 1}`,
+	`secret("a")`, `[secret("b"), {"s": secret("c")}]`, `struct(s = secret("d"))`, `{"$secret": "e"}`, `{"$secret": secret("f")}`, `{"$dict": {"$secret": "g"}}`,
 	`struct()`, `struct(x = struct(y = [struct()]))`, `struct(a = {"$struct": {}})`, `{"s": struct(x = {"$d": struct()})}`,
 	`{"$struct": struct(x = 1)}`, `struct(**{"$dict": 1, "$struct": 2, "": 3})`,
 }
@@ -29,13 +31,13 @@ func resultOf(t testing.TB, text string) starlark.Value {
 	m := newMachine(&testing.T{}, "")
 	var names starlark.StringDict
 	err := NewRun(t.Context(), &m.config).With(func(thread *starlark.Thread) (err error) {
-		names, err = starlark.ExecFileOptions(dialect(), thread, "v.star", "v = "+text, stateOf(thread).run.names)
+		names, err = starlark.ExecFileOptions(dialect(), thread, "v.star", "v = "+text, withSecret(stateOf(thread).run.names))
 		return err
 	})
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	v, err := recorded(names["v"], 1<<20, visible.Ink{})
+	v, err := (&copier{limit: 1 << 20}).copy(names["v"])
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -50,7 +52,7 @@ func TestResultsComeBack(t *testing.T) {
 		if !json.Valid(data) || bytes.ContainsRune(data, '\n') {
 			t.Errorf("%s: %s is not a line of JSON", text, data)
 		}
-		got, err := decodeResult(data)
+		got, err := decodeResult(data, testSecret)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -63,6 +65,33 @@ func TestResultsComeBack(t *testing.T) {
 			t.Errorf("%s: it comes back unfrozen", text)
 		}
 	}
+}
+
+// aSecret is a secret in a script: text of which the engine knows nothing.
+type aSecret string
+
+func (s aSecret) String() string        { return "***" }
+func (s aSecret) Type() string          { return "secret" }
+func (s aSecret) Freeze()               {}
+func (s aSecret) Truth() starlark.Bool  { return true }
+func (s aSecret) Hash() (uint32, error) { return 0, errors.New("a secret is no key") }
+func (s aSecret) Reference() string     { return string(s) }
+
+// testSecret makes a secret of its reference.
+func testSecret(reference string) (starlark.Value, error) {
+	if reference == "" {
+		return nil, errors.New("no reference")
+	}
+	return aSecret(reference), nil
+}
+
+// withSecret is names with a function that makes a secret.
+func withSecret(names starlark.StringDict) starlark.StringDict {
+	names = maps.Clone(names)
+	names["secret"] = starlark.NewBuiltin("secret", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return testSecret(string(args[0].(starlark.String)))
+	})
+	return names
 }
 
 // same fails unless two values are of the same types and print the same.
@@ -89,7 +118,7 @@ func TestResultsInEvents(t *testing.T) {
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		got, err := decodeResult(back.Result)
+		got, err := decodeResult(back.Result, testSecret)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -100,9 +129,10 @@ func TestResultsInEvents(t *testing.T) {
 func TestResultsThatAreDamaged(t *testing.T) {
 	for _, text := range []string{
 		"", "x", "[1", `{"a"`, `{"a":}`, `{"$struct":1}`, `{"$struct":{}`, `{"$struct":{},"x":1}`, `{"a":1,"$struct":{}}`, `{"$dict":[]}`,
+		`{"$secret":1}`, `{"$secret":"a"`, `{"$secret":"a","x":1}`, `{"$secret":{"x":1}}`, `{"a":1,"$secret":"b"}`, `{"$secret":""}`,
 		`1e999`, `1 2`, `[] x`, `{"a":1,"a":2}`, `{"$x":1}`, strings.Repeat("[", 200) + strings.Repeat("]", 200),
 	} {
-		if v, err := decodeResult([]byte(text)); err == nil {
+		if v, err := decodeResult([]byte(text), testSecret); err == nil {
 			t.Errorf("%q is read as %s", text, v)
 		}
 	}
@@ -114,15 +144,15 @@ func FuzzResult(f *testing.F) {
 		f.Add(encodeResult(nil, resultOf(f, text)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		v, err := decodeResult(data)
+		v, err := decodeResult(data, testSecret)
 		if err != nil {
 			return
 		}
-		kept, err := recorded(v, 1<<30, visible.Ink{})
+		kept, err := (&copier{limit: 1 << 30}).copy(v)
 		if err != nil {
 			t.Fatalf("%s is read as %s, which is no result: %v", data, v, err)
 		}
-		again, err := decodeResult(encodeResult(nil, kept))
+		again, err := decodeResult(encodeResult(nil, kept), testSecret)
 		if err != nil {
 			t.Fatalf("%s: written and read again: %v", data, err)
 		}

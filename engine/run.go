@@ -18,6 +18,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/report"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -80,6 +81,9 @@ func NewRun(ctx context.Context, config *Config) *Run {
 		r.ctx, r.stop = timed, func(cause error) { stop(cause); cancel() }
 	}
 	context.AfterFunc(r.ctx, r.reassure)
+	if config.Masks == nil {
+		config.Masks = new(mask.Set)
+	}
 	modules := append(Modules(), config.Modules...)
 	if config.World.Planned() {
 		modules = r.dryRun(modules)
@@ -304,6 +308,7 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	}
 	r.events++
 	e.Seq, e.Time = r.events, now
+	e = e.Masked(r.config.Masks)
 	r.report.Add(e)
 	var err error
 	switch j := r.journal.Load(); {

@@ -126,7 +126,7 @@ func tries(c *table.Call, s *state, n *node) (starlark.Value, error) {
 	for tried := 0; ; tried++ {
 		v, err := timed(c.Thread, c.Duration("timeout"), what, try)
 		if err == nil {
-			return recorded(v, s.run.config.Limits.Result, s.run.config.Output.Ink)
+			return s.run.recorded(v)
 		}
 		if tried >= c.Int("retries") || !catchable(s.ctx, err) {
 			return nil, err
@@ -235,6 +235,9 @@ func (s *state) enter(t *starlark.Thread, kind event.Kind, name string) (*node, 
 	}
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
+	if err := s.run.checkName(kind, name); err != nil {
+		return nil, err
+	}
 	if s.run.keys[n.key] {
 		return nil, fmt.Errorf("%s: the name %q is used twice; a step's name is its key in the record", kind, n.key)
 	}

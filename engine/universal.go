@@ -64,7 +64,7 @@ func evidenceBuiltin() table.Builtin {
 				}
 				text = string(encoded)
 			}
-			text = s.run.config.Output.Ink.Remove(text)
+			text = s.run.config.Masks.Text(s.run.config.Output.Ink.Remove(text)) // before it is cut, perhaps within a secret
 			if most := s.run.config.Limits.Value; len(text) > most {
 				text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("\n[cut after %d of %d bytes]", most, len(text))
 			}

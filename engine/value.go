@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -110,12 +112,27 @@ func Unknown(t *starlark.Thread, what string) starlark.Value { return stateOf(t)
 
 func (s *state) unknown(what string) unknown { return unknown{what, &s.run.asked} }
 
-// recorded is a value as a record would give it back: copied, frozen, made of nothing but
-// JSON's types and structs, and without the colours of this process's ink.
-func recorded(v starlark.Value, limit int, ink visible.Ink) (starlark.Value, error) {
-	size := 0
-	out, err := copyJSONable(v, &size, limit, 0, ink)
-	if err != nil {
+// recorded is a step's result as the record will give it back.
+func (r *Run) recorded(v starlark.Value) (starlark.Value, error) {
+	return (&copier{limit: r.config.Limits.Result, ink: r.config.Output.Ink, masks: r.config.Masks}).copy(v)
+}
+
+// copier copies a value as a record would give it back: frozen, made of nothing but JSON's
+// types, structs and secrets, and without the colours of this process's ink.
+type copier struct {
+	limit int // bytes
+	ink   visible.Ink
+	masks *mask.Set // the values of secrets, which must not be in it
+	size  int
+	place string // of a secret's value, as a script would get there: ".stdout"
+}
+
+func (c *copier) copy(v starlark.Value) (starlark.Value, error) {
+	out, err := c.value(v, 0)
+	switch {
+	case errors.Is(err, errHoldsSecret):
+		return nil, secretResult(c.masks.Text(c.place))
+	case err != nil:
 		return nil, fmt.Errorf("a step's result must be JSON-able: %w", err)
 	}
 	out.Freeze()
@@ -125,34 +142,18 @@ func recorded(v starlark.Value, limit int, ink visible.Ink) (starlark.Value, err
 // mostDepth is how deep values may nest that become JSON.
 const mostDepth = 100
 
-func copyJSONable(v starlark.Value, size *int, limit, depth int, ink visible.Ink) (starlark.Value, error) {
+func (c *copier) value(v starlark.Value, depth int) (starlark.Value, error) {
 	if depth > mostDepth {
 		return nil, fmt.Errorf("it nests deeper than %d", mostDepth)
 	}
-	if *size += 2; *size > limit {
-		return nil, fmt.Errorf("it has more than %d bytes", limit)
-	}
-	sequence := func(all starlark.Iterable) (starlark.Value, error) {
-		var copied []starlark.Value
-		for e := range starlark.Elements(all) {
-			c, err := copyJSONable(e, size, limit, depth+1, ink)
-			if err != nil {
-				return nil, err
-			}
-			copied = append(copied, c)
-		}
-		return starlark.NewList(copied), nil
+	if err := c.grows(2); err != nil {
+		return nil, err
 	}
 	switch v := v.(type) {
 	case starlark.NoneType, starlark.Bool:
 		return v, nil
 	case starlark.Int:
-		if _, small := v.Int64(); !small {
-			if *size += v.BigInt().BitLen() / 3; *size > limit {
-				return nil, fmt.Errorf("it has more than %d bytes", limit)
-			}
-		}
-		return v, nil
+		return c.int(v)
 	case starlark.Float:
 		if math.IsInf(float64(v), 0) || math.IsNaN(float64(v)) {
 			return nil, fmt.Errorf("the number %s has no JSON form", v)
@@ -161,44 +162,103 @@ func copyJSONable(v starlark.Value, size *int, limit, depth int, ink visible.Ink
 	case unknown:
 		return nil, v.err()
 	case starlark.String:
-		if *size += len(v); *size > limit {
-			return nil, fmt.Errorf("it has more than %d bytes", limit)
-		}
-		return starlark.String(strings.ToValidUTF8(ink.Remove(string(v)), "\uFFFD")), nil // as JSON has it
+		text, err := c.text(string(v))
+		return starlark.String(text), err
+	case Secret:
+		_, err := c.text(v.Reference())
+		return v, err
 	case *starlark.List:
-		return sequence(v)
+		return c.sequence(v, depth)
 	case starlark.Tuple:
-		return sequence(v)
+		return c.sequence(v, depth)
 	case starlark.IterableMapping:
-		out := starlark.NewDict(0)
-		for _, kv := range v.Items() {
-			key, ok := kv[0].(starlark.String)
-			if !ok {
-				return nil, fmt.Errorf("a dict has the key %s, which is not a string", kv[0])
-			}
-			*size += len(key)
-			key = starlark.String(strings.ToValidUTF8(string(key), "\uFFFD"))
-			c, err := copyJSONable(kv[1], size, limit, depth+1, ink)
-			if err != nil {
-				return nil, err
-			}
-			if err := out.SetKey(key, c); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
+		return c.dict(v, depth)
 	case *starlarkstruct.Struct:
 		fields := starlark.StringDict{}
 		for name, field := range v.Entries() {
-			c, err := copyJSONable(field, size, limit, depth+1, ink)
-			if err != nil {
+			var err error
+			if fields[name], err = c.part(".%s", name, field, depth); err != nil {
 				return nil, err
 			}
-			fields[name] = c
 		}
 		return starlarkstruct.FromStringDict(starlarkstruct.Default, fields), nil
 	}
 	return nil, fmt.Errorf("%s has no JSON form", table.Describe(v))
+}
+
+// grows takes note of so many bytes more.
+func (c *copier) grows(n int) error {
+	if c.size += n; c.size > c.limit {
+		return fmt.Errorf("it has more than %d bytes", c.limit)
+	}
+	return nil
+}
+
+func (c *copier) int(v starlark.Int) (starlark.Value, error) {
+	if _, small := v.Int64(); !small {
+		if err := c.grows(v.BigInt().BitLen() / 3); err != nil {
+			return nil, err
+		}
+	}
+	if !c.masks.Empty() && c.masks.Holds(v.String()) {
+		return nil, errHoldsSecret
+	}
+	return v, nil
+}
+
+// text is a text as JSON has it.
+func (c *copier) text(text string) (string, error) {
+	if err := c.grows(len(text)); err != nil {
+		return "", err
+	}
+	if c.masks.Holds(text) {
+		return "", errHoldsSecret
+	}
+	return strings.ToValidUTF8(c.ink.Remove(text), "\uFFFD"), nil
+}
+
+// part is a value that another one holds, under a name; there is the format for how a script
+// gets to it.
+func (c *copier) part(there, name string, v starlark.Value, depth int) (starlark.Value, error) {
+	out, err := c.value(v, depth+1)
+	if err == nil && c.masks.Holds(name) {
+		err = errHoldsSecret
+	}
+	if err == errHoldsSecret {
+		c.place = fmt.Sprintf(there, name) + c.place
+	}
+	return out, err
+}
+
+func (c *copier) sequence(all starlark.Iterable, depth int) (starlark.Value, error) {
+	var copied []starlark.Value
+	for e := range starlark.Elements(all) {
+		out, err := c.part("[…]%s", "", e, depth)
+		if err != nil {
+			return nil, err
+		}
+		copied = append(copied, out)
+	}
+	return starlark.NewList(copied), nil
+}
+
+func (c *copier) dict(v starlark.IterableMapping, depth int) (starlark.Value, error) {
+	out := starlark.NewDict(0)
+	for _, kv := range v.Items() {
+		key, ok := kv[0].(starlark.String)
+		if !ok {
+			return nil, fmt.Errorf("a dict has the key %s, which is not a string", kv[0])
+		}
+		c.size += len(key)
+		copied, err := c.part("[%q]", string(key), kv[1], depth)
+		if err != nil {
+			return nil, err
+		}
+		if err := out.SetKey(starlark.String(strings.ToValidUTF8(string(key), "\uFFFD")), copied); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // mostJSON is the most bytes that a value has as JSON. A value of a few lists that

@@ -19,6 +19,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/journal"
 	"github.com/ktrdr/kinfra/engine/layer"
 	"github.com/ktrdr/kinfra/engine/present"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -28,6 +29,7 @@ type app struct {
 	typed          []string // the command line as it was given, behind the program's name
 	stdout, stderr *stream
 	globals        globals
+	masks          *mask.Set     // the values that must not show, of the streams
 	interruption   *interruption // nil: none is expected
 	trail          *trail        // of the scripts that run; nil unless this process is confined
 	real           world.World   // this machine
@@ -61,7 +63,11 @@ func newApp(args []string, stdout, stderr *stream, in *interruption) *app {
 
 // newAppOn is an execution on any machine.
 func newAppOn(w world.World, args []string, stdout, stderr *stream) *app {
-	a := &app{args: args, typed: slices.Clone(args), stdout: stdout, stderr: stderr, real: w}
+	if stderr.masks == nil {
+		stderr.masks = new(mask.Set)
+	}
+	stdout.masks = stderr.masks
+	a := &app{args: args, typed: slices.Clone(args), stdout: stdout, stderr: stderr, masks: stderr.masks, real: w}
 	a.globals.early(args)
 	return a
 }
@@ -117,6 +123,7 @@ func (a *app) load(ctx context.Context) (*cobra.Command, error) {
 		return nil, err
 	}
 	a.settle(root)
+	a.stdout.structured = a.globals.output != engine.Text
 	return root, nil
 }
 
@@ -164,6 +171,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Record: func(t *starlark.Thread, loaded func() []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 			return a.record(ctx, t, loaded, first)
 		},
+		Masks: a.masks, Secret: builtins.Secret,
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
 		Abandon: a.abandon, Urgent: process.interruption.urgently(),
 	}

@@ -89,7 +89,7 @@ func (a *app) report(err error, code engine.Code) {
 	if _, spoken := errors.AsType[*engine.ExitError](err); spoken {
 		return
 	}
-	for _, d := range diag.Of(err, a.sources) {
+	for _, d := range diag.Masked(diag.Of(err, a.sources), a.masks) {
 		io.WriteString(a.stderr, d.Text())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ktrdr/kinfra/engine"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/visible"
 )
 
@@ -26,6 +27,9 @@ type stream struct {
 	ink      visible.Ink // of all text that is printed; blank until somebody wants colours
 	colors   bool        // what is painted is shown in colour
 	failure  error       // the first one of a write
+
+	masks      *mask.Set // the values that must not show
+	structured bool      // what is written is JSON, in which whoever makes it has masked them
 }
 
 // newStream writes to a copy of the file, by another number: where nobody reads any more,
@@ -43,9 +47,14 @@ func inMemory(out io.Writer) *stream { return &stream{out: out} }
 // Write prints whole characters.
 func (s *stream) Write(p []byte) (int, error) { return s.WriteString(string(p)) }
 
-// WriteString is Write of a string.
+// WriteString is Write of a string. Values that must not show are mostly masked before they
+// come here; what comes from elsewhere is masked here.
 func (s *stream) WriteString(text string) (int, error) {
-	if err := s.exactly(s.ink.Text(text, s.colors)); err != nil {
+	shown := text
+	if !s.structured {
+		shown = s.masks.Text(text)
+	}
+	if err := s.exactly(s.ink.Text(shown, s.colors)); err != nil {
 		return 0, err
 	}
 	return len(text), nil

@@ -36,7 +36,7 @@ func (t *testRun) command(ctx context.Context, w world.World, asker engine.Asker
 	err := child.main(ctx)
 	ran := builtins.Ran{Result: starlark.None}
 	if _, spoken := errors.AsType[*engine.ExitError](err); err != nil && !spoken {
-		ran.Message = diag.Of(err, child.sources)[0].Message
+		ran.Message = child.masks.Text(diag.Of(err, child.sources)[0].Message)
 	}
 	if child.run != nil {
 		ran.Result, ran.Err = child.run.Result()

@@ -37,7 +37,7 @@ func (a *app) print(command string, result any, err error, text func()) error {
 
 // printOutcome prints an outcome for programs.
 func (a *app) printOutcome(o engine.Outcome) error {
-	o.DryRun, o.Time, o.Code, o.Sources = a.globals.dryRun, a.real.Clock.Now(), classifiedCode(o.Err), a.sources
+	o.DryRun, o.Time, o.Code, o.Sources, o.Masks = a.globals.dryRun, a.real.Clock.Now(), classifiedCode(o.Err), a.sources, a.masks
 	if a.run != nil {
 		o.Events = a.run.Events()
 	}

@@ -190,7 +190,7 @@ func (s *Suite) run(ctx context.Context, t Test) Result {
 	}
 	r := Result{Test: t, Err: err, Output: out.String(), Took: s.Clock().Sub(began)}
 	if err != nil {
-		r.Problem = diag.Of(err, run.Source)
+		r.Problem = run.Problems(err)
 	}
 	return r
 }

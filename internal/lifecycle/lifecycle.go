@@ -43,6 +43,9 @@ type Definition struct {
 	Shared  []string                 // directories below the root that the stacks have in common
 	Secrets map[string]secret.Ref    // variables that reach the stack, and stand in no file
 
+	// Conceal is told the secrets when they are read; it must be there where there are any.
+	Conceal secret.Conceal
+
 	// ProjectDir is the directory in the holder's worktree that relative paths of the
 	// compose file lead to, "." for the worktree itself. Then a start builds the images
 	// from there, and a file .env in it gives variables, too, as for Compose alone.
@@ -265,7 +268,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 func (m *Manager) secrets(ctx context.Context) (map[string]secret.Value, error) {
 	values := map[string]secret.Value{}
 	for _, name := range slices.Sorted(maps.Keys(m.def.Secrets)) {
-		value, err := m.def.Secrets[name].Resolve(ctx, m.w)
+		value, err := m.def.Secrets[name].Resolve(ctx, m.w, m.def.Conceal)
 		if err != nil && !errors.Is(err, world.ErrPlanned) {
 			return nil, fmt.Errorf("variable %s: %w", name, err)
 		}

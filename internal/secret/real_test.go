@@ -38,7 +38,7 @@ func TestRealOnePassword(t *testing.T) {
 			installOp(t, tt.script)
 			t.Setenv("OP_SESSION", "mine")
 			t.Setenv("UNRELATED", "canary")
-			value, err := mustParse(t, ref).Resolve(t.Context(), world.Real("test"))
+			value, err := mustParse(t, ref).Resolve(t.Context(), world.Real("test"), told)
 			switch {
 			case tt.want == "" && (!errors.Is(err, secret.ErrUnavailable) || !strings.Contains(err.Error(), tt.message) || strings.Contains(err.Error(), "canary")):
 				t.Errorf("got error %v, want an ErrUnavailable with %q and without the canary", err, tt.message)
@@ -62,7 +62,7 @@ func hurried(w world.World) world.World {
 
 func TestRealOnePasswordHangs(t *testing.T) {
 	installOp(t, "printf canary; exec sleep 1000")
-	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), hurried(world.Real("test")))
+	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), hurried(world.Real("test")), told)
 	if !errors.Is(err, world.ErrTimeout) {
 		t.Errorf("got error %v, want an ErrTimeout", err)
 	}
@@ -82,11 +82,11 @@ func TestRealFile(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	write(0o604)
-	_, err := mustParse(t, "file://"+path).Resolve(t.Context(), world.Real("test"))
+	_, err := mustParse(t, "file://"+path).Resolve(t.Context(), world.Real("test"), told)
 	wantUnavailable(t, err, "has the mode 0604", "chmod 600")
 	if err := os.Symlink(path, path+".link"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = mustParse(t, "file://"+path+".link").Resolve(t.Context(), world.Real("test"))
+	_, err = mustParse(t, "file://"+path+".link").Resolve(t.Context(), world.Real("test"), told)
 	wantUnavailable(t, err, "is a link", "")
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -21,7 +22,12 @@ const (
 	opTimeout = 10 * time.Second
 )
 
-// Resolve reads the secret. It has at least one byte and at most 64 KiB, is UTF-8 and
+// Conceal is told the value of a secret before anybody else gets it, to keep it from showing
+// from then on. It may refuse it. It must not keep either.
+type Conceal func(ref Ref, value string) error
+
+// Resolve reads the secret. It has at least six bytes, blanks around it not counted, since
+// shorter values can't be kept from showing, and at most 64 KiB, is UTF-8 and
 // has no NUL in it, as a variable of a container must be; it may have several lines.
 // Of a file and of what op prints, one newline at the end is cut.
 //
@@ -30,9 +36,9 @@ const (
 // sign in (OP_SERVICE_ACCOUNT_TOKEN and others) reaches it from the caller's
 // environment.
 //
-// The error is an ErrUnavailable. A dry run reads no secrets: in a planned world it is
-// a world.ErrPlanned.
-func (r Ref) Resolve(ctx context.Context, w world.World) (Value, error) {
+// The error is an ErrUnavailable, or what conceal fails with. A dry run reads no secrets: in a
+// planned world it is a world.ErrPlanned.
+func (r Ref) Resolve(ctx context.Context, w world.World, conceal Conceal) (Value, error) {
 	if w.Planned() {
 		return Value{}, fmt.Errorf("the secret %s is %w", r, world.ErrPlanned)
 	}
@@ -44,6 +50,9 @@ func (r Ref) Resolve(ctx context.Context, w world.World) (Value, error) {
 		return Value{}, fmt.Errorf("%w: %s: %w", ErrUnavailable, r, err)
 	}
 	text := string(data)
+	if err := conceal(r, text); err != nil {
+		return Value{}, err
+	}
 	return Value{&text}, nil
 }
 
@@ -66,6 +75,8 @@ func check(data []byte) error {
 	switch {
 	case len(data) == 0:
 		return errors.New("it is empty")
+	case len(bytes.TrimSpace(data)) < mask.Least:
+		return hint.Wrap(fmt.Errorf("it is shorter than %d bytes, and could not be kept from showing", mask.Least), "choose a longer one; what need not be hidden can be given as text: env.get reads a variable")
 	case len(data) > mostBytes:
 		return fmt.Errorf("it is %w, over %d bytes", world.ErrTooLarge, mostBytes)
 	case bytes.IndexByte(data, 0) >= 0:

@@ -26,7 +26,7 @@ func mustParse(t testing.TB, text string) secret.Ref {
 
 func mustResolve(t testing.TB, w world.World, ref string) secret.Value {
 	t.Helper()
-	value, err := mustParse(t, ref).Resolve(t.Context(), w)
+	value, err := mustParse(t, ref).Resolve(t.Context(), w, told)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestResolve(t *testing.T) {
 	for _, tt := range tests {
 		w := world.NewFake()
 		tt.prepare(w)
-		value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World())
+		value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World(), told)
 		if err != nil || value.Reveal() != tt.want {
 			t.Errorf("%s: got %.40q, %v, want %.40q", tt.name, value.Reveal(), err, tt.want)
 		}
@@ -174,7 +174,7 @@ func TestResolveFailsClosed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := world.NewFake()
 			tt.prepare(w)
-			value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World())
+			value, err := mustParse(t, tt.ref).Resolve(t.Context(), w.World(), told)
 			wantUnavailable(t, err, tt.message, tt.hint)
 			if value.Known() {
 				t.Error("there is a value beside the error")
@@ -182,7 +182,7 @@ func TestResolveFailsClosed(t *testing.T) {
 		})
 	}
 	t.Run("no reference", func(t *testing.T) {
-		_, err := secret.Ref{}.Resolve(t.Context(), world.NewFake().World())
+		_, err := secret.Ref{}.Resolve(t.Context(), world.NewFake().World(), told)
 		wantUnavailable(t, err, "leads nowhere", "")
 	})
 }
@@ -212,11 +212,11 @@ func TestResolveAsks(t *testing.T) {
 }
 
 func TestResolveKeepsCauses(t *testing.T) {
-	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), world.NewFake().World())
+	_, err := mustParse(t, "op://v/i/f").Resolve(t.Context(), world.NewFake().World(), told)
 	if !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("got error %v, want an exec.ErrNotFound", err)
 	}
-	_, err = mustParse(t, "file:///none/x").Resolve(t.Context(), world.NewFake().World())
+	_, err = mustParse(t, "file:///none/x").Resolve(t.Context(), world.NewFake().World(), told)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got error %v, want an fs.ErrNotExist", err)
 	}
@@ -224,7 +224,7 @@ func TestResolveKeepsCauses(t *testing.T) {
 	cancel()
 	w := world.NewFake()
 	prints("canary", "", 0)(w)
-	if _, err = mustParse(t, "op://v/i/f").Resolve(ctx, w.World()); !errors.Is(err, context.Canceled) {
+	if _, err = mustParse(t, "op://v/i/f").Resolve(ctx, w.World(), told); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want a context.Canceled", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestDryRunReadsNothing(t *testing.T) {
 	privateFile(w, "/run/db", "canary")
 	prints("canary", "", 0)(w)
 	for _, ref := range []string{"env://A", "file:///run/db", "op://v/i/f"} {
-		value, err := mustParse(t, ref).Resolve(t.Context(), world.Planned(w.World()))
+		value, err := mustParse(t, ref).Resolve(t.Context(), world.Planned(w.World()), told)
 		if !errors.Is(err, world.ErrPlanned) || value.Known() {
 			t.Errorf("%s: got %q, %v, want an ErrPlanned", ref, value.Reveal(), err)
 		}
@@ -268,7 +268,7 @@ func TestFileChangesMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := world.NewFake()
 			privateFile(w, "/run/db", "canary")
-			_, err := mustParse(t, "file:///run/db").Resolve(t.Context(), swapping(w.World(), func() { swap(w) }))
+			_, err := mustParse(t, "file:///run/db").Resolve(t.Context(), swapping(w.World(), func() { swap(w) }), told)
 			wantUnavailable(t, err, "/run/db was changed while it was read", "")
 		})
 	}

@@ -29,7 +29,7 @@ canary-one without an end`
 	machine.Env["TOKEN"] = "canary-one"
 	ref, err := secret.Parse("env://TOKEN")
 	worldtest.Must(t, err)
-	token, err := ref.Resolve(t.Context(), machine.World())
+	token, err := ref.Resolve(t.Context(), machine.World(), func(secret.Ref, string) error { return nil })
 	worldtest.Must(t, err)
 	s := Stack{Secrets: map[string]secret.Value{"TOKEN": token}}
 	for _, size := range []int{1, 5, 17, len(printed)} {

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.starlark.net/starlark"
+
+	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/present"
+	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/world"
+)
+
+const theToken = `c4nary "theToken"`
+
+// secretive is a recorder whose scripts have secrets: secret("ref") is one, secrets.read(s, value)
+// reads it, with that value, and gives that to the script, as no real builtin does;
+// secrets.print(text…) is a process that prints texts, each in a piece.
+func secretive(t *testing.T, lines string) *recorder {
+	t.Helper()
+	r := newRecorder(t, body(lines))
+	r.config.Secret = testSecret
+	r.fake.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
+		for _, piece := range cmd.Args[1:] {
+			cmd.Follow(world.Stdout, []byte(piece))
+		}
+		return world.Output{Stdout: []byte(strings.Join(cmd.Args[1:], ""))}, nil
+	}
+	value := table.Param{Name: "value", Type: table.String(), Optional: true, Default: starlark.String(theToken), Help: "what it is"}
+	r.config.Modules = append(r.config.Modules, table.Module{Builtins: []table.Builtin{{
+		Name: "secret", Params: []table.Param{{Name: "ref", Type: table.String(), Help: "where it is"}},
+		Run: func(c *table.Call) (starlark.Value, error) { return testSecret(c.String("ref")) },
+	}}}, table.Module{Name: "secrets", Builtins: []table.Builtin{
+		{Name: "secrets.read", Params: []table.Param{{Name: "secret", Type: table.Of[aSecret]("a secret"), Help: "which"}, value}, Run: func(c *table.Call) (starlark.Value, error) {
+			return c.Value("value"), Current(c.Thread).Conceal(string(c.Value("secret").(aSecret)), c.String("value"))
+		}},
+		{Name: "secrets.print", Params: []table.Param{{Name: "texts", Type: table.String(), Rest: true, Help: "what it prints"}}, Run: func(c *table.Call) (starlark.Value, error) {
+			args := []string{"print"}
+			for _, v := range c.Rest("texts") {
+				args = append(args, string(v.(starlark.String)))
+			}
+			p := Current(c.Thread).Printer(false)
+			out, err := World(c.Thread).Processes.Run(Context(c.Thread), world.Command{Args: args, Dir: "/", Timeout: time.Second, Follow: p.Print})
+			p.Close()
+			return starlark.String(out.Stdout), err
+		}},
+	}})
+	return r
+}
+
+// everything is all that the run has shown, told and kept.
+func (r *recorder) everything() string {
+	r.Helper()
+	rep, err := json.Marshal(r.run.Report())
+	if err != nil {
+		r.Fatal(err)
+	}
+	return r.shown() + "\n" + r.journal() + "\n" + string(rep)
+}
+
+// shown is what was printed.
+func (r *recorder) shown() string { return r.stdout.String() + r.stderr.String() }
+
+// tells shows why the run failed.
+func (r *recorder) tells(err error) {
+	if err == nil {
+		return
+	}
+	for _, d := range r.run.Problems(err) {
+		r.stderr.WriteString(d.Text())
+	}
+}
+
+// hides fails if a form of the theToken is anywhere, or was not masked.
+func (r *recorder) hides() {
+	r.Helper()
+	all := r.everything()
+	quoted, _ := json.Marshal(theToken)
+	for _, form := range []string{theToken, string(quoted[1 : len(quoted)-1]), base64.StdEncoding.EncodeToString([]byte(theToken))[:16], "c4nary"} {
+		if i := strings.Index(all, form); i >= 0 {
+			r.Errorf("%q is in …%s…", form, all[max(0, i-200):min(len(all), i+100)])
+		}
+	}
+	if !strings.Contains(all, "***") {
+		r.Errorf("nothing was masked in\n%s", all)
+	}
+}
+
+// TestSecretsAreMasked: whatever a script or a process says of a value that was read, and in
+// whatever way.
+func TestSecretsAreMasked(t *testing.T) {
+	for name, lines := range map[string]string{
+		"print":            `step("s", lambda: print("it is", value))`,
+		"print, JSON":      `step("s", lambda: print(json.encode({"a": value})))`,
+		"a process":        `step("s", lambda: secrets.print("it is ", value, "\n", "and\n") and None)`,
+		"in two pieces":    `step("s", lambda: secrets.print(value[:5], value[5:] + "\n") and None)`,
+		"many pieces":      `step("s", lambda: secrets.print(*(list(value.elems()) + ["\n"])) and None)`,
+		"without an end":   `step("s", lambda: secrets.print("it is ", value) and None)`,
+		"outside of steps": `secrets.print(value + "\n")` + "\n" + `step("s", lambda: None)`,
+		"a failure":        `step("s", lambda: fail("no", value))`,
+		"a hint":           `step("s", lambda: fail("no", hint = value))`,
+		"a retry":          `step("s", lambda: fail("no", value), retries = 1, backoff = "1ms")`,
+		"evidence":         `step("s", lambda: evidence(value, value))`,
+		"evidence, JSON":   `step("s", lambda: evidence("e", {value: [value]}))`,
+		"a check":          `check("c", lambda: expect.equal({"a": value}, {"a": "other"}))` + "\n" + `step("s", lambda: None)`,
+		"a result":         `step("s", lambda: value)`,
+		"in a result":      `step("s", lambda: struct(a = [{"b": "x" + value}]))`,
+		"a key":            `step("s", lambda: {value: 1})`,
+		"a name":           `step(value, lambda: None)`,
+		"a check's name":   `step("s", lambda: None)` + "\n" + `check(value, lambda: None)`,
+		"undo":             `step("s", lambda: None, undo = lambda _: fail(value))` + "\n" + `fail("over")`,
+		"on_exit":          `on_exit(lambda: fail(value))` + "\n" + `step("s", lambda: None)` + "\n" + `fail("over")`,
+		"in parallel":      `parallel([1, 2], lambda i: step("s%d" % i, lambda: print(value)))`,
+		"conclude":         `step("s", lambda: None)` + "\n" + `conclude(value, code = "conflict")`,
+		"a time-out":       `step("s", lambda: wait_until(lambda: print(value), timeout = "1ms", every = "1ms"))`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := secretive(t, `
+value = secrets.read(secret("env://T"))
+step("begin", lambda: print("***"))
+`+lines)
+			r.tells(r.starts())
+			r.hides()
+		})
+	}
+}
+
+// TestSecretsOtherwise: the other ways to print a run, and the log.
+func TestSecretsOtherwise(t *testing.T) {
+	const lines = `
+def main(_):
+    value = secrets.read(secret("env://T"))
+    step("begin", lambda: print("it is", value))
+    log.error("the value " + value, {"value": [value], value: 1})
+    return {"value": [value, {value: value}], "n": 1}
+workflow(command = "x", run = main, show = lambda result: print(result))
+`
+	for _, format := range []Format{Text, JSON, Events} {
+		t.Run(string(format), func(t *testing.T) {
+			r := secretive(t, "")
+			r.config.Layers = stackOf(lines)
+			r.config.Output.Format, r.config.Reported = format, true
+			r.config.Log = hclog.New(&hclog.LoggerOptions{Output: &r.stderr})
+			switch format {
+			case Events:
+				r.config.Output.Present = &present.Lines{Out: &r.stdout}
+			case JSON:
+				r.config.Output.Present = &present.Plain{Announcements: &r.stderr, Progress: &r.stderr}
+			}
+			r.tells(r.starts())
+			r.hides()
+			if format == JSON && !json.Valid(r.stdout.Bytes()) {
+				t.Errorf("it is no JSON: %s", r.stdout.String())
+			}
+			if !strings.Contains(r.stderr.String(), `[ERROR] the value ***: value="[\"***\"]" ***=1`) {
+				t.Errorf("the log has\n%s", r.stderr.String())
+			}
+		})
+	}
+}
+
+// TestResultsWithSecrets: a value can't be in a step's result, wherever in it; the secret can.
+func TestResultsWithSecrets(t *testing.T) {
+	for result, want := range map[string]string{
+		`value`:                              "a step's result has the value of a secret in it",
+		`{"a": struct(b = ["x", value])}`:    `has the value of a secret in it, at ["a"].b[…]: results are kept`,
+		`{value: 1}`:                         `has the value of a secret in it, at ["***"]: `,
+		`base64(value)`:                      "a step's result has the value",
+		`number`:                             "a step's result has the value",
+		`{"a": [secret("env://T")], "b": 1}`: "",
+		`str(secret("env://T"))`:             "",
+	} {
+		r := secretive(t, `
+value = secrets.read(secret("env://T"))
+number = int(secrets.read(secret("env://N"), "9876543"))
+def base64(text): return "`+base64.StdEncoding.EncodeToString([]byte(theToken))+`"
+print(value)
+step("s", lambda: `+result+`)
+`)
+		r.wants(r.starts(), want)
+		if want != "" {
+			r.tells(r.starts())
+			r.hides()
+		}
+	}
+}
+
+// TestSecretsInReplays: a secret that a step returned comes back as one, and is recorded by its
+// reference.
+func TestSecretsInReplays(t *testing.T) {
+	r := secretive(t, `
+def one(): return {"s": secret("env://T"), "$secret": "no secret"}
+kept = step("one", one)
+step("two", lambda: effect.die("now"))
+step("three", lambda: print(secrets.read(kept["s"]), kept["$secret"], type(kept["s"])))
+`)
+	r.starts()
+	if got := r.journal(); !strings.Contains(got, `"result":{"$dict":{"s":{"$secret":"env://T"},"$secret":"no secret"}}`) {
+		t.Errorf("the record has\n%s", got)
+	}
+	r.comesBack()
+	r.wants(r.resumes(false), "")
+	if got := r.stdout.String(); !strings.HasSuffix(got, "*** no secret secret\n") {
+		t.Errorf("it printed %s", got)
+	}
+	r.hides()
+}
+
+// TestGivenAwayNames: what a run must find again can't have the value of a secret, whichever
+// comes first.
+func TestGivenAwayNames(t *testing.T) {
+	for name, c := range map[string]struct{ lines, want string }{
+		"a step":           {`step("deploy c4nary-x", lambda: secrets.read(secret("env://T"), "c4nary-x") and None)`, "the value of the secret env://T is part of the name of a step or check"},
+		"a check, after":   {`step("s", lambda: secrets.read(secret("env://T"), "c4nary-x") and None)` + "\n" + `check("c4nary-x is up", lambda: None)`, "check: its name has the value of a secret"},
+		"arguments":        {`step("s", lambda: secrets.read(secret("env://T"), "c4nary-arg") and None)`, "is part of how the run was called"},
+		"the reference":    {`step("s", lambda: secrets.read(secret("env://C4NARY"), "C4NARY") and None)`, "is part of this reference"},
+		"nothing of these": {`step("s", lambda: secrets.read(secret("env://T"), "c4nary-y") and None)`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := secretive(t, c.lines)
+			r.config.Identity = func() event.Run { return event.Run{Args: []string{"x", "--to=c4nary-arg"}, Dir: "/src"} }
+			r.wants(r.starts(), c.want)
+		})
+	}
+}
+
+// TestQuestionsWithSecrets: neither a question nor an answer can have a value.
+func TestQuestionsWithSecrets(t *testing.T) {
+	for lines, want := range map[string]string{
+		`ask.text("Is it " + value + "?", default = "no")`:           "the question has the value of a secret",
+		`ask.choose("Which?", ["a", value], default = "a")`:          "the question has the value of a secret",
+		`ask.text("What is it?", default = value)`:                   "the question has the value of a secret",
+		`ask.text("What?", pattern = "c.nary .*")`:                   "no answer after 5 tries",
+		`expect.equal(ask.text("What?", default = "other"), "next")`: "",
+	} {
+		r := secretive(t, "value = secrets.read(secret(\"env://T\"))\nstep(\"begin\", lambda: print(value))\n"+lines)
+		answers := []string{theToken, theToken, theToken, theToken, theToken}
+		if want == "" {
+			answers = []string{theToken, "next"}
+		}
+		r.config.Asker = &saying{answers: answers}
+		r.wants(r.starts(), want)
+		r.hides()
+	}
+}
+
+// saying is an asker that gives these answers.
+type saying struct{ answers []string }
+
+func (s *saying) Nobody() *NobodyError { return nil }
+
+func (s *saying) Ask(_ context.Context, q *event.Question) (*event.Answer, error) {
+	value, err := q.FromText(s.answers[0])
+	s.answers = s.answers[1:]
+	return &event.Answer{Value: value, By: event.ByTerminal}, err
+}
+
+// TestSecretLater: what was printed before a value was known is masked in what is kept later.
+func TestSecretLater(t *testing.T) {
+	r := secretive(t, `
+step("begin", lambda: None)
+def s():
+    secrets.print("`+"c4nary-later"+`\n")
+    secrets.read(secret("env://T"), "c4nary-later")
+step("s", s)
+`)
+	r.wants(r.starts(), "")
+	if got := r.journal(); strings.Contains(got, "c4nary-later") {
+		t.Errorf("the record has\n%s", got)
+	}
+}
