@@ -54,6 +54,15 @@ func (s *secretValue) CompareSameType(syntax.Token, starlark.Value, int) (bool, 
 	return false, errors.New("a secret can't be compared")
 }
 
+// Binary says why text can't be put around a secret.
+func (s *secretValue) Binary(op syntax.Token, _ starlark.Value, _ starlark.Side) (starlark.Value, error) {
+	if op != syntax.PLUS {
+		return nil, nil
+	}
+	return nil, hint.Wrap(errors.New("a secret can't be joined with text, which would give it away"),
+		"give it to the process as it is, in a variable or as stdin, and let that put the rest around it")
+}
+
 func (p *Pool) setSecrets(secrets starlark.IterableMapping) error {
 	if secrets == nil {
 		return nil

@@ -37,7 +37,7 @@ func resultOf(t testing.TB, text string) starlark.Value {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	v, err := (&copier{limit: 1 << 20}).copy(names["v"])
+	v, err := (&copier{limit: 1 << 20}).recorded(names["v"])
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -148,7 +148,7 @@ func FuzzResult(f *testing.F) {
 		if err != nil {
 			return
 		}
-		kept, err := (&copier{limit: 1 << 30}).copy(v)
+		kept, err := (&copier{limit: 1 << 30}).recorded(v)
 		if err != nil {
 			t.Fatalf("%s is read as %s, which is no result: %v", data, v, err)
 		}

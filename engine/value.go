@@ -114,7 +114,7 @@ func (s *state) unknown(what string) unknown { return unknown{what, &s.run.asked
 
 // recorded is a step's result as the record will give it back.
 func (r *Run) recorded(v starlark.Value) (starlark.Value, error) {
-	return (&copier{limit: r.config.Limits.Result, ink: r.config.Output.Ink, masks: r.config.Masks}).copy(v)
+	return (&copier{limit: r.config.Limits.Result, ink: r.config.Output.Ink, masks: r.config.Masks}).recorded(v)
 }
 
 // copier copies a value as a record would give it back: frozen, made of nothing but JSON's
@@ -127,7 +127,7 @@ type copier struct {
 	place string // of a secret's value, as a script would get there: ".stdout"
 }
 
-func (c *copier) copy(v starlark.Value) (starlark.Value, error) {
+func (c *copier) recorded(v starlark.Value) (starlark.Value, error) {
 	out, err := c.value(v, 0)
 	switch {
 	case errors.Is(err, errHoldsSecret):

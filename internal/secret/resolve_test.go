@@ -69,25 +69,25 @@ func TestResolve(t *testing.T) {
 		prepare   func(*world.Fake)
 		want      string
 	}{
-		{"a variable", "env://A", func(w *world.Fake) { w.Env["A"] = "va lue" }, "va lue"},
-		{"a variable's newline stays", "env://A", func(w *world.Fake) { w.Env["A"] = "value\n" }, "value\n"},
+		{"a variable", "env://A", func(w *world.Fake) { w.Env["A"] = "va luE" }, "va luE"},
+		{"a variable's newline stays", "env://A", func(w *world.Fake) { w.Env["A"] = "a value\n" }, "a value\n"},
 		{"the longest variable", "env://A", func(w *world.Fake) { w.Env["A"] = long }, long},
-		{"a file", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "value") }, "value"},
+		{"a file", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "a value") }, "a value"},
 		{"a file that only its user may read, and nobody write", "file:///run/db", func(w *world.Fake) {
-			privateFile(w, "/run/db", "value")
+			privateFile(w, "/run/db", "a value")
 			w.Alter("/run/db", func(i *world.Info) { i.Mode = 0o400 })
-		}, "value"},
-		{"one newline is cut", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "value\n\n") }, "value\n"},
-		{"a newline of another system is cut", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "value\r\n") }, "value"},
-		{"several lines", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "a\nb\n") }, "a\nb"},
-		{"a file below the home directory", "file://~/.secrets/a b", func(w *world.Fake) { privateFile(w, "/home/user/.secrets/a b", "value") }, "value"},
+		}, "a value"},
+		{"one newline is cut", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "a value\n\n") }, "a value\n"},
+		{"a newline of another system is cut", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "a value\r\n") }, "a value"},
+		{"several lines", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", "line a\nb\n") }, "line a\nb"},
+		{"a file below the home directory", "file://~/.secrets/a b", func(w *world.Fake) { privateFile(w, "/home/user/.secrets/a b", "a value") }, "a value"},
 		{"a directory that is a link", "file:///link/db", func(w *world.Fake) {
-			privateFile(w, "/run/db", "value")
+			privateFile(w, "/run/db", "a value")
 			w.Host().Symlink("/run", "/link")
-		}, "value"},
+		}, "a value"},
 		{"the longest file", "file:///run/db", func(w *world.Fake) { privateFile(w, "/run/db", long) }, long},
-		{"1Password", "op://v/i/f", prints("value\n", "some notice", 0), "value"},
-		{"1Password, two lines", "op://v/i/f", prints("a\nb\n", "", 0), "a\nb"},
+		{"1Password", "op://v/i/f", prints("a value\n", "some notice", 0), "a value"},
+		{"1Password, two lines", "op://v/i/f", prints("line a\nb\n", "", 0), "line a\nb"},
 		{"1Password, the longest value", "op://v/i/f", prints(long+"\n", "", 0), long},
 	}
 	for _, tt := range tests {
@@ -137,6 +137,8 @@ func TestResolveFailsClosed(t *testing.T) {
 	}{
 		{"variable not set", variable, func(*world.Fake) {}, "env://A: the variable A is not set, or empty", "set A in the environment"},
 		{"variable empty", variable, set(""), "not set, or empty", "set A"},
+		{"variable too short", variable, set("c4nry"), "shorter than 6 bytes, and could not be kept from showing", "choose a longer one"},
+		{"variable of blanks", variable, set("  c4n  \n"), "shorter than 6 bytes", "choose a longer one"},
 		{"variable too long", variable, set(strings.Repeat("canary", 20_000)), "too large, over 65536 bytes", ""},
 		{"variable not UTF-8", variable, set("canary\xff"), "not UTF-8", ""},
 		{"variable with NUL", variable, set("canary\x00"), "NUL byte", ""},
@@ -187,12 +189,31 @@ func TestResolveFailsClosed(t *testing.T) {
 	})
 }
 
+// TestConceal: who is to keep the value from showing gets it first, and may refuse it.
+func TestConceal(t *testing.T) {
+	w := world.NewFake()
+	w.Env["A"] = "canary"
+	got := ""
+	value, err := mustParse(t, "env://A").Resolve(t.Context(), w.World(), func(ref secret.Ref, value string) error {
+		got += ref.String() + "=" + value
+		return nil
+	})
+	if err != nil || value.Reveal() != "canary" || got != "env://A=canary" {
+		t.Errorf("it was told %q; got %v, %v", got, value.Known(), err)
+	}
+	refused := errors.New("refused")
+	value, err = mustParse(t, "env://A").Resolve(t.Context(), w.World(), func(secret.Ref, string) error { return refused })
+	if err != refused || value.Known() {
+		t.Errorf("got a value: %t, and %v, want that it was refused", value.Known(), err)
+	}
+}
+
 // TestResolveAsks: op gets the reference and nothing else, an environment with what it
 // needs to sign in and nothing of the rest, and ten seconds.
 func TestResolveAsks(t *testing.T) {
 	w := world.NewFake()
 	w.Env["OP_SERVICE_ACCOUNT_TOKEN"], w.Env["OP_SESSION_my"], w.Env["OTHER"] = "token", "session", "other"
-	prints("value\n", "", 0)(w)
+	prints("a value\n", "", 0)(w)
 	mustResolve(t, w.World(), "op://a vault/item/field")
 	commands := w.Commands()
 	if len(commands) != 1 {
