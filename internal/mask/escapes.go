@@ -85,14 +85,17 @@ func backslashed(text string, r rune, strings int) (n int, open bool) {
 	if run == len(text) {
 		return 0, run < own
 	}
-	rest := text[run:]
-	if run == own-1 && r < utf8.RuneSelf && !isWord(byte(r)) && rest[0] == byte(r) {
-		return run + 1, false
+	for ; own > 1; own /= 2 { // some may have no need of an escape further inside
+		switch {
+		case run == own-1 && r < utf8.RuneSelf && !isWord(byte(r)) && text[run] == byte(r):
+			return run + 1, false
+		case run == own/2:
+			if n, more := named(text, r, run); n > 0 || more {
+				return n, more
+			}
+		}
 	}
-	if run != own/2 {
-		return 0, false
-	}
-	return named(text, r, run)
+	return 0, false
 }
 
 // named is single for a text that begins with the backslashes of an escape such as \n, \u00e4,
