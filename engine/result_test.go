@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
-
 )
 
 // results are values that steps return, as scripts write them.
