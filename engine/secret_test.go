@@ -244,18 +244,18 @@ func TestQuestionsWithSecrets(t *testing.T) {
 		if want == "" {
 			answers = []string{theToken, "next"}
 		}
-		r.config.Asker = &saying{answers: answers}
+		r.config.Asker = &replying{answers: answers}
 		r.wants(r.starts(), want)
 		r.hides()
 	}
 }
 
-// saying is an asker that gives these answers.
-type saying struct{ answers []string }
+// replying is an asker that gives these answers.
+type replying struct{ answers []string }
 
-func (s *saying) Nobody() *NobodyError { return nil }
+func (s *replying) Nobody() *NobodyError { return nil }
 
-func (s *saying) Ask(_ context.Context, q *event.Question) (*event.Answer, error) {
+func (s *replying) Ask(_ context.Context, q *event.Question) (*event.Answer, error) {
 	value, err := q.FromText(s.answers[0])
 	s.answers = s.answers[1:]
 	return &event.Answer{Value: value, By: event.ByTerminal}, err
