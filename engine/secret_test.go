@@ -27,10 +27,17 @@ func secretive(t *testing.T, lines string) *recorder {
 	r := newRecorder(t, body(lines))
 	r.config.Secret = testSecret
 	r.fake.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
+		var out world.Output
 		for _, piece := range cmd.Args[1:] {
-			cmd.Follow(world.Stdout, []byte(piece))
+			if errs, ok := strings.CutPrefix(piece, "!"); ok {
+				out.Stderr = append(out.Stderr, errs...)
+				cmd.Follow(world.Stderr, []byte(errs))
+			} else {
+				out.Stdout = append(out.Stdout, piece...)
+				cmd.Follow(world.Stdout, []byte(piece))
+			}
 		}
-		return world.Output{Stdout: []byte(strings.Join(cmd.Args[1:], ""))}, nil
+		return out, nil
 	}
 	value := table.Param{Name: "value", Type: table.String(), Optional: true, Default: starlark.String(theToken), Help: "what it is"}
 	r.config.Modules = append(r.config.Modules, table.Module{Builtins: []table.Builtin{{
@@ -273,5 +280,20 @@ step("s", s)
 	r.wants(r.starts(), "")
 	if got := r.journal(); strings.Contains(got, "c4nary-later") {
 		t.Errorf("the record has\n%s", got)
+	}
+}
+
+// TestBeginningOfSecret: a line that isn't finished is shown without what may be the beginning
+// of a secret.
+func TestBeginningOfSecret(t *testing.T) {
+	r := secretive(t, `
+secrets.read(secret("env://T"))
+step("s", lambda: secrets.print("it is c4nary ", "!shown with it\n", `+"'\"theToken\"\\n'"+`) and None)
+`)
+	r.config.Output.Present = &present.Lines{Out: &r.stdout}
+	r.tells(r.starts())
+	r.hides()
+	if !strings.Contains(r.stdout.String(), `{"stream":"stdout","text":"it is "}`) {
+		t.Errorf("it shows\n%s", r.stdout.String())
 	}
 }
