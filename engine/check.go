@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"go.starlark.net/starlark"
@@ -40,6 +41,9 @@ func runCheck(c *table.Call) (starlark.Value, error) {
 	handle := &checkHandle{n}
 	if s.collecting() {
 		return handle, s.recall(c, n)
+	}
+	if past := s.run.past; past != nil && s.neverBegan(past.Node(n.key)) {
+		return nil, newCutOff(n)
 	}
 	start, err := s.began(n)
 	if err != nil {
@@ -96,7 +100,11 @@ func (s *state) recall(c *table.Call, n *node) error {
 		n.status = event.Decided
 		return nil
 	case before == nil:
-		return s.offRecord()
+		err := s.offRecord(n)
+		if errors.Is(err, errNotYet) {
+			n.status, err = event.Decided, nil
+		}
+		return err
 	}
 	n.status = before.Status
 	if s.run.past.undoableIn(before) || s.run.past.edited {

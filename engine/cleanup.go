@@ -68,15 +68,29 @@ func (r *Run) willUndo(u undo) {
 	r.undos = append(r.undos, u)
 }
 
-// takeUndos gives what is to be taken back, newest first, and forgets it. Of branches of
-// parallel the last item's counts as the newest, so that the order is the same each time.
+// takeUndos gives what is to be taken back, newest first, and forgets it.
 func (r *Run) takeUndos() []undo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	undos := r.undos
 	r.undos = nil
+	return r.newestFirst(undos)
+}
+
+// newestFirst sorts undos against the order of the script: so the order is the same each
+// time, and a step that was brought to its end late is undone before what it was built on,
+// and after what was built on it. Of branches of parallel the last item's counts as the
+// newest. r.mu must be held.
+func (r *Run) newestFirst(undos []undo) []undo {
+	h := r.report.History()
+	if r.past != nil && !r.begun {
+		h = &r.past.History
+	}
 	slices.SortFunc(undos, func(a, b undo) int {
-		return cmp.Or(event.Compare(b.branch, a.branch), cmp.Compare(b.seq, a.seq))
+		if p, q := h.Node(a.key), h.Node(b.key); p != nil && q != nil {
+			return q.Compare(p)
+		}
+		return cmp.Compare(b.seq, a.seq)
 	})
 	return undos
 }
@@ -93,14 +107,13 @@ func (r *Run) takeExits() []starlark.Callable {
 // functions given to on_exit. What goes wrong is added to err.
 func (r *Run) cleanUp(main *state, err error) error {
 	undos, exits := r.takeUndos(), r.takeExits()
-	if err == nil || errors.Is(err, ErrChecksFailed) || errors.Is(err, errDiverged) || r.config.World.Planned() {
-		undos = nil
-	}
-	if len(undos) == 0 && len(exits) == 0 {
-		return err
-	}
 	ctx, cancel := r.afterwards()
 	defer cancel()
+	if err == nil || errors.Is(err, ErrChecksFailed) || errors.Is(err, errDiverged) || r.config.World.Planned() {
+		undos = nil
+	} else {
+		undos = r.withUnreached(ctx, undos)
+	}
 	for _, u := range undos {
 		r.undo(ctx, u) // that it failed is shown, and on record
 	}

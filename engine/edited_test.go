@@ -152,7 +152,7 @@ func TestEditedScriptThatLeavesOut(t *testing.T) {
 	for _, c := range []struct{ name, text, now, want string }{
 		{"an item beside the one that failed", `parallel([2, 1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), n == 1 and step("bad", lambda: fail("a bug"))], limit = 1)`,
 			`parallel([1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), step("bad", lambda: effect.put("bad"))])`,
-			`it comes to the step "p1", where the record has "p2", which was done`},
+			`parallel ended without coming to the step "p2", which was done`},
 		{"the rest of an item", `parallel([2, 1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), n == 1 and step("bad", lambda: fail("a bug"))], limit = 1)`,
 			`parallel([2, 1], lambda n: n == 1 and [step("p%d" % n, lambda: effect.put("p%d" % n)), step("bad", lambda: effect.put("bad"))])`,
 			`parallel ended without coming to the step "p2"`},

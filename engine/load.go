@@ -51,6 +51,9 @@ type module struct {
 func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
 	r.loader.main, r.loader.effects = file.ID(), effects
 	evaluate := func(t *starlark.Thread) error {
+		if effects {
+			r.loader.forget(file) // a rehearsal has evaluated it
+		}
 		_, err := r.loader.evaluate(t, file)
 		return err
 	}
@@ -59,7 +62,6 @@ func (r *Run) Load(file layer.File, effects bool) ([]*Workflow, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.loader.forget(file) // a rehearsal has evaluated it
 	}
 	err := r.guarded(r.mainState(), evaluate)
 	if err != nil && !effects {

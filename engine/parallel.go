@@ -78,7 +78,8 @@ type branches struct {
 	lanes   []*lane
 	fork    int
 	live    bool // one of them is; guarded by the mutex of the run
-	closed  bool // a run that goes on has already gone on after it
+	joined  bool // a run that goes on has already gone on after it
+	closed  bool // or after one around it
 	results []starlark.Value
 	errs    []error
 
@@ -88,7 +89,8 @@ type branches struct {
 
 func (s *state) branches(n int) *branches {
 	b := &branches{parent: s, fork: s.forks, results: make([]starlark.Value, n), errs: make([]error, n)}
-	b.closed = s.closed || !s.live && s.wentOn(b.fork)
+	b.joined = !s.live && s.wentOn(b.fork)
+	b.closed = s.closed || b.joined
 	s.forks++
 	b.ctx, b.stop = context.WithCancelCause(s.ctx)
 	s.run.mu.Lock()
@@ -194,9 +196,14 @@ func (b *branches) outcome(outer context.Context) (starlark.Value, error) {
 			failed = append(failed, err)
 		}
 	}
+	if len(failed) > 0 {
+		b.parent.failedFork(b.fork)
+	}
 	switch {
 	case len(failed) > 0:
 		return nil, &branchesError{failed}
+	case len(cut) > 0 && !b.joined: // by a failure in a branch of one around it
+		return nil, cut[0]
 	case len(cut) > 0: // and yet none has failed, as one did then
 		return nil, &divergedError{message: cut[0].Error(), hint: hintAtSteps}
 	}

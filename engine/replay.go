@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +30,7 @@ type past struct {
 	strangers   map[stead]*node // the steps of edited scripts that the record doesn't have
 	unsure      bool            // what edited scripts do is not all known before they run
 	ahead       bool            // edited scripts come to something that will run
+	mended      bool            // those of the record were, from some process on
 	recorded    []event.Event
 	events      int                    // the number of the last one
 	interrupted bool                   // the last process did not come to its end
@@ -57,7 +60,7 @@ func (p *past) add(e *event.Event) {
 	p.answers.add(e)
 	switch e.Type {
 	case event.RunBegan, event.Resumed:
-		p.interrupted = true
+		p.interrupted, p.mended = true, p.mended || e.Scripts != ""
 	case event.RunEnded:
 		p.interrupted = false
 	case event.Said:
@@ -104,6 +107,10 @@ func (p *past) diverged(message string, step *event.Past, at syntax.Position) er
 // cutOffError is that of a step which a failure in another branch kept from beginning.
 type cutOffError struct{ message string }
 
+func newCutOff(n *node) error {
+	return &cutOffError{fmt.Sprintf("it comes to the %s %q, where the record went on without it", n.kind, n.key)}
+}
+
 func (e *cutOffError) Error() string        { return e.message }
 func (e *cutOffError) Is(target error) bool { return target == errCutOff }
 
@@ -125,19 +132,38 @@ func (s *state) meet(n *node) (before *event.Past, counts bool, err error) {
 		return own, true, nil
 	case s.collecting():
 		p.ahead = true
-		return nil, false, s.offRecord()
-	case own == nil && s.closed && !s.live && (s.cutOff || !p.edited):
-		return nil, false, &cutOffError{fmt.Sprintf("it comes to the step %q, where the record went on without it", n.key)}
+		return nil, false, s.offRecord(n)
+	case s.neverBegan(own):
+		return nil, false, newCutOff(n)
 	}
 	s.live = true
 	return own, false, nil
 }
 
+// neverBegan tells whether a thread that has come to own, which is what the record has of a
+// step or check, is where the record went on without it.
+func (s *state) neverBegan(own *event.Past) bool {
+	return own == nil && s.closed && !s.live && (s.cutOff || !s.run.past.mayHaveNew())
+}
+
+// mayHaveNew tells whether the scripts may have steps, before those of the record, that it
+// doesn't have: an edit has put them there, and they have not run yet.
+func (p *past) mayHaveNew() bool { return p.edited || p.mended }
+
 // offRecord is the error of what the record doesn't have, where a script only goes the way
 // of the record. Edited scripts may go on with what they don't need to know.
-func (s *state) offRecord() error {
-	if s.run.past.edited && !s.cutOff {
+func (s *state) offRecord(n *node) error {
+	if s.run.past.mayHaveNew() && !s.cutOff {
 		return errNotYet
+	}
+	return s.branchEnds(n)
+}
+
+// branchEnds is the error of a branch that can't be followed further than a step or check.
+// Where it was cut off the record goes on after its parallel.
+func (s *state) branchEnds(n *node) error {
+	if s.closed {
+		return newCutOff(n)
 	}
 	return errRecordEnds
 }
@@ -145,11 +171,18 @@ func (s *state) offRecord() error {
 // inTurn fails where the record has another step as the next one here.
 func (s *state) inTurn(n *node, own *event.Past) error {
 	p := s.run.past
-	if own == nil && p.edited {
+	switch {
+	case own == nil && p.mayHaveNew():
 		p.meetsNew(s, n)
 		return nil // whether those behind it are met, their turn will show
+	case s.node != nil && s.pastNode() == nil:
+		return nil // inside a step that the record doesn't have
 	}
-	for _, next := range p.Before(s.pastNode(), s.branch, own) {
+	before := p.Before(s.pastNode(), s.branch, own)
+	if p.edited {
+		before = p.Preceding(own) // an edit may have it on another branch
+	}
+	for _, next := range before {
 		if !p.met[next] && p.CountsDone(next) {
 			return p.diverged(fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next, n.at)
 		}
@@ -195,12 +228,16 @@ func (s *state) metAllOf(fork int) error {
 }
 
 func (p *past) metAll(what string, nodes []*event.Past) error {
+	var first *event.Past // by the script, whichever branch was faster then
 	for _, n := range nodes {
-		if p.CountsDone(n) && !p.met[n] {
-			return p.diverged(fmt.Sprintf("%s without coming to the step %q, which was done", what, n.Key), n, syntax.Position{})
+		if p.CountsDone(n) && !p.met[n] && (first == nil || n.Compare(first) < 0) {
+			first = n
 		}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	return p.diverged(fmt.Sprintf("%s without coming to the step %q, which was done", what, first.Key), first, syntax.Position{})
 }
 
 // wentOn tells whether the record went on after a call of parallel.
@@ -219,10 +256,11 @@ func (s *state) failedIn(fork int) bool {
 	return false
 }
 
-// skip notes that the steps inside one were met with it.
+// skip notes that a step was met, and those inside it with it.
 func (p *past) skip(n *event.Past) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.met[n] = true
 	p.meetAllIn(n)
 }
 
@@ -230,6 +268,27 @@ func (p *past) meetAllIn(n *event.Past) {
 	for _, inside := range n.Inside {
 		p.met[inside] = true
 		p.meetAllIn(inside)
+	}
+}
+
+// failed notes of a step or check that fails that what the record has inside it was met: the
+// failure, which the script may catch, can have kept it from coming to all of that again.
+func (s *state) failed(n *node) {
+	if p := s.run.past; p != nil && !p.undo {
+		if before := p.Node(n.key); before != nil {
+			p.skip(before)
+		}
+	}
+}
+
+// failedFork is failed for a call of parallel.
+func (s *state) failedFork(fork int) {
+	p := s.run.past
+	if p == nil || p.undo || s.node != nil && s.pastNode() == nil {
+		return
+	}
+	for _, n := range p.InFork(s.pastNode(), s.branch, fork) {
+		p.skip(n)
 	}
 }
 
@@ -257,16 +316,7 @@ func (r *Run) notMet() error {
 	if r.past.unsure {
 		return nil
 	}
-	var first *event.Past
-	for _, n := range r.past.All() {
-		if !r.past.met[n] && r.past.CountsDone(n) && (first == nil || n.EndSeq < first.EndSeq) {
-			first = n
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return r.past.diverged(fmt.Sprintf("it ended without coming to the step %q, which was done", first.Key), first, syntax.Position{})
+	return r.past.metAll("it ended", slices.Collect(maps.Values(r.past.All())))
 }
 
 // replay gives back what a step of the record returned, or fails as it did. Its function
@@ -289,7 +339,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 		p.isAhead()
 		return s.unknown(n.name), nil // it will run
 	case before.Status == event.Running:
-		return nil, errRecordEnds
+		return nil, s.branchEnds(n)
 	case before.Status == event.Failed:
 		return nil, failureOf(before)
 	}
@@ -340,12 +390,12 @@ func (s *state) emitReplayed(n *node, seconds float64) {
 // then is it known what the step did, and all of it can be taken back. It ends the
 // replay of the branch.
 func (s *state) complete(c *table.Call, n *node) error {
-	recalling := s.recalling
-	s.recalling = nil
+	recalling, live := s.recalling, s.live
+	s.recalling, s.live = nil, true
 	_, err := s.execute(c, n)
-	s.recalling = recalling
+	s.recalling, s.live = recalling, live
 	if err == nil || s.ctx.Err() != nil {
-		return cmp.Or(err, errRecordEnds)
+		return cmp.Or(err, s.branchEnds(n))
 	}
 	s.run.emit(&event.Event{
 		Type: event.Warned, Problems: diag.Of(err, s.run.Source),
@@ -354,7 +404,7 @@ func (s *state) complete(c *table.Call, n *node) error {
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
 	s.run.incomplete = append(s.run.incomplete, n.key)
-	return errRecordEnds
+	return s.branchEnds(n)
 }
 
 // collect calls a recorded step's function for the undo functions of the steps inside.

@@ -90,8 +90,8 @@ func startAgain(run *event.Run) string {
 // prepare does what has to be before a run does something: one that goes on is rehearsed,
 // begins, and undoes what doesn't count any more. f is what the run will do.
 func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
-	r.command = command
-	undos, err := r.rehearse(f)
+	r.command, r.script, r.loadReads = command, f, maps.Clone(r.reads)
+	undos, err := r.unsettled()
 	scripts := ""
 	if err == nil {
 		scripts, err = r.keepScripts()
@@ -104,35 +104,73 @@ func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
 	return err
 }
 
-// rehearse goes the way of the record once, in a world that nothing leaves, before the run
-// goes on: so edited scripts are held against the record before anything runs, and the undo
-// functions are had of the steps that don't count any more and are left to undo. It gives
-// these, newest first.
-func (r *Run) rehearse(f func(*starlark.Thread) error) ([]undo, error) {
+// unsettled is the undos of the steps that don't count any more and are left to undo, newest
+// first. Edited scripts are held against the record with that, before anything runs.
+func (r *Run) unsettled() ([]undo, error) {
 	if r.past == nil || r.past.undo || !r.past.edited && len(r.past.Unsettled()) == 0 {
 		return nil, nil
 	}
-	reads := maps.Clone(r.reads) // while the scripts were loaded
-	r.rehearsing = true
-	err := r.guarded(r.mainState(), f)
-	if err == nil && r.past.edited {
-		err = r.notMet()
-	}
-	r.rehearsing = false
-	unsettled, failsFirst := r.past.Unsettled(), r.past.failsFirst(err)
-	undos := slices.DeleteFunc(r.takeUndos(), func(u undo) bool { return !slices.Contains(unsettled, u.key) })
-	r.startOver(reads)
+	undos, err := r.rehearse(r.ctx)
+	unsettled := r.past.Unsettled()
+	undos = slices.DeleteFunc(undos, func(u undo) bool { return !slices.Contains(unsettled, u.key) })
 	switch {
 	case r.ctx.Err() != nil:
 		return nil, context.Cause(r.ctx)
 	case r.past.edited && errors.Is(err, errDiverged):
 		return nil, firstDifference(err)
-	case r.past.edited && failsFirst:
+	case r.past.edited && r.past.failsFirst(err):
 		return nil, err
 	case len(undos) < len(unsettled):
-		return nil, r.past.unreachable(missing(unsettled, undos), err)
+		return nil, r.past.unreachable(missing(unsettled, undos), err, "")
 	}
 	return undos, nil
+}
+
+// rehearse goes the way of the record once, in a world that nothing leaves. It gives the
+// undos of all steps that it meets, newest first, and why it ended before the script.
+func (r *Run) rehearse(ctx context.Context) ([]undo, error) {
+	r.startOver()
+	r.setRehearsing(true)
+	main := r.mainState()
+	main.ctx = ctx
+	err := r.guarded(main, r.script)
+	if err == nil && r.past.edited {
+		err = r.notMet()
+	}
+	r.setRehearsing(false)
+	undos := r.takeUndos()
+	r.startOver()
+	return undos, err
+}
+
+func (r *Run) setRehearsing(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rehearsing = on
+}
+
+// withUnreached is the undos of a run that goes on and has failed, and those of the steps
+// that its record has as done and that it didn't come to before: a branch failed, or it was
+// interrupted, while others still gave back their results.
+func (r *Run) withUnreached(ctx context.Context, undos []undo) []undo {
+	if r.past == nil {
+		return undos
+	}
+	unreached := slices.DeleteFunc(missing(r.past.Left(), undos), func(key string) bool {
+		return !r.past.CountsDone(r.past.Node(key))
+	})
+	if len(unreached) == 0 {
+		return undos
+	}
+	found, _ := r.rehearse(ctx) // what is not found is left to undo
+	for _, u := range found {
+		if slices.Contains(unreached, u.key) {
+			undos = append(undos, u)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.newestFirst(undos)
 }
 
 // missing is the keys of steps of which there is no undo.
@@ -142,17 +180,17 @@ func missing(keys []string, undos []undo) []string {
 	})
 }
 
-// startOver forgets what a rehearsal has left in the run.
-func (r *Run) startOver(reads map[string]int) {
+// startOver forgets what the run has met, but for what was read while its scripts were loaded.
+func (r *Run) startOver() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.keys)
 	clear(r.done)
-	r.reads = reads
+	r.reads = maps.Clone(r.loadReads)
 	clear(r.met)
 	clear(r.past.met)
 	clear(r.past.strangers)
-	r.past.unsure, r.past.ahead = false, false
+	r.past.unsure = false
 	r.exits, r.undos, r.conclusion, r.incomplete = nil, nil, nil, nil
 	r.budget.reset(r.config.Limits.Steps)
 }

@@ -41,9 +41,11 @@ type Run struct {
 	asking    chan struct{} // holds one while a question is asked
 	abandoned sync.Once
 
-	rehearsing bool // the way of the record is gone once, before the run goes on
-	refused    bool // the run doesn't go on, and its record stays as it is
-	went       bool // it has begun, and wasn't refused
+	script     func(*starlark.Thread) error // what the run does
+	loadReads  map[string]int               // how often the clock was read while scripts were loaded
+	rehearsing bool                         // only the way of the record is gone; set under the mutex, while no branch runs
+	refused    bool                         // the run doesn't go on, and its record stays as it is
+	went       bool                         // it has begun, and wasn't refused
 
 	recording sync.Mutex // held while the record is begun
 	journal   atomic.Pointer[journal.Journal]
@@ -53,6 +55,7 @@ type Run struct {
 	events     int                // so far
 	printed    int                // bytes of what was printed that the record has
 	begun      bool               // the first event was emitted
+	over       bool               // and the last one
 	early      []event.Event      // what must come after it, from when the scripts were loaded
 	shown      bool               // that was shown already
 	kept       []event.Event      // for the record, until there is one; the first is that of the run
@@ -312,12 +315,13 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 	r.report.Add(e)
 	var err error
 	switch j := r.journal.Load(); {
-	case !isRecorded(e) || r.refused:
+	case !isRecorded(e) || r.refused || r.over: // the last line says how the run ended
 	case j != nil:
 		err = j.Add(r.forRecord(e))
 	case r.config.Record != nil:
 		r.kept = append(r.kept, *r.forRecord(e))
 	}
+	r.over = r.over || e.Type == event.RunEnded
 	if !r.shown {
 		r.present(e)
 	}

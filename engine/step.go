@@ -281,6 +281,7 @@ func (s *state) ending(n *node, err error) *event.Event {
 		n.status = event.Decided
 	default:
 		n.status = event.Failed
+		s.failed(n)
 		if ended := s.ctx.Err(); ended != nil && errors.Is(err, ended) {
 			err = &causedError{err, context.Cause(s.ctx)} // why it has ended, the context's own error doesn't say
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ktrdr/kinfra/engine/event"
@@ -38,7 +39,7 @@ func (r *Run) undoRecorded(err error) error {
 		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}
 	case len(unmet) > 0:
-		return r.past.unreachable(unmet, err)
+		return r.past.unreachable(unmet, err, r.past.comeAgain(unmet))
 	case len(undos) == 0:
 		r.emit(&event.Event{Type: event.Said, Text: "Nothing is left to undo\n"})
 	}
@@ -46,13 +47,22 @@ func (r *Run) undoRecorded(err error) error {
 }
 
 // unreachable is the error of a script that does not come again to steps that are to be
-// taken back, since it ended with err before.
-func (p *past) unreachable(keys []string, err error) error {
-	left := &Error{Code: Conflict, Message: fmt.Sprintf("%d step(s) can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
+// taken back, since it ended with err before. next is a hint.
+func (p *past) unreachable(keys []string, err error, next string) error {
+	left := &Error{Code: Conflict, Next: next, Message: fmt.Sprintf("%d step(s) can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
 	if err == nil || errors.Is(err, errRecordEnds) {
 		return left
 	}
 	return &branchesError{[]error{left, err}}
+}
+
+// comeAgain is a hint at how a script may come again to steps that it didn't come to: one
+// that was cut off lies behind another one if that has since run again, and failed.
+func (p *past) comeAgain(keys []string) string {
+	if slices.ContainsFunc(keys, func(key string) bool { return p.Node(key).Status == event.Running }) {
+		return "resume the run, which brings what was cut off to its end, and then undo it"
+	}
+	return ""
 }
 
 // unmet is the steps that are to be taken back and were not met.

@@ -10,10 +10,7 @@ func Masked(all []Diagnostic, m *mask.Set) []Diagnostic {
 	masked := make([]Diagnostic, len(all))
 	for i, d := range all {
 		masked[i] = Diagnostic{Message: m.Text(d.Message), Calls: maskedCalls(d.Calls, m), Hint: m.Text(d.Hint)}
-		if d.Place != nil {
-			place := d.Place.masked(m)
-			masked[i].Place = &place
-		}
+		masked[i].Place, masked[i].Recorded = d.Place.maskedIfKnown(m), d.Recorded.maskedIfKnown(m)
 		for _, p := range d.Also {
 			masked[i].Also = append(masked[i].Also, p.masked(m))
 		}
@@ -24,6 +21,14 @@ func Masked(all []Diagnostic, m *mask.Set) []Diagnostic {
 func (p Place) masked(m *mask.Set) Place {
 	p.File, p.Source = m.Text(p.File), m.Text(p.Source)
 	return p
+}
+
+func (p *Place) maskedIfKnown(m *mask.Set) *Place {
+	if p == nil {
+		return nil
+	}
+	masked := p.masked(m)
+	return &masked
 }
 
 func maskedCalls(calls []Call, m *mask.Set) []Call {

@@ -66,6 +66,7 @@ type Past struct {
 	index   int     // in that
 	began   int     // the number of that event
 	undoing int     // the number of the event with which its undo began; 0 if that didn't
+	takenBy *Past   // the step by whose undoing it doesn't count, as the script stood then; nil if none does
 	wentOn  bool    // it failed, and the script went on to another step
 	undo    undoState
 }
@@ -123,8 +124,9 @@ func (h *History) begin(e *Event) *Past {
 	h.forget(n)
 	h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool { return f == n })
 	h.place(n, e)
+	by := h.undoneBelow(n)
 	n.At, n.Status, n.began = e.At, Running, e.Seq
-	n.Problems, n.EndSeq, n.Result, n.Seconds, n.undoing, n.wentOn = nil, 0, nil, 0, 0, false
+	n.Problems, n.EndSeq, n.Result, n.Seconds, n.undoing, n.takenBy, n.wentOn = nil, 0, nil, 0, 0, by, false
 	if n.Kind == Step {
 		h.failed = slices.DeleteFunc(h.failed, func(f *Past) bool {
 			f.wentOn = f.before(n)
@@ -132,6 +134,23 @@ func (h *History) begin(e *Event) *Past {
 		})
 	}
 	return n
+}
+
+// undoneBelow is a step by whose undoing one doesn't count that an undo brings to its end, or
+// that is inside such a one: it runs though what it is built on may have been undone before.
+func (h *History) undoneBelow(n *Past) *Past {
+	if !h.undos.undoing {
+		return nil
+	}
+	if by := h.takenWith(n); by != nil && by != n {
+		return by
+	}
+	for _, t := range h.taken {
+		if t.step != n && t.step.carries(n) {
+			return t.step
+		}
+	}
+	return nil
 }
 
 func (h *History) make(e *Event) *Past {
@@ -156,7 +175,11 @@ func (h *History) make(e *Event) *Past {
 // again before it comes later, or not at all.
 func (h *History) place(n *Past, e *Event) {
 	to := h.rowOf(scope{n.parent, e.Branch})
-	if n.row == to && (e.Leg == 0 || h.follows(n, e.After)) {
+	stays := n.row == to && (e.Leg == 0 || h.follows(n, e.After))
+	if n.row != nil && (!stays || n.leg != e.Leg) {
+		h.keepTaken()
+	}
+	if stays {
 		n.leg = e.Leg
 		return
 	}
@@ -263,12 +286,27 @@ func (h *History) takenWith(n *Past) *Past {
 	if n.undoing > 0 {
 		return n
 	}
+	if n.takenBy != nil {
+		return n.takenBy
+	}
 	for _, t := range h.taken {
 		if t.seq > n.began && t.step.carries(n) {
 			return t.step
 		}
 	}
 	return nil
+}
+
+// keepTaken notes what doesn't count any more, before something moves in the script: whether
+// that was built on what was undone, its place of then says.
+func (h *History) keepTaken() {
+	if len(h.taken) == 0 {
+		return
+	}
+	for _, n := range h.nodes {
+		n.takenBy = h.takenWith(n)
+	}
+	h.taken = nil
 }
 
 // Unsettled is the keys of the steps that don't count any more and are left to undo: their
@@ -359,6 +397,22 @@ func (h *History) Before(inside *Past, branch string, n *Past) []*Past {
 	return r.nodes
 }
 
+// Preceding is the nodes inside the same one as a node that the script comes through before
+// it, on all branches.
+func (h *History) Preceding(n *Past) []*Past {
+	nodes := h.outer
+	if n.parent != nil {
+		nodes = n.parent.Inside
+	}
+	var all []*Past
+	for _, other := range nodes {
+		if other.before(n) {
+			all = append(all, other)
+		}
+	}
+	return all
+}
+
 // All is all nodes, in no order.
 func (h *History) All() map[string]*Past { return h.nodes }
 
@@ -387,7 +441,38 @@ func (n *Past) carries(other *Past) bool {
 // before tells whether the script has come through a node, and joined its branch, when it
 // comes to another one. Neither is inside the other.
 func (n *Past) before(other *Past) bool {
-	a, b := n, other
+	a, b := n.siblings(other)
+	switch {
+	case a == b:
+		return false
+	case a.Branch == b.Branch:
+		return a.index < b.index
+	}
+	return a.joinedBefore(b)
+}
+
+// Compare orders two nodes by the script: one that comes before another one is less, branches
+// of parallel stand in the order of their items, and a node behind those inside it.
+func (n *Past) Compare(other *Past) int {
+	switch {
+	case n == other:
+		return 0
+	case n.isIn(other):
+		return -1
+	case other.isIn(n):
+		return 1
+	case n.before(other):
+		return -1
+	case other.before(n):
+		return 1
+	}
+	a, b := n.siblings(other)
+	return Compare(a.Branch, b.Branch)
+}
+
+// siblings is the nodes around two, or these themselves, that stand inside the same one.
+func (n *Past) siblings(other *Past) (a, b *Past) {
+	a, b = n, other
 	for a.depth > b.depth {
 		a = a.parent
 	}
@@ -397,13 +482,7 @@ func (n *Past) before(other *Past) bool {
 	for a.parent != b.parent {
 		a, b = a.parent, b.parent
 	}
-	switch {
-	case a == b:
-		return false
-	case a.Branch == b.Branch:
-		return a.index < b.index
-	}
-	return a.joinedBefore(b)
+	return a, b
 }
 
 // joinedBefore is before for two nodes inside the same one, on two branches.

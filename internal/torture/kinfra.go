@@ -72,7 +72,7 @@ func (l *lab) buildAllInstrumented(ctx context.Context) (dir string, err error) 
 	if err != nil {
 		return "", err
 	}
-	_, err = gotool.Run(ctx, "build", "-buildvcs=false", "-overlay", overlay, "-o", dir+"/", module+"/cmd/kinfra", module+"/internal/torture")
+	_, err = gotool.Run(ctx, "build", "-buildvcs=false", "-overlay", overlay, "-o", dir+"/", module+"/cmd/kinfra", module+"/internal/torture", module+"/"+rollbackPackage)
 	if err == nil {
 		b.instrumented = dir
 	}

@@ -149,7 +149,7 @@ func mutants() []mutant {
 // mutations are the changes that all of them take.
 func mutations() []mutation {
 	all := sharedMutations()
-	for _, m := range mutants() {
+	for _, m := range append(mutants(), rollbackFaults()...) {
 		all = append(all, m.changes...)
 	}
 	return all

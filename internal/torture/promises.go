@@ -51,6 +51,8 @@ func promises() []promise {
 			"the program is killed at its events, and again in what goes on after that, on a real Docker Engine", tryStacks},
 		{"workflow", "a workflow survives kill -9: resumed, it ends as if undisturbed; taken back, as if it had not been",
 			"the program itself runs 30 steps, and is killed in them, in resumes and in undos", tryWorkflow},
+		{"rollback", "a rollback is never taken for progress",
+			"random programs of steps, failures, kills, resumes and undos, held against a model; some with real processes that are killed", tryRollback},
 		{"stackflow", "so does one that starts a stack",
 			"the same, with a step that starts a stack on a real Docker Engine", tryStackflow},
 	}

@@ -119,6 +119,9 @@ func (l *lab) seeds() []seed {
 	for _, m := range mutants() {
 		all = append(all, seed{m.fault, m.row, func(ctx context.Context) (string, error) { return l.catchMutant(ctx, m) }})
 	}
+	for _, m := range rollbackFaults() {
+		all = append(all, seed{m.fault, m.row, func(ctx context.Context) (string, error) { return l.catchInRollback(ctx, m.fault) }})
+	}
 	return all
 }
 
