@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ var changedBy = map[string]playedScript{
 // TestDryRunOfEveryBuiltin: what a dry run of a builtin lists its real run changes.
 func TestDryRunOfEveryBuiltin(t *testing.T) {
 	rows := map[string]bool{}
-	for _, m := range newAppOn(world.NewFake().World(), nil, nil, nil).allModules() {
+	for _, m := range newAppOn(world.NewFake().World(), nil, inMemory(io.Discard), inMemory(io.Discard)).allModules() {
 		for _, b := range m.Builtins {
 			if !b.Changes || m.Testing {
 				continue

@@ -28,7 +28,7 @@ import (
 // TestExamples runs the example of every builtin, on the machine of a test of scripts
 // with the small pool, and holds its comments to what it gives.
 func TestExamples(t *testing.T) {
-	for _, m := range newAppOn(world.NewFake().World(), nil, nil, nil).allModules() {
+	for _, m := range newAppOn(world.NewFake().World(), nil, inMemory(io.Discard), inMemory(io.Discard)).allModules() {
 		for _, b := range m.Builtins {
 			t.Run(b.Name, func(t *testing.T) { runExample(t, m, b) })
 		}
@@ -39,7 +39,7 @@ func TestExamples(t *testing.T) {
 // builtin changes something, starts something, or takes the terminal: all of these say
 // Changes, so that check finds them where nothing may change.
 func TestChangesAreDeclared(t *testing.T) {
-	for _, m := range newAppOn(world.NewFake().World(), nil, nil, nil).allModules() {
+	for _, m := range newAppOn(world.NewFake().World(), nil, inMemory(io.Discard), inMemory(io.Discard)).allModules() {
 		for _, b := range m.Builtins {
 			t.Run(b.Name, func(t *testing.T) {
 				n := &noting{t: t}
