@@ -35,7 +35,7 @@ func workflowBuiltin() table.Builtin {
 		Doc: "Declares a command. It stands last in its file, whose docstring is the command's help, and counts only " +
 			"in the file that is run, not in one that is loaded.",
 		Params: []table.Param{
-			{Name: "command", Type: table.String(), Named: true, Help: `the command's words, as a string literal: "sandbox provision"`},
+			{Name: "command", Type: table.String(), Named: true, Help: `the command's words, at most eight, as a string literal: "sandbox provision"`},
 			{Name: "run", Type: table.Function(1), Named: true, Help: "is called with the flags and arguments as a struct; what it returns is the command's result"},
 			{Name: "show", Type: table.Function(1), Named: true, Optional: true, Help: "is called with the result in text mode, to print it"},
 			{Name: "flags", Type: table.Dict(), Named: true, Optional: true, Help: "the command's flags by name: `{\"slot\": flag.ints(help = \"…\")}`"},
@@ -123,8 +123,17 @@ func takesOne(f *starlark.Function) bool {
 	return positional > 0 || f.HasVarargs()
 }
 
+// mostWords is how many words a command may have, and mostCommand how many bytes.
+const (
+	mostWords   = 8
+	mostCommand = 200
+)
+
 // checkWords refuses a command that can't be typed.
 func checkWords(command string) error {
+	if len(command) > mostCommand || strings.Count(command, " ") >= mostWords {
+		return fmt.Errorf("command %q…: want at most %d words of together %d characters", command[:min(len(command), 20)], mostWords, mostCommand)
+	}
 	words := strings.Fields(command)
 	if len(words) == 0 || strings.Join(words, " ") != command {
 		return fmt.Errorf("command %q: want words with one space between them", command)

@@ -17,6 +17,8 @@ func TestWorkflowRefused(t *testing.T) {
 		{`command = "", run = run`, `command "": want words with one space between them`},
 		{`command = " a", run = run`, "want words with one space between them"},
 		{`command = "a  b", run = run`, "want words with one space between them"},
+		{`command = "a" + 8 * " a", run = run`, `command "a a a a a a a a a"…: want at most 8 words of together 200 characters`},
+		{`command = 201 * "a", run = run`, "want at most 8 words of together 200 characters"},
 		{`command = "a\nb", run = run`, "want words with one space between them"},
 		{`command = "Hello", run = run`, `"Hello" is not a word of lower-case letters, digits and inner dashes`},
 		{`command = "-x", run = run`, `"-x" is not a word`},
