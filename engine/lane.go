@@ -10,6 +10,7 @@ type lane struct {
 	kept     []event.Event // what was said before
 	over     bool
 	branches []*lane // of the call of parallel that the thread waits for
+	heard    int     // how many of the branches were heard and are over
 }
 
 // say makes an announcement on a lane. r.mu must be held, as for all below.
@@ -23,7 +24,7 @@ func (r *Run) say(l *lane, said event.Event) {
 
 // fork opens a lane for each of n branches.
 func (r *Run) fork(l *lane, n int) []*lane {
-	l.branches = make([]*lane, n)
+	l.branches, l.heard = make([]*lane, n), 0
 	for i := range l.branches {
 		l.branches[i] = &lane{}
 	}
@@ -53,7 +54,8 @@ func (r *Run) advance(l *lane) {
 	if !l.live {
 		return
 	}
-	for _, b := range l.branches {
+	for ; l.heard < len(l.branches); l.heard++ {
+		b := l.branches[l.heard]
 		if !b.live {
 			b.live = true
 			for _, said := range b.kept {
