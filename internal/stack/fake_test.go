@@ -457,6 +457,7 @@ func TestPortOfStartingContainer(t *testing.T) {
 	}{
 		{"being started", "a created Created", 3, nil},
 		{"being started for long", "a created Created", 1000, stack.ErrPortTaken},
+		{"restarted meanwhile", "a exited Exited (0) 1 second ago", 1, nil},
 		{"it runs", "a running Up 1 second (healthy)", 3, stack.ErrPortTaken},
 	} {
 		m := newMachine()

@@ -240,8 +240,9 @@ func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 }
 
 // checkWay tells whether anything stands in the way of a start, and what there is of
-// the stack already. While the Engine starts a container, as after a start that was
-// killed, its ports are taken but not yet listed: then it looks again.
+// the stack already. While the Engine starts a container, as after a start or a restart that
+// was killed, its ports are taken but not yet listed: then it looks again. A container that
+// was stopped when it was listed may be starting by the time its port is looked at.
 func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 	const tries = 10
 	for try := 1; ; try++ {
@@ -254,7 +255,8 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 			return state, err
 		}
 		err = u.checkPorts(ctx, state, containers)
-		if err == nil || try == tries || !slices.ContainsFunc(state.Containers, beingStarted) {
+		again := try == 1 && len(state.Containers) > 0 || slices.ContainsFunc(state.Containers, beingStarted)
+		if err == nil || try == tries || !again {
 			return state, err
 		}
 		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
