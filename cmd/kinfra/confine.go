@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"regexp"
 	"strconv"
@@ -105,5 +104,3 @@ func endedFromOutside(cause error) error {
 		Next: "the tests did not end by themselves, so they were made to",
 	}
 }
-
-var errNotConfined = errors.New("not on this system")

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 )
+
+var errNotConfined = errors.New("not on this system")
 
 func isConfined() bool { return false }
 
