@@ -4,7 +4,7 @@ build: ## the binary, the same bytes from any directory
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/kinfra ./cmd/kinfra
 
 test:
-	go test -timeout 30m ./...
+	go test ./...
 
 ci:
 	.ci/run
