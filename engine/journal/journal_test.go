@@ -631,3 +631,18 @@ func TestSystemErrorsAreNoDamage(t *testing.T) {
 		t.Errorf("the oldest record is gone: %v", err)
 	}
 }
+
+// What a process that was killed while it resumed a run has left beside the record's files goes
+// with the next resumption.
+func TestLeftoversOfAResumption(t *testing.T) {
+	w := world.NewFake()
+	s, id := newRun(t, w.World())
+	left := path.Join(dir, id, world.TempName(w.World(), "seal"))
+	w.Write(left, []byte("1 "))
+	_, j, err := s.Resume(id)
+	must(t, err)
+	must(t, j.Close())
+	if _, err := w.Host().Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", left, err)
+	}
+}

@@ -170,6 +170,9 @@ func busy(id string, err error) error {
 func (s *Store) take(id string, unlock func()) (*Record, *Journal, error) {
 	r := &Record{ID: id}
 	f, err := s.read(r)
+	if err == nil {
+		err = world.RemoveLeftovers(s.files, id) // of a process that was killed while it resumed the run
+	}
 	if err != nil {
 		return nil, nil, err
 	}

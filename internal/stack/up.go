@@ -255,8 +255,7 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 			return state, err
 		}
 		err = u.checkPorts(ctx, state, containers)
-		again := try == 1 && len(state.Containers) > 0 || slices.ContainsFunc(state.Containers, beingStarted)
-		if err == nil || try == tries || !again {
+		if err == nil || try == tries || !slices.ContainsFunc(state.Containers, mayBeStarting) {
 			return state, err
 		}
 		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
@@ -265,8 +264,9 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 	}
 }
 
-// beingStarted tells whether the Engine may be starting a container right now.
-func beingStarted(c docker.Container) bool { return c.State == "created" || c.State == "restarting" }
+// mayBeStarting tells whether the Engine may be starting a container right now: its ports are
+// taken before it is listed as running.
+func mayBeStarting(c docker.Container) bool { return c.State != "running" }
 
 // upper is a start under way.
 type upper struct {
