@@ -192,6 +192,23 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestSlowEngine: where each look takes a second, what ends at once is still seen to end.
+func TestSlowEngine(t *testing.T) {
+	m := newMachine()
+	m.list = func(look int) []string {
+		worldtest.Must(t, m.Sleep(t.Context(), time.Second))
+		switch {
+		case look == 0:
+			return nil
+		case look < 6:
+			return []string{"a running Up 1 second"}
+		}
+		return []string{"a exited Exited (1) 1 second ago"}
+	}
+	err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
+	worldtest.WantErr(t, err, stack.ErrUnhealthy)
+}
+
 // TestClockThatJumps: a wall clock that is set while a stack starts ends no start before
 // its time, and makes none endless; nor does it make a service count as up at once.
 func TestClockThatJumps(t *testing.T) {
@@ -450,29 +467,39 @@ func TestStuckNetwork(t *testing.T) {
 // TestPortOfStartingContainer: what a killed start has left is not in its own way: while
 // a container is being started, its ports are taken, but not yet listed.
 func TestPortOfStartingContainer(t *testing.T) {
+	const created, ended, runs = "a created Created", "a exited Exited (0) 1 second ago", "a running Up 1 second (healthy)"
 	for _, test := range []struct {
-		name, life string
-		freed      int // the look from which the port isn't taken any more
-		want       error
+		name, life, holder string
+		listed             int // the look from which the port is listed with the container
+		want               error
+		looks              int // that this takes at most
 	}{
-		{"being started", "a created Created", 3, nil},
-		{"being started for long", "a created Created", 1000, stack.ErrPortTaken},
-		{"restarted meanwhile", "a exited Exited (0) 1 second ago", 1, nil},
-		{"it runs", "a running Up 1 second (healthy)", 3, stack.ErrPortTaken},
+		{"being started", created, "", 3, nil, 20},
+		{"being started, on a slow machine", created, "docker-proxy", 60, nil, 80},
+		{"being started for ever", created, "docker-proxy", 1000, stack.ErrPortTaken, 80},
+		{"restarted meanwhile", ended, "docker-proxy", 1, nil, 20},
+		{"another has its port", ended, "python3", 1000, stack.ErrPortTaken, 1},
+		{"it runs", runs, "", 1000, stack.ErrPortTaken, 1},
 	} {
 		m := newMachine()
 		m.Listeners = map[string]bool{"127.0.0.1:8001": true}
+		if test.holder != "" {
+			m.Write("/proc/net/tcp", []byte("   0: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1\n"))
+			m.Write("/proc/12/comm", []byte(test.holder+"\n"))
+			worldtest.Must(t, m.Host().Mkdir("/proc/12/fd", 0o700))
+			worldtest.Must(t, m.Host().Symlink("socket:[111]", "/proc/12/fd/3"))
+		}
 		m.list = func(look int) []string {
-			if look < test.freed {
+			if look < test.listed {
 				return []string{test.life}
 			}
 			m.Listeners = nil
-			return []string{"a running Up 1 second (healthy)"}
+			return []string{runs}
 		}
 		port := compose.Port{Service: "a", HostIP: "127.0.0.1", Published: 8001, Protocol: "tcp"}
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Ports: []compose.Port{port}})
-		if !errors.Is(err, test.want) {
-			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		if !errors.Is(err, test.want) || m.looks > test.looks {
+			t.Errorf("%s: got %v after %d looks, want %v after %d at most", test.name, err, m.looks, test.want, test.looks)
 		}
 	}
 }

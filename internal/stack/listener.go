@@ -12,10 +12,29 @@ import (
 // socketLimit is the most bytes of the system's table of sockets.
 const socketLimit = 64 << 20
 
-// listener names the process that listens at a port: "python3 (pid 4711)". Linux
-// tells it in /proc; elsewhere, and for processes of others, as much as is known, and
-// be it nothing.
-func listener(files world.Files, protocol string, port int) string {
+// process is one that has a port, as far as the system tells.
+type process struct{ name, pid, user string }
+
+// String is "python3 (pid 4711)", "a process of user 0", or nothing.
+func (p process) String() string {
+	switch {
+	case p.name != "":
+		return fmt.Sprintf("%s (pid %s)", p.name, p.pid)
+	case p.user != "":
+		return "a process of user " + p.user
+	}
+	return ""
+}
+
+// ofEngine tells whether the process may be one that holds ports for an Engine: Docker's
+// docker-proxy, or rootlesskit where the Engine has no rights of its own.
+func (p process) ofEngine() bool {
+	return p.name == "" || p.name == "docker-proxy" || strings.HasPrefix(p.name, "rootlesskit")
+}
+
+// listener finds the process that listens at a port. Linux tells it in /proc; elsewhere,
+// and for processes of others, as much as is known, and be it nothing.
+func listener(files world.Files, protocol string, port int) process {
 	sockets := map[string]bool{} // as the links in /proc/PID/fd name them
 	user := ""
 	for _, table := range []string{protocol, protocol + "6"} {
@@ -31,12 +50,12 @@ func listener(files world.Files, protocol string, port int) string {
 		}
 	}
 	if len(sockets) == 0 {
-		return ""
+		return process{}
 	}
-	if process := holder(files, sockets); process != "" {
-		return process
+	if p := holder(files, sockets); p.name != "" {
+		return p
 	}
-	return "a process of user " + user
+	return process{user: user}
 }
 
 // listeningSocket reads a line of /proc/net/tcp or udp, whose columns proc(5)
@@ -56,11 +75,11 @@ func listeningSocket(line, protocol string, port int) (inode, user string, ok bo
 	return columns[9], columns[7], true
 }
 
-// holder names the process that has one of the sockets open.
-func holder(files world.Files, sockets map[string]bool) string {
+// holder finds the process that has one of the sockets open.
+func holder(files world.Files, sockets map[string]bool) process {
 	processes, err := files.ReadDir("/proc")
 	if err != nil {
-		return ""
+		return process{}
 	}
 	for _, p := range processes {
 		if _, err := strconv.Atoi(p.Name); err != nil {
@@ -77,8 +96,8 @@ func holder(files world.Files, sockets map[string]bool) string {
 				continue
 			}
 			name, _ := files.ReadFile(path.Join("/proc", p.Name, "comm"), 1<<10)
-			return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), p.Name)
+			return process{name: strings.TrimSpace(string(name)), pid: p.Name}
 		}
 	}
-	return ""
+	return process{}
 }

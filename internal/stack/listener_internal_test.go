@@ -39,11 +39,11 @@ func TestListener(t *testing.T) {
 		{"udp", 8005, "server15 (pid 15)"},
 		{"udp", 8001, ""},
 	} {
-		if got := listener(w.Host(), tt.protocol, tt.port); got != tt.want {
+		if got := listener(w.Host(), tt.protocol, tt.port).String(); got != tt.want {
 			t.Errorf("%s port %d: got %q, want %q", tt.protocol, tt.port, got, tt.want)
 		}
 	}
-	if got := listener(world.NewFake().Host(), "tcp", 8001); got != "" {
+	if got := listener(world.NewFake().Host(), "tcp", 8001).String(); got != "" {
 		t.Errorf("without /proc: %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,6 +26,8 @@ type PortTakenError struct {
 type TakenPort struct {
 	compose.Port
 	By string // "python3 (pid 4711)", "container web-1"; empty where the system doesn't tell
+
+	process process // that has it, where no container is listed with it
 }
 
 func (e *PortTakenError) Error() string {
@@ -37,6 +40,14 @@ func (e *PortTakenError) Error() string {
 
 // Is makes it an ErrPortTaken.
 func (e *PortTakenError) Is(target error) bool { return target == ErrPortTaken }
+
+// byEngine tells whether an Engine may have one of the ports for a container that isn't
+// listed with it.
+func (e *PortTakenError) byEngine() bool {
+	return slices.ContainsFunc(e.Ports, func(p TakenPort) bool {
+		return !strings.HasPrefix(p.By, "container ") && p.process.ofEngine()
+	})
+}
 
 // checkPorts tells which ports others have. Those that the stack's own containers
 // publish are taken by right. On an Engine elsewhere there is nothing to see.
@@ -54,12 +65,13 @@ func (u *upper) checkPorts(ctx context.Context, own docker.State, containers []d
 		}
 		by := publishes(containers, port)
 		if by != "" {
-			taken = append(taken, TakenPort{port, "container " + by})
+			taken = append(taken, TakenPort{Port: port, By: "container " + by})
 			continue
 		}
 		address := net.JoinHostPort(port.HostIP, strconv.Itoa(port.Published))
 		if err := u.world.Services.TryListen(ctx, port.Protocol, address); errors.Is(err, syscall.EADDRINUSE) {
-			taken = append(taken, TakenPort{port, listener(u.world.Disk.Host(), port.Protocol, port.Published)})
+			by := listener(u.world.Disk.Host(), port.Protocol, port.Published)
+			taken = append(taken, TakenPort{port, by.String(), by})
 		}
 	}
 	if len(taken) == 0 {

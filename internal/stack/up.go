@@ -241,11 +241,11 @@ func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 
 // checkWay tells whether anything stands in the way of a start, and what there is of
 // the stack already. While the Engine starts a container, as after a start or a restart that
-// was killed, its ports are taken but not yet listed: then it looks again. A container that
-// was stopped when it was listed may be starting by the time its port is looked at.
+// was killed, or because it restarts what has ended, a process of the Engine's has the port,
+// but no container is listed with it yet. Then it looks again, for as long as a start may take.
 func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
-	const tries = 10
-	for try := 1; ; try++ {
+	const startingTime = 15 * time.Second
+	for waited := time.Duration(0); ; waited += pollEvery {
 		containers, err := u.engine.All(ctx)
 		if err != nil {
 			return docker.State{}, err
@@ -255,7 +255,8 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 			return state, err
 		}
 		err = u.checkPorts(ctx, state, containers)
-		if err == nil || try == tries || !slices.ContainsFunc(state.Containers, mayBeStarting) {
+		taken, ok := errors.AsType[*PortTakenError](err)
+		if !ok || !taken.byEngine() || !slices.ContainsFunc(state.Containers, mayBeStarting) || waited >= startingTime {
 			return state, err
 		}
 		if err := u.world.Clock.Sleep(ctx, pollEvery); err != nil {
@@ -264,8 +265,7 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 	}
 }
 
-// mayBeStarting tells whether the Engine may be starting a container right now: its ports are
-// taken before it is listed as running.
+// mayBeStarting tells whether the Engine may be starting a container right now.
 func mayBeStarting(c docker.Container) bool { return c.State != "running" }
 
 // upper is a start under way.

@@ -12,9 +12,10 @@ const (
 	// pollEvery is the pause between two looks at the Engine.
 	pollEvery = 200 * time.Millisecond
 
-	// settleTime is how long a container without a health check has to run before it
-	// counts as up: what ends at once doesn't.
-	settleTime = 1500 * time.Millisecond
+	// settleLooks is at how many looks in a row a container without a health check has to run
+	// before it counts as up: what ends at once doesn't. Looks and not seconds, since a machine
+	// under load is late both to start a process and to tell that it has ended.
+	settleLooks = 8
 
 	// maxRestarts is how often a container may end and be restarted: some services
 	// start before what they need, and rely on that.
@@ -35,8 +36,8 @@ type watch struct {
 	ran        map[string]bool // containers that were seen to run
 	restarts   map[string]int
 	restarting map[string]bool
-	now        time.Duration            // of the last look, since the machine was started
-	upSince    map[string]time.Duration // of those without a health check
+	now        time.Duration  // of the last look, since the machine was started
+	upLooks    map[string]int // of those without a health check: looks at which they ran, in a row
 }
 
 func newWatch(u *upper, before docker.State) *watch {
@@ -47,7 +48,7 @@ func newWatch(u *upper, before docker.State) *watch {
 		ran:        map[string]bool{},
 		restarts:   map[string]int{},
 		restarting: map[string]bool{},
-		upSince:    map[string]time.Duration{},
+		upLooks:    map[string]int{},
 	}
 	for _, c := range before.Containers {
 		w.old[c.ID] = true
@@ -117,16 +118,12 @@ func (w *watch) hasFailed(c docker.Container) bool {
 
 func (w *watch) isUp(c docker.Container) bool {
 	if !c.Running() {
-		delete(w.upSince, c.ID)
+		delete(w.upLooks, c.ID)
 		return false
 	}
 	if c.Health != "" {
 		return c.Health == "healthy"
 	}
-	since, seen := w.upSince[c.ID]
-	if !seen {
-		w.upSince[c.ID] = w.now
-		return false
-	}
-	return w.now-since >= settleTime
+	w.upLooks[c.ID]++
+	return w.upLooks[c.ID] >= settleLooks
 }
