@@ -32,6 +32,7 @@ import (
 // goroutines at once.
 type Journal struct {
 	file   world.Appender
+	hashOf linker
 	unlock func()
 
 	mu      sync.Mutex   // guards what follows; written may be read without it
@@ -49,8 +50,8 @@ type Journal struct {
 }
 
 // newJournal goes on behind the lines that a mark is for, which are all durable.
-func newJournal(w world.World, file, seal world.Appender, unlock func(), m mark) *Journal {
-	j := &Journal{file: file, seal: sealer{world: w, file: seal}, unlock: unlock, last: m.hash, synced: int64(m.count), told: int64(m.count)}
+func newJournal(w world.World, file, seal world.Appender, unlock func(), hashOf linker, m mark) *Journal {
+	j := &Journal{file: file, hashOf: hashOf, seal: sealer{world: w, file: seal}, unlock: unlock, last: m.hash, synced: int64(m.count), told: int64(m.count)}
 	j.written.Store(int64(m.count))
 	return j
 }
@@ -67,7 +68,7 @@ func (j *Journal) Add(e *event.Event) error {
 	if j.synced > j.told {
 		s.durable = int(j.synced)
 	}
-	line, hash, err := chained(j.memory, j.last, e, s)
+	line, hash, err := j.hashOf.line(j.memory, j.last, e, s)
 	if err != nil {
 		return fmt.Errorf("recording an event: %w", err)
 	}

@@ -2,8 +2,11 @@ package journal_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"path"
 	"regexp"
@@ -275,6 +278,44 @@ func oldRun(w *world.Fake, id, text string) {
 	}
 }
 
+// A journal of version 2, whose hashes are the beginnings of SHA-256s, is read, held against
+// them, and gone on with.
+func TestVersion2(t *testing.T) {
+	w := world.NewFake()
+	s := journal.Open(w.World(), dir, 50)
+	id, before := "20260101-101112-old", "kinfra journal 2"
+	hash := func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16] }
+	var text, seal string
+	add := func(line string) {
+		before = hash(before + line)
+		text += line + `,"hash":"` + before + "\"}\n"
+		mark := fmt.Sprintf("%d %s", strings.Count(text, "\n"), before)
+		seal += fmt.Sprintf("%s %08x\n", mark, crc32.ChecksumIEEE([]byte(mark)))
+	}
+	add(`{"seq":1,"event":"run","run":{"version":2,"id":"` + id + `","command":"test"},"scripts":"` + hash("{}") + `"`)
+	add(`{"seq":2,"event":"begin","key":"k","kind":"step"`)
+	oldRun(w, id, text)
+	w.Write(path.Join(dir, id, "seal"), []byte(seal))
+	w.Alter(path.Join(dir, id, "seal"), func(i *world.Info) { i.Mode = 0o600 })
+
+	_, j, err := s.Resume(id)
+	must(t, err)
+	must(t, j.Add(&event.Event{Seq: 3, Type: event.Ended, Key: "k", Kind: event.Step, Status: event.Failed}))
+	must(t, j.Sync())
+	must(t, j.Close())
+	r, err := s.Read(id)
+	must(t, err)
+	if len(r.Events) != 3 || r.Unchecked != 0 || r.Dropped {
+		t.Errorf("got %d events, %d of them unchecked, an end left out is %v", len(r.Events), r.Unchecked, r.Dropped)
+	}
+	data, err := w.Host().ReadFile(path.Join(dir, id, "journal.jsonl"), 1<<20)
+	must(t, err)
+	w.Write(path.Join(dir, id, "journal.jsonl"), bytes.Replace(data, []byte(`"begin"`), []byte(`"began"`), 1))
+	if _, err := s.Read(id); err == nil || !strings.Contains(err.Error(), "is damaged at line 2: it has changed") {
+		t.Errorf("after a change: %v", err)
+	}
+}
+
 // A record without its journal, or with an empty one, is damaged, whoever asks.
 func TestRecordWithoutAJournal(t *testing.T) {
 	for what, spoil := range map[string]func(w *world.Fake, name string) error{
@@ -484,7 +525,7 @@ func TestParsing(t *testing.T) {
 		{name: "an empty line", text: first + "\n" + begin, err: "is damaged at line 2: "},
 		{name: "zeros between", text: first + "\x00\x00\n" + begin, err: "is damaged at line 2: "},
 		{name: "another beginning", text: begin + first, err: "is damaged at line 1: it does not begin with the run"},
-		{name: "a later version", text: strings.Replace(first, `"version":1`, `"version":3`, 1), err: "it is of version 3, this kinfra reads versions 1 and 2"},
+		{name: "a later version", text: strings.Replace(first, `"version":1`, `"version":4`, 1), err: "it is of version 4, this kinfra reads versions 1 to 3"},
 		{name: "a clock without a time", text: first + `{"event":"clock"}` + "\n" + begin, err: `the event "clock" lacks what it is about`},
 		{name: "a run without itself", text: first + `{"event":"resume"}` + "\n" + begin, err: `the event "resume" lacks what it is about`},
 		{name: "a step without a key", text: first + `{"event":"begin","kind":"step"}` + "\n" + begin, err: `the event "begin" lacks what it is about`},

@@ -28,6 +28,7 @@ type reading struct {
 	durable int             // how many lines are known to have been on disk
 	running map[string]bool // steps and checks, by their keys
 	memory  []byte
+	hashOf  linker // the first line tells it
 }
 
 // journalLine is an event with what the journal adds to it.
@@ -74,7 +75,7 @@ func (r *reading) finish(path string) (*content, error) {
 		return nil, &DamagedError{path, number, err}
 	}
 	if n := len(r.events); r.unchecked >= n {
-		r.unchecked, r.last = n, hashOf(r.data[:r.whole])
+		r.unchecked, r.last = n, r.hashOf(r.data[:r.whole])
 	}
 	return &r.content, nil
 }
@@ -142,16 +143,18 @@ func (r *reading) begin(text []byte) error {
 	if line.Type != event.RunBegan {
 		return errors.New("it does not begin with the run")
 	}
-	switch v := line.Run.Version; {
-	case v == Version && r.seal == nil:
+	version := line.Run.Version
+	switch {
+	case version < 1 || version > Version:
+		return fmt.Errorf("it is of version %d, this kinfra reads versions 1 to %d", version, Version)
+	case version > 1 && r.seal == nil:
 		return errNoSeal
-	case v == Version:
+	case version > 1:
 		r.unchecked = 0
-	case v != 1:
-		return fmt.Errorf("it is of version %d, this kinfra reads versions 1 and %d", v, Version)
 	case r.seal != nil:
 		r.unchecked = r.seal.first.count
 	}
+	r.hashOf = linkerOf(version)
 	copy(r.scripts[:], line.Scripts) // the journal's own, not the event's
 	return nil
 }
@@ -188,7 +191,7 @@ func (r *reading) follows(before link, text []byte) (hash link, ok bool) {
 		return hash, false
 	}
 	r.memory = append(append(r.memory[:0], before[:]...), text[:len(text)-hashSize]...)
-	return hash, hashOf(r.memory) == hash
+	return hash, r.hashOf(r.memory) == hash
 }
 
 // add takes a line that is whole to the others, if it can come after them.
@@ -205,7 +208,7 @@ func (r *reading) add(number int, line *journalLine) error {
 		r.last = line.hash
 	}
 	if r.sealedAsItIs(number) && number == r.unchecked {
-		if r.last = hashOf(r.data[:r.whole]); r.last != r.seal.first.hash {
+		if r.last = r.hashOf(r.data[:r.whole]); r.last != r.seal.first.hash {
 			return fmt.Errorf("it, or one before it, has changed since the run was first resumed")
 		}
 	}

@@ -189,7 +189,7 @@ func (s *Store) take(id string, unlock func()) (*Record, *Journal, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j, err := s.open(id, unlock, now)
+	j, err := s.open(id, unlock, linkerOf(r.Run().Version), now)
 	if err != nil {
 		return nil, nil, err
 	}

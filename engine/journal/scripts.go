@@ -17,7 +17,7 @@ import (
 var laterScripts = regexp.MustCompile(`^scripts-([0-9a-f]{16})\.json$`)
 
 func scriptsName(data []byte) string {
-	hash := hashOf(data)
+	hash := digest(data)
 	return "scripts-" + string(hash[:]) + ".json"
 }
 
@@ -79,7 +79,7 @@ func (s *Store) ScriptsOf(r *Record, name string) ([]byte, error) {
 	}
 	changed := name != scriptsName(data)
 	if name == scriptsFile {
-		changed = r.scripts != (link{}) && r.scripts != hashOf(data)
+		changed = r.scripts != (link{}) && r.scripts != digest(data)
 	}
 	if changed {
 		return nil, &DamagedError{Path: s.Dir(file), Err: errChanged}

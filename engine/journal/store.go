@@ -69,7 +69,7 @@ func (s *Store) Create(scripts []byte, first func(id string) *event.Event) (*Jou
 	e := *first(id)
 	run := *e.Run
 	run.Version, e.Run = Version, &run
-	line, hash, err := chained(nil, origin, &e, stamps{scripts: hashOf(scripts)})
+	line, hash, err := linkerOf(Version).line(nil, origin, &e, stamps{scripts: digest(scripts)})
 	if err != nil {
 		return nil, "", fmt.Errorf("recording an event: %w", err)
 	}
@@ -148,7 +148,7 @@ func (s *Store) openNew(dir string, m mark) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.open(dir, unlock, m)
+	j, err := s.open(dir, unlock, linkerOf(Version), m)
 	if err != nil {
 		unlock()
 	}
@@ -156,7 +156,7 @@ func (s *Store) openNew(dir string, m mark) (*Journal, error) {
 }
 
 // open opens the files of a record of which the lock is held, to go on behind a mark.
-func (s *Store) open(dir string, unlock func(), m mark) (*Journal, error) {
+func (s *Store) open(dir string, unlock func(), hashOf linker, m mark) (*Journal, error) {
 	file, err := s.files.Append(path.Join(dir, journalFile))
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (s *Store) open(dir string, unlock func(), m mark) (*Journal, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return newJournal(s.world, file, seal, unlock, m), nil
+	return newJournal(s.world, file, seal, unlock, hashOf, m), nil
 }
 
 // lock keeps others from beginning a record at the same time.
