@@ -305,9 +305,11 @@ func TestCanaries(t *testing.T) {
 	for _, format := range []string{"text", "json", "events"} {
 		a.runs(t, 0, false, append([]string{"run", "canary.star", "--dry-run", "--output", format, "--log-level", "off"}, report("dry"+format)...)...)
 	}
-	a.runs(t, 124, true, "run", "canary.star", "--timeout", "600ms", "--log-level", "trace")
 
 	a.write(t, "mended", "")
+	a.write(t, "hang", "")
+	a.runs(t, 124, true, "run", "canary.star", "--timeout", "600ms", "--log-level", "trace")
+	a.remove(t, "hang")
 	a.ends(t, -1, syscall.SIGKILL)
 	a.runs(t, 0, true, "runs", "show")
 	a.runs(t, 0, true, append([]string{"runs", "show", "--output", "json"}, report("shown")...)...)
