@@ -94,7 +94,10 @@ const (
 // belongs tells whether a hidden character is a part of how the text around it is
 // written.
 func belongs(before, r rune, rest string) bool {
-	after, _ := utf8.DecodeRuneInString(rest)
+	after, n := utf8.DecodeRuneInString(rest)
+	if after == utf8.RuneError && n <= 1 || hidden(after) {
+		after = -1 // what comes isn't shown as itself
+	}
 	switch {
 	case r == joiner && isEmoji(before) && isEmoji(after):
 		return true
@@ -119,8 +122,7 @@ func isEmoji(r rune) bool {
 func joins(r rune) bool {
 	return unicode.In(r, unicode.Arabic, unicode.Syriac, unicode.Nko, unicode.Mongolian,
 		unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil,
-		unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar) &&
-		!hidden(r)
+		unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar)
 }
 
 // appendForm appends a character that isn't seen as what it is.
