@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +23,20 @@ func Secret(reference string) (starlark.Value, error) {
 		return nil, err
 	}
 	return &secretValue{ref}, nil
+}
+
+// ReadSecret reads the value of a secret by its reference.
+func ReadSecret(ctx context.Context, w world.World, reference string) (string, error) {
+	ref, err := secret.Parse(reference)
+	if err != nil {
+		return "", err
+	}
+	// Whoever has asked for the value is the one who masks it.
+	value, err := ref.Resolve(ctx, w, func(secret.Ref, string) error { return nil })
+	if err != nil {
+		return "", err
+	}
+	return value.Reveal(), nil
 }
 
 // Reference is where the secret is kept.

@@ -10,6 +10,7 @@
 package engine
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -69,6 +70,10 @@ type Config struct {
 	// Secret makes the value of a secret that a record has by its reference; nil: none can
 	// be made.
 	Secret func(reference string) (starlark.Value, error)
+
+	// ReadSecret reads the value of a secret that an earlier process of the run has read, by
+	// its reference; nil: none can be read.
+	ReadSecret func(ctx context.Context, w world.World, reference string) (string, error)
 
 	Asker Asker // whom scripts can ask; nil: nobody
 	Yes   bool  // confirmations are answered with yes, and nobody is asked

@@ -37,6 +37,7 @@ type past struct {
 	clocks      map[string][]time.Time // what each branch read of the clock
 
 	answers answers        // to what was asked
+	secrets []string       // that were read, by their references
 	said    map[saying]int // how often it was announced outside of steps; guarded by the mutex of the run
 
 	mu  sync.Mutex
@@ -67,6 +68,8 @@ func (p *past) add(e *event.Event) {
 		if e.Key == "" {
 			p.said[saying{e.Branch, e.Text}]++
 		}
+	case event.Concealed:
+		p.secrets = append(p.secrets, e.Text)
 	case event.Clock:
 		p.clocks[e.Branch] = append(p.clocks[e.Branch], *e.Read)
 	}

@@ -87,11 +87,16 @@ func startAgain(run *event.Run) string {
 	return fmt.Sprintf("start the workflow again, in %s: kinfra %s", world.ShellWord(run.Dir), strings.Join(words, " "))
 }
 
-// prepare does what has to be before a run does something: one that goes on is rehearsed,
-// begins, and undoes what doesn't count any more. f is what the run will do.
+// prepare does what has to be before a run does something: one that goes on masks what it
+// has read before, is rehearsed, begins, and undoes what doesn't count any more. f is what the
+// run will do.
 func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
 	r.command, r.script, r.loadReads = command, f, maps.Clone(r.reads)
-	undos, err := r.unsettled()
+	var undos []undo
+	err := r.concealAgain()
+	if err == nil {
+		undos, err = r.unsettled()
+	}
 	scripts := ""
 	if err == nil {
 		scripts, err = r.keepScripts()

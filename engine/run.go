@@ -63,6 +63,7 @@ type Run struct {
 	questions  int                // so far
 	met        map[asked]int      // how often each question was met whose answer may be on record
 	outputs    map[string]*output // what processes print, by the keys of the steps; "" is the run's own
+	secrets    map[string]bool    // those that were read, by their references
 	keys       map[string]bool
 	done       map[string]doneStep // of those inside others
 	undos      []undo
@@ -75,7 +76,7 @@ type Run struct {
 // NewRun prepares a run. It ends, at the latest, when ctx does; the cause of that,
 // such as ErrInterrupted, is then its error. Close it when it is over.
 func NewRun(ctx context.Context, config *Config) *Run {
-	r := &Run{config: config, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}, met: map[asked]int{}, asking: make(chan struct{}, 1)}
+	r := &Run{config: config, secrets: map[string]bool{}, keys: map[string]bool{}, done: map[string]doneStep{}, reads: map[string]int{}, met: map[asked]int{}, asking: make(chan struct{}, 1)}
 	r.closed, r.close = context.WithCancel(context.Background())
 	r.ctx, r.stop = context.WithCancelCause(ctx)
 	if config.Timeout > 0 {
@@ -98,6 +99,9 @@ func NewRun(ctx context.Context, config *Config) *Run {
 	if config.Resume != nil {
 		r.past = newPast(config.Resume)
 		r.events, r.questions = r.past.events, r.past.answers.last
+		for _, reference := range r.past.secrets {
+			r.secrets[reference] = true
+		}
 		r.journal.Store(config.Resume.Journal)
 	}
 	return r
@@ -244,8 +248,8 @@ func (r *Run) begin(scripts string) {
 	defer r.mu.Unlock()
 	if r.past != nil {
 		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo, Scripts: scripts}
-		for i := range r.past.recorded {
-			r.report.Add(&r.past.recorded[i])
+		for i := range r.past.recorded { // some may be from before a value was known
+			r.report.Add(r.past.recorded[i].Masked(r.config.Masks))
 		}
 	}
 	r.emitLocked(&began)
@@ -337,7 +341,7 @@ func (r *Run) present(e *event.Event) {
 // isEarly tells whether an event has to wait until the run has begun, which is the first
 // event of a record, and that programs are told. People are told at once.
 func (r *Run) isEarly(e *event.Event) bool {
-	return !r.begun && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned)
+	return !r.begun && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned || e.Type == event.Concealed)
 }
 
 // giveUp lets be heard what was said while the scripts were loaded, of which the run then
@@ -346,7 +350,7 @@ func (r *Run) giveUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun = true
-	r.emitEarly(func(e *event.Event) bool { return e.Type != event.Clock })
+	r.emitEarly(func(e *event.Event) bool { return e.Type != event.Clock && e.Type != event.Concealed })
 }
 
 // end does what is left to do once a script has ended with err, and gives the error

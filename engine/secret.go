@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,26 +26,97 @@ type Secret interface {
 //
 // It refuses a value that stands in what a run must find again as it is when it goes on: the
 // names of steps, and how the run was called. The error doesn't have the value.
-func (c Caller) Conceal(reference, value string) error {
-	r := c.state.run
+//
+// That the secret was read is put on record, so that a process that goes on with the run masks
+// its value, too: see concealAgain.
+func (c Caller) Conceal(reference, value string) error { return c.state.run.conceal(reference, value) }
+
+func (r *Run) conceal(reference, value string) error {
 	var it mask.Set
 	it.Add(value)
 	called := r.identity()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.checkSecret(reference, &it, called); err != nil {
+		return err
+	}
+	r.config.Masks.Add(value)
+	if r.secrets[reference] {
+		return nil
+	}
+	r.secrets[reference] = true
+	if err := r.emitLocked(&event.Event{Type: event.Concealed, Text: reference}); err != nil {
+		return fmt.Errorf("recording that the secret %s was read: %w", reference, err)
+	}
+	return nil
+}
+
+// checkSecret refuses a secret whose value, which is in a set, stands in what must stay as it
+// is. r.mu must be held.
+func (r *Run) checkSecret(reference string, value *mask.Set, called *event.Run) error {
 	for key := range r.keys {
-		if it.Holds(key) {
+		if value.Holds(key) {
 			return givenAway(fmt.Sprintf("the value of the secret %s is part of the name of a step or check, and names are shown and kept", reference), "name the step otherwise, or choose another value")
 		}
 	}
-	if slices.ContainsFunc(howCalled(called), it.Holds) {
+	if slices.ContainsFunc(howCalled(called), value.Holds) {
 		return givenAway(fmt.Sprintf("the value of the secret %s is part of how the run was called (its arguments, directory or root), which is shown and kept", reference), "call it otherwise, or choose another value")
 	}
-	if it.Holds(reference) {
+	if value.Holds(reference) {
 		return givenAway(fmt.Sprintf("the value of the secret %s is part of this reference, which is shown and kept", reference), "choose another value")
 	}
-	r.config.Masks.Add(value)
+	for other := range r.secrets {
+		if value.Holds(other) {
+			return givenAway(fmt.Sprintf("the value of the secret %s is part of the reference %s, which is shown and kept", reference, r.config.Masks.Text(other)), "choose another value")
+		}
+	}
+	if r.config.Masks.Holds(reference) {
+		return givenAway(fmt.Sprintf("the reference %s has the value of another secret, and references are shown and kept", r.config.Masks.Text(reference)), "keep it elsewhere, or choose another value of the other")
+	}
 	return nil
+}
+
+// concealAgain reads the secrets that earlier processes of the run have read: steps that were
+// done don't read them again, and what runs now, such as an undo, may show their values. A dry
+// run reads none.
+func (r *Run) concealAgain() error {
+	if r.past == nil || r.config.World.Planned() {
+		return nil
+	}
+	for _, reference := range r.past.secrets {
+		value, err := r.readSecret(reference)
+		if err == nil {
+			err = r.conceal(reference, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) readSecret(reference string) (string, error) {
+	if r.config.ReadSecret == nil {
+		return "", unreadable(errors.New("there is nobody to read secrets"))
+	}
+	value, err := r.config.ReadSecret(r.ctx, r.config.World, reference)
+	switch {
+	case r.ctx.Err() != nil:
+		return "", context.Cause(r.ctx)
+	case err != nil:
+		return "", unreadable(err)
+	}
+	return value, nil
+}
+
+// unreadable is the error of a run that can't go on, since a secret that it has read before
+// can't be read any more.
+func unreadable(err error) *Error {
+	next := ""
+	if hinted := (interface{ Hint() string })(nil); !errors.As(err, &hinted) {
+		next = "make it available again; if it is gone for good, any other value of 6 bytes or more will do"
+	}
+	return &Error{Code: Missing, Message: fmt.Sprintf("a secret that the run has read before must be masked, and can't be read again: %v", err), Err: err, Next: next}
 }
 
 // howCalled is the texts of a run that it needs to go on, and the command line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/event"
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/engine/table"
+	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -26,6 +28,10 @@ func secretive(t *testing.T, lines string) *recorder {
 	t.Helper()
 	r := newRecorder(t, body(lines))
 	r.config.Secret = testSecret
+	values := map[string]string{} // by the reference
+	r.config.ReadSecret = func(_ context.Context, _ world.World, reference string) (string, error) {
+		return values[reference], nil
+	}
 	r.fake.Handle = func(_ context.Context, cmd world.Command) (world.Output, error) {
 		var out world.Output
 		for _, piece := range cmd.Args[1:] {
@@ -45,7 +51,9 @@ func secretive(t *testing.T, lines string) *recorder {
 		Run: func(c *table.Call) (starlark.Value, error) { return testSecret(c.String("ref")) },
 	}}}, table.Module{Name: "secrets", Builtins: []table.Builtin{
 		{Name: "secrets.read", Params: []table.Param{{Name: "secret", Type: table.Of[aSecret]("a secret"), Help: "which"}, value}, Run: func(c *table.Call) (starlark.Value, error) {
-			return c.Value("value"), Current(c.Thread).Conceal(string(c.Value("secret").(aSecret)), c.String("value"))
+			reference := string(c.Value("secret").(aSecret))
+			values[reference] = c.String("value")
+			return c.Value("value"), Current(c.Thread).Conceal(reference, values[reference])
 		}},
 		{Name: "secrets.print", Params: []table.Param{{Name: "texts", Type: table.String(), Rest: true, Help: "what it prints"}}, Run: func(c *table.Call) (starlark.Value, error) {
 			args := []string{"print"}
@@ -296,4 +304,133 @@ step("s", lambda: secrets.print("it is c4nary ", "!shown with it\n", `+"'\"theTo
 	if !strings.Contains(r.stdout.String(), `{"stream":"stdout","text":"it is "}`) {
 		t.Errorf("it shows\n%s", r.stdout.String())
 	}
+}
+
+// readBefore is a run that has read a secret in a step that was done, and is killed then. What
+// comes later tells the value, which the script knows by itself.
+const readBefore = `
+value = "c4nary " + '"theToken"'
+def read(): secrets.read(secret("env://T"))
+step("read", lambda: read() or read(), undo = lambda _: print("undone with", value))
+print("read", value)
+step("die", lambda: effect.die("now"))
+print("it is", value)
+step("tell", lambda: secrets.print("it is ", value, "\n") and evidence("value", value))
+`
+
+// TestSecretsOfEarlierProcesses: a process that goes on with a run, or undoes it, masks what
+// steps have read that are done, and so not run again.
+func TestSecretsOfEarlierProcesses(t *testing.T) {
+	for _, format := range []Format{Text, Events} {
+		for undo, shown := range map[bool]string{false: "it is ***", true: "undone with ***"} {
+			r := secretive(t, readBefore)
+			if r.config.Output.Format = format; format == Events {
+				r.config.Output.Present = &present.Lines{Out: &r.stdout}
+			}
+			r.starts()
+			if got := r.journal(); strings.Count(got, `"event":"secret","text":"env://T"`) != 1 {
+				t.Errorf("the record has\n%s", got)
+			}
+			r.wants(r.resumes(undo), "")
+			r.hides()
+			if got := r.shown(); !strings.Contains(got, shown) || format == Text && strings.Contains(got, "read ***") {
+				t.Errorf("undo %t: it shows\n%s", undo, got)
+			}
+			if got := r.journal(); strings.Count(got, `"event":"secret"`) != 1 {
+				t.Errorf("the record has\n%s", got)
+			}
+		}
+	}
+}
+
+// TestSecretsThatAreGone: a run whose secrets can't be read any more neither goes on nor is
+// undone, and stays as it was. A dry run reads none.
+func TestSecretsThatAreGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		err        error
+		want, hint string
+	}{
+		"it is gone":         {errors.New("env://T is not set"), "a secret that the run has read before must be masked, and can't be read again: env://T is not set", "make it available again"},
+		"with a hint":        {hint.Wrap(errors.New("it is locked"), "unlock it"), "it is locked", "unlock it"},
+		"nobody reads":       {nil, "there is nobody to read secrets", "make it available again"},
+		"it is another":      {nil, "is part of how the run was called", "choose another value"},
+		"it is interrupted":  {nil, "interrupted", ""},
+		"nothing is refused": {nil, "", ""},
+	} {
+		for _, undo := range []bool{false, true} {
+			r := secretive(t, readBefore)
+			r.config.Identity = func() event.Run { return event.Run{Args: []string{"x", "--to=c4nary-arg"}, Dir: "/src"} }
+			r.starts()
+			before := r.journal()
+			read := r.config.ReadSecret
+			r.config.ReadSecret = func(ctx context.Context, w world.World, reference string) (string, error) {
+				switch {
+				case name == "it is another":
+					return "c4nary-arg", nil
+				case name == "it is interrupted":
+					r.run.stop(ErrInterrupted)
+					return "", ctx.Err()
+				case c.err != nil:
+					return "", c.err
+				}
+				return read(ctx, w, reference)
+			}
+			if name == "nobody reads" {
+				r.config.ReadSecret = nil
+			}
+			err := r.resumes(undo)
+			r.wants(err, c.want)
+			if c.want == "" {
+				continue
+			}
+			if got := r.run.Problems(err)[0].Hint; !strings.Contains(got, c.hint) {
+				t.Errorf("%s: the hint is %q", name, got)
+			}
+			code := Missing
+			switch name {
+			case "it is another":
+				code = Usage
+			case "it is interrupted":
+				code = Interrupted
+			}
+			r.wantsCode(err, code)
+			if got := r.journal(); got != before || r.run.Went() {
+				t.Errorf("%s: the record has become\n%s", name, got)
+			}
+		}
+	}
+	r := secretive(t, readBefore)
+	r.starts()
+	r.config.ReadSecret = nil
+	r.config.World = world.Planned(r.config.World)
+	r.wants(r.resumes(false), "")
+}
+
+// TestSecretsInReferences: references are on record as they are, so none has the value of
+// another secret.
+func TestSecretsInReferences(t *testing.T) {
+	for lines, want := range map[string]string{
+		`secrets.read(secret("env://A"), "c4nary-a")` + "\n" + `secrets.read(secret("file:///c4nary-a/b"), "other value")`: "the reference file:///***/b has the value of another secret",
+		`secrets.read(secret("file:///c4nary-a/b"), "other value")` + "\n" + `secrets.read(secret("env://A"), "c4nary-a")`: "the value of the secret env://A is part of the reference file:///c4nary-a/b",
+	} {
+		r := secretive(t, lines)
+		r.wants(r.starts(), want)
+	}
+}
+
+// TestSecretsWhileLoading: what is read while the scripts are loaded is on record behind the
+// beginning of the run.
+func TestSecretsWhileLoading(t *testing.T) {
+	r := secretive(t, "")
+	r.config.Layers = stackOf(`
+secrets.read(secret("env://T"))
+def main(_):
+    step("s", lambda: print("c4nary " + '"theToken"'))
+workflow(command = "x", run = main)
+`)
+	r.wants(r.starts(), "")
+	if lines := strings.Split(r.journal(), "\n"); !strings.Contains(lines[1], `"event":"secret"`) {
+		t.Errorf("the record has\n%s", r.journal())
+	}
+	r.hides()
 }

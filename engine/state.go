@@ -184,12 +184,13 @@ func (s *state) saidBefore(e *event.Event) bool {
 	if p == nil || s.node != nil || s.live || s.isOver() {
 		return false
 	}
-	at := saying{e.Branch, e.Text}
-	if p.said[at] == 0 {
-		return false
+	for _, text := range []string{e.Text, s.run.config.Masks.Text(e.Text)} { // the record has it as it was shown
+		if at := (saying{e.Branch, text}); p.said[at] > 0 {
+			p.said[at]--
+			return true
+		}
 	}
-	p.said[at]--
-	return true
+	return false
 }
 
 // Resource gives the file that a label means in the script that is calling.

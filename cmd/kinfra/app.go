@@ -171,7 +171,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		Record: func(t *starlark.Thread, loaded func() []layer.File, first func(id string) *event.Event) (*journal.Journal, error) {
 			return a.record(ctx, t, loaded, first)
 		},
-		Masks: a.masks, Secret: builtins.Secret,
+		Masks: a.masks, Secret: builtins.Secret, ReadSecret: builtins.ReadSecret,
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
 		Abandon: a.abandon, Urgent: process.interruption.urgently(),
 	}

@@ -21,24 +21,25 @@ type Type string
 
 // The types.
 const (
-	RunBegan Type = "run"      // the first event of a run
-	Recorded Type = "record"   // the run has begun its record, and so has an ID
-	Resumed  Type = "resume"   // an interrupted run goes on, or is undone
-	Began    Type = "begin"    // a step or check
-	Moved    Type = "moved"    // a step that counts as done stands elsewhere in the script than when it began
-	Retried  Type = "retry"    // a try of a step failed, and another follows
-	Ended    Type = "end"      // a step or check
-	Noted    Type = "evidence" // a script put something on record
-	Undoing  Type = "undoing"  // a step is about to be taken back
-	Undid    Type = "undo"     // a step was taken back, or could not be
-	Clock    Type = "clock"    // a script read the clock between steps
-	Asked    Type = "ask"      // the user is asked, and the run waits for an answer
-	Answered Type = "answer"   // a question was answered, by the user or for them
-	Said     Type = "say"      // an announcement
-	Told     Type = "progress" // how far a long call is
-	Printed  Type = "output"   // what a process printed
-	Warned   Type = "warning"  // something went wrong that does not end the run
-	RunEnded Type = "result"   // the last event of a run
+	RunBegan  Type = "run"      // the first event of a run
+	Recorded  Type = "record"   // the run has begun its record, and so has an ID
+	Resumed   Type = "resume"   // an interrupted run goes on, or is undone
+	Began     Type = "begin"    // a step or check
+	Moved     Type = "moved"    // a step that counts as done stands elsewhere in the script than when it began
+	Retried   Type = "retry"    // a try of a step failed, and another follows
+	Ended     Type = "end"      // a step or check
+	Noted     Type = "evidence" // a script put something on record
+	Undoing   Type = "undoing"  // a step is about to be taken back
+	Undid     Type = "undo"     // a step was taken back, or could not be
+	Clock     Type = "clock"    // a script read the clock between steps
+	Concealed Type = "secret"   // a secret was read, for the first time in the run
+	Asked     Type = "ask"      // the user is asked, and the run waits for an answer
+	Answered  Type = "answer"   // a question was answered, by the user or for them
+	Said      Type = "say"      // an announcement
+	Told      Type = "progress" // how far a long call is
+	Printed   Type = "output"   // what a process printed
+	Warned    Type = "warning"  // something went wrong that does not end the run
+	RunEnded  Type = "result"   // the last event of a run
 )
 
 // Kind says what a node of the run is.
@@ -91,7 +92,7 @@ type Event struct {
 	DryRun      bool     `json:"dry_run,omitempty"`      // of the last event: nothing was changed
 
 	Name string `json:"name,omitempty"` // of a piece of evidence
-	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, how far something is, or why a step begins again
+	Text string `json:"text,omitempty"` // evidence, an announcement, a warning, how far something is, why a step begins again, or where a secret is kept
 
 	Output []Piece `json:"output,omitempty"` // what processes printed since the last event of this type about the same step
 
