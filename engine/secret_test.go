@@ -16,6 +16,7 @@ import (
 	"github.com/ktrdr/kinfra/engine/present"
 	"github.com/ktrdr/kinfra/engine/table"
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/visible"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
@@ -182,22 +183,34 @@ workflow(command = "x", run = main, show = lambda result: print(result))
 
 // TestResultsWithSecrets: a value can't be in a step's result, wherever in it; the secret can.
 func TestResultsWithSecrets(t *testing.T) {
+	ink := visible.NewInk(func(key []byte) { copy(key, "a key") })
 	for result, want := range map[string]string{
 		`value`:                              "a step's result has the value of a secret in it",
 		`{"a": struct(b = ["x", value])}`:    `has the value of a secret in it, at ["a"].b[…]: results are kept`,
 		`{value: 1}`:                         `has the value of a secret in it, at ["***"]: `,
 		`base64(value)`:                      "a step's result has the value",
 		`number`:                             "a step's result has the value",
+		`-number`:                            "a step's result has the value",
+		`number * 1000`:                      "a step's result has the value",
+		`float(number)`:                      "a step's result has the value",
+		`{"a": (1, number / -8 * 8)}`:        `has the value of a secret in it, at ["a"][…]: results are kept`,
+		`struct(n = number + 0.25)`:          "has the value of a secret in it, at .n: results are kept",
+		`struct(x654321 = 1)`:                "has the value of a secret in it, at .x***: results are kept",
+		`coloured`:                           "a step's result has the value",
+		`{"a": [number // 10, 6543.21]}`:     "",
 		`{"a": [secret("env://T")], "b": 1}`: "",
 		`str(secret("env://T"))`:             "",
 	} {
 		r := secretive(t, `
 value = secrets.read(secret("env://T"))
-number = int(secrets.read(secret("env://N"), "9876543"))
+number = int(secrets.read(secret("env://N"), "654321"))
+red = "`+strings.ReplaceAll(ink.Paint(31, "x"), "\x1b", `\x1b`)+`".replace("x", "", 1)
+coloured = value[:3] + red + value[3:]
 def base64(text): return "`+base64.StdEncoding.EncodeToString([]byte(theToken))+`"
 print(value)
 step("s", lambda: `+result+`)
 `)
+		r.config.Output.Ink = ink
 		r.wants(r.starts(), want)
 		if want != "" {
 			r.tells(r.starts())
@@ -433,4 +446,18 @@ workflow(command = "x", run = main)
 		t.Errorf("the record has\n%s", r.journal())
 	}
 	r.hides()
+}
+
+// TestResultsAreKept: a step's result is on record as it is, though a value is a word of which
+// the record makes its own form, and a run that goes on gets it back.
+func TestResultsAreKept(t *testing.T) {
+	r := secretive(t, `
+def read(): secrets.read(secret("env://A"), "struct") and secrets.read(secret("env://B"), "secret") and secrets.read(secret("env://C"), "$struct")
+step("read", read)
+kept = step("keep", lambda: {"s": struct(n = 1.5), "t": secret("env://T"), "$d": [True, None, "text"]})
+step("die", lambda: effect.die("now"))
+expect.equal([kept["s"].n, type(kept["t"]), kept["$d"]], [1.5, "secret", [True, None, "text"]])
+`)
+	r.starts()
+	r.wants(r.resumes(false), "")
 }

@@ -118,7 +118,8 @@ func (r *Run) recorded(v starlark.Value) (starlark.Value, error) {
 }
 
 // copier copies a value as a record would give it back: frozen, made of nothing but JSON's
-// types, structs and secrets, and without the colours of this process's ink.
+// types, structs and secrets, and without the colours of this process's ink. It fails where a
+// secret's value is in it, since a run that goes on needs each result as it was.
 type copier struct {
 	limit int // bytes
 	ink   visible.Ink
@@ -158,7 +159,7 @@ func (c *copier) value(v starlark.Value, depth int) (starlark.Value, error) {
 		if math.IsInf(float64(v), 0) || math.IsNaN(float64(v)) {
 			return nil, fmt.Errorf("the number %s has no JSON form", v)
 		}
-		return v, nil
+		return v, c.number(v)
 	case unknown:
 		return nil, v.err()
 	case starlark.String:
@@ -200,10 +201,15 @@ func (c *copier) int(v starlark.Int) (starlark.Value, error) {
 			return nil, err
 		}
 	}
+	return v, c.number(v)
+}
+
+// number refuses a number that has a secret's value among its digits.
+func (c *copier) number(v starlark.Value) error {
 	if !c.masks.Empty() && c.masks.Holds(v.String()) {
-		return nil, errHoldsSecret
+		return errHoldsSecret
 	}
-	return v, nil
+	return nil
 }
 
 // text is a text as JSON has it.
@@ -211,10 +217,11 @@ func (c *copier) text(text string) (string, error) {
 	if err := c.grows(len(text)); err != nil {
 		return "", err
 	}
+	text = strings.ToValidUTF8(c.ink.Remove(text), "\uFFFD")
 	if c.masks.Holds(text) {
 		return "", errHoldsSecret
 	}
-	return strings.ToValidUTF8(c.ink.Remove(text), "\uFFFD"), nil
+	return text, nil
 }
 
 // part is a value that another one holds, under a name; there is the format for how a script

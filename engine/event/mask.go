@@ -10,15 +10,16 @@ import (
 // Masked is an event with the values of a set masked wherever a text of it may have one; e
 // itself stays as it is.
 //
-// What a run that goes on has to find again stays as it is: the names of steps and checks, and
-// of a run its arguments, directory and root. Who makes the events refuses to have a value there.
+// What a run that goes on has to find again stays as it is: the names of steps and checks, the
+// results of steps, and of a run its arguments, directory and root. Who makes the events refuses
+// to have a value there.
 func (e *Event) Masked(m *mask.Set) *Event {
 	if m.Empty() {
 		return e
 	}
 	masked := *e
 	masked.At, masked.Name, masked.Text = m.Text(e.At), m.Text(e.Name), m.Text(e.Text)
-	if len(e.Result) > 0 {
+	if len(e.Result) > 0 && e.Type != Ended {
 		masked.Result = m.JSON(e.Result)
 	}
 	masked.Problems = diag.Masked(e.Problems, m)

@@ -127,3 +127,16 @@ func TestNothingToMask(t *testing.T) {
 		t.Error("an event was copied, though there is nothing to mask")
 	}
 }
+
+// TestResultsOfStepsStay: a run that goes on needs them; no step ends well whose result has a
+// value. What a run returned is only shown.
+func TestResultsOfStepsStay(t *testing.T) {
+	var set mask.Set
+	set.Add("struct")
+	for kind, want := range map[event.Type]string{event.Ended: `{"$struct":{}}`, event.RunEnded: `{"$***":{}}`} {
+		e := event.Event{Type: kind, Result: json.RawMessage(`{"$struct":{}}`)}
+		if got := string(e.Masked(&set).Result); got != want {
+			t.Errorf("%s: the result is %s, want %s", kind, got, want)
+		}
+	}
+}
