@@ -32,11 +32,14 @@ type Secret interface {
 func (c Caller) Conceal(reference, value string) error { return c.state.run.conceal(reference, value) }
 
 func (r *Run) conceal(reference, value string) error {
-	var it mask.Set
-	it.Add(value)
 	called := r.identity()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.secrets[reference] && r.config.Masks.Has(value) {
+		return nil // as for the last process that got it
+	}
+	var it mask.Set
+	it.Add(value)
 	if err := r.checkSecret(reference, &it, called); err != nil {
 		return err
 	}

@@ -18,19 +18,6 @@ const (
 	inURL              // with %
 )
 
-// matchEscaped is match for a form of which each character is written as it is, or escaped.
-func (f form) matchEscaped(text string) (n int, open bool) {
-	at := 0
-	for _, r := range f.text {
-		length, more := f.escaped.character(text[at:], r)
-		if length == 0 {
-			return 0, more
-		}
-		at += length
-	}
-	return at, false
-}
-
 // character is how many bytes at the beginning of a text are a character, 0 for none; and,
 // with 0, whether the text ends within one that may be it.
 func (e escaping) character(text string, r rune) (n int, open bool) {

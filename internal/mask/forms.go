@@ -11,16 +11,27 @@ import (
 
 // formsOfValue is the forms in which a value is looked for. A form may be there twice.
 func formsOfValue(value string) []form {
+	value = core(value)
 	all := append(textForms(value), codedForms(value)...)
-	if trimmed := strings.TrimSpace(value); trimmed != value {
-		all = append(append(all, textForms(trimmed)...), codedForms(trimmed)...)
-	}
 	if strings.Contains(value, "\n") {
 		for line := range strings.Lines(value) {
 			all = append(all, textForms(strings.TrimSpace(line))...)
 		}
 	}
 	return all
+}
+
+// core is a value without the blanks around it, and without lines at its beginning that have
+// only brackets or dashes: each line that ends so would wait for what comes behind it.
+func core(value string) string {
+	for {
+		value = strings.TrimSpace(value)
+		first, rest, more := strings.Cut(value, "\n")
+		if !more || strings.Trim(first, "{[(- \t\r") != "" || len(strings.TrimSpace(rest)) < Least {
+			return value
+		}
+		value = rest
+	}
 }
 
 // textForms is a text in the ways in which it is written into others. One that is too short
@@ -69,25 +80,37 @@ func isWord(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
+// Behind how many digits of base64 and of hex a form may be broken into lines. Fewer may stand
+// on the line before, and aren't masked: too many lines end with them by chance, which would be
+// shown only when the next one is there.
+const (
+	behindBase64 = 3
+	behindHex    = 6
+)
+
 // codedForms is a value in base64, at each alignment to the three bytes that it takes
 // together, and in hex.
 func codedForms(value string) []form {
-	const behind = 3 // digits of base64 from which on it may be broken into lines
 	var all []form
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 {
 			coded := encoding.EncodeToString([]byte("\x00\x00"[:shift] + value))
-			first := (shift*8 + 5) / 6           // the first digit of which all bits are the value's
-			end := (shift + len(value)) * 8 / 6  // behind the last one
-			for _, cut := range []int{0, 1, 2} { // those that may stand on the line before
+			first := (shift*8 + 5) / 6          // the first digit of which all bits are the value's
+			end := (shift + len(value)) * 8 / 6 // behind the last one
+			for cut := range behindBase64 {
 				if digits := coded[first+cut : end]; len(digits) >= Least-1 {
-					all = append(all, form{text: digits, broken: behind})
+					all = append(all, form{text: digits, parted: behindBase64, broken: behindBase64})
 				}
 			}
 		}
 	}
 	coded := hex.EncodeToString([]byte(value))
-	return append(all, form{text: coded, broken: 2}, form{text: strings.ToUpper(coded), broken: 2})
+	for cut := range behindHex {
+		for _, digits := range []string{coded[cut:], strings.ToUpper(coded[cut:])} {
+			all = append(all, form{text: digits, parted: 2, broken: behindHex})
+		}
+	}
+	return all
 }
 
 // begins is the bytes with which a form may begin.

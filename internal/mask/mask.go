@@ -45,6 +45,13 @@ func (s *Set) Add(value string) {
 	s.forms.Store(formsOf(s.values))
 }
 
+// Has tells whether a value was added.
+func (s *Set) Has(value string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.values, value)
+}
+
 // Empty tells whether there are no values.
 func (s *Set) Empty() bool { return s.known() == nil }
 
@@ -61,7 +68,7 @@ func (s *Set) Text(text string) string {
 	if f == nil || !f.in(text) {
 		return text
 	}
-	masked, _, _ := f.mask(text, 0, true)
+	masked, _, _, _ := f.mask(text, 0, nil, true)
 	return string(masked)
 }
 
@@ -87,8 +94,10 @@ func (s *Set) Holds(text string) bool {
 // pieces together come out as Text has them. It is for one goroutine at a time.
 type Stream struct {
 	set     *Set
-	held    string // what may be the beginning of a value
-	covered int    // bytes that follow and belong to a value that was masked already
+	held    strings.Builder // what may be the beginning of a value
+	covered int             // bytes that follow and belong to a value that was masked already
+	forms   *forms          // by which that was told
+	open    *begun          // what is known of the forms that begin where held does
 }
 
 // Stream masks with the values of the set.
@@ -100,8 +109,16 @@ func (s *Stream) Write(piece []byte) []byte {
 	if f == nil {
 		return piece
 	}
-	masked, rest, covered := f.mask(s.held+string(piece), s.covered, false)
-	s.held, s.covered = rest, covered
+	if f != s.forms {
+		s.forms, s.open = f, nil
+	}
+	s.held.Write(piece)
+	text := s.held.String()
+	masked, rest, covered, open := f.mask(text, s.covered, s.open, false)
+	if s.covered, s.open = covered, open; len(rest) < len(text) {
+		s.held.Reset()
+		s.held.WriteString(rest)
+	}
 	return masked
 }
 
@@ -111,7 +128,8 @@ func (s *Stream) Close() []byte {
 	if f == nil {
 		return nil
 	}
-	masked, _, _ := f.mask(s.held, s.covered, true)
-	s.held, s.covered = "", 0
+	masked, _, _, _ := f.mask(s.held.String(), s.covered, nil, true)
+	s.held.Reset()
+	s.covered, s.open = 0, nil
 	return masked
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os/exec"
 	"slices"
@@ -35,6 +36,8 @@ func TestText(t *testing.T) {
 		{"several lines in one", "-- KEY --\nabcdef\nend", "got -- KEY --\nabcdef\nend!", "got ***!"},
 		{"lines of another system", "abc\ndef\nghi", "got abc\r\ndef\r\nghi!", "got ***!"},
 		{"without the blanks around it", " s3cret!\n", "<s3cret!>", "<***>"},
+		{"without brackets that it begins with", "{\n \"key\": \"s3cret!\"}", "see {\n \"key\": \"s3cret!\"}", "see {\n ***"},
+		{"hardly more than brackets", "{\n--\n1234", "{\n--\n1234", "{\n***"},
 		{"a character of several bytes", "größer!", "ist größer! als", "ist *** als"},
 	} {
 		if got := setOf(tt.value).Text(tt.text); got != tt.want {
@@ -154,7 +157,7 @@ type programCase struct {
 // before is how many bytes are to stand before the value: of those who break lines, or take
 // bytes together, several.
 func (c programCase) before() []int {
-	if c.command[0] == "base64" || c.command[0] == "openssl" || c.command[0] == "xxd" {
+	if slices.Contains([]string{"base64", "openssl", "xxd", "od"}, c.command[0]) {
 		return []int{0, 1, 2, 3}
 	}
 	return []int{2}
@@ -164,7 +167,7 @@ func (c programCase) before() []int {
 func TestEncodingsOfPrograms(t *testing.T) {
 	for _, tt := range []programCase{
 		{[]string{"base64"}, most}, {[]string{"base64", "-w", "10"}, most}, {[]string{"base64", "-w", "7"}, most},
-		{[]string{"od", "-An", "-tx1", "-v"}, most}, {[]string{"sh", "-c", `printf %s "$(cat)"`}, most},
+		{[]string{"od", "-An", "-tx1", "-v"}, most}, {[]string{"od", "-An", "-tx1", "-v", "-w7"}, most}, {[]string{"xxd", "-p", "-c", "4"}, most}, {[]string{"sh", "-c", "od -An -tx1 -v | tr -d ' \n' | fold -w 7"}, most}, {[]string{"sh", "-c", `printf %s "$(cat)"`}, most},
 		{[]string{"bash", "-c", `printf %q "$(cat)"`}, most}, {[]string{"bash", "-c", `v=$(cat); declare -p v`}, most + 10}, {[]string{"bash", "-c", `v=$(cat); echo "${v@Q}"`}, most},
 		{[]string{"python3", "-c", "import sys, json; print(json.dumps(sys.stdin.read()))"}, most},
 		{[]string{"python3", "-c", "import sys; print(repr(sys.stdin.read()))"}, most},
@@ -226,12 +229,33 @@ func TestStreamMeanwhile(t *testing.T) {
 }
 
 // TestLinesEndAtOnce: a line that has nothing to do with a value isn't held back, though it
-// ends with a byte that a form begins with.
+// ends with what a form begins with.
 func TestLinesEndAtOnce(t *testing.T) {
-	stream := setOf("s3cret!").Stream()
-	for _, line := range []string{"runs\n", "port c\n", "a S\n", "a 7\n"} {
-		if got := string(stream.Write([]byte(line))); got != line {
-			t.Errorf("%q came out as %q", line, got)
+	for value, lines := range map[string][]string{
+		"s3cret!":                        {"runs\n", "port c\n", "a S\n", "a 7\n", "port 73\n", "port 7333\n", "73 33\n", "in HEX 73\r\n"},
+		"\n\n one\ntwo\n":                {"\n", "runs\n", " \n"},
+		"{\n  \"key\": \"s3cret!\"\n}\n": {"{\n", "[{\n", "func main() {\n", "{\r\n"},
+		"---\n- [\ns3cret: 1\n":          {"---\n", "- [\n", "---\n- [\n"},
+	} {
+		stream := setOf(value).Stream()
+		for _, line := range lines {
+			if got := string(stream.Write([]byte(line))); got != line {
+				t.Errorf("of %q: %q came out as %q", value, line, got)
+			}
+		}
+	}
+}
+
+// TestHeldIsLimited: what may part a form is waited for only so long.
+func TestHeldIsLimited(t *testing.T) {
+	for _, blank := range []string{" ", "\n", `\n`, "\t\r\n"} {
+		stream := setOf("s3cret!").Stream()
+		shown := len(stream.Write([]byte("73336372")))
+		for range 100 {
+			shown += len(stream.Write([]byte(blank)))
+		}
+		if shown < 8+100*len(blank)-8 {
+			t.Errorf("%q: %d bytes were shown", blank, shown)
 		}
 	}
 }
@@ -338,5 +362,53 @@ func BenchmarkText(b *testing.B) {
 				s.Text(text)
 			}
 		})
+	}
+}
+
+// linesOf is a value of so many lines, such as a file of keys.
+func linesOf(n int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for range n {
+		line := make([]byte, 48)
+		for i := range line {
+			line[i] = byte(random.Uint32())
+		}
+		b.WriteString(base64.StdEncoding.EncodeToString(line) + "\n")
+	}
+	return b.String()
+}
+
+// BenchmarkLines: what a value of more lines costs, when it is added, for each text, and where
+// it is printed in small pieces.
+func BenchmarkLines(b *testing.B) {
+	log := strings.Repeat("2026-11-30 17:47:13 INFO  listening on 127.0.0.1:8080, waiting for connections\n", 200)
+	for _, n := range []int{10, 100, 1000} {
+		value := linesOf(n)
+		s := setOf(value)
+		b.Run(fmt.Sprint("add ", n), func(b *testing.B) {
+			b.SetBytes(int64(len(value)))
+			for b.Loop() {
+				setOf(value)
+			}
+		})
+		for name, text := range map[string]string{"log": log, "other keys": linesOf(n + 200)[n*65:], "itself": value, "in hex": hex.EncodeToString([]byte(value))} {
+			b.Run(fmt.Sprint(name, " ", n), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					s.Text(text)
+				}
+			})
+			b.Run(fmt.Sprint(name, " in pieces ", n), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					stream := s.Stream()
+					for i := 0; i < len(text); i += 16 {
+						stream.Write([]byte(text[i:min(len(text), i+16)]))
+					}
+					stream.Close()
+				}
+			})
+		}
 	}
 }
