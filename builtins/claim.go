@@ -149,7 +149,7 @@ func (d *domain) manager(t *starlark.Thread) (*lifecycle.Manager, error) {
 		return nil, err
 	}
 	def := p.Definition()
-	def.Conceal = conceal(t)
+	def.Conceal, def.Masks = conceal(t), engine.Current(t).Masks()
 	m := lifecycle.New(engine.World(t), def, claims)
 	m.Tell = engine.Current(t).Progress
 	return m, nil

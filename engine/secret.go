@@ -31,6 +31,10 @@ type Secret interface {
 // its value, too: see concealAgain.
 func (c Caller) Conceal(reference, value string) error { return c.state.run.conceal(reference, value) }
 
+// Masks is the values of the secrets that the run has read, for text that is cut before it
+// leaves the run. What is read later is added.
+func (c Caller) Masks() *mask.Set { return c.state.run.config.Masks }
+
 func (r *Run) conceal(reference, value string) error {
 	called := r.identity()
 	r.mu.Lock()

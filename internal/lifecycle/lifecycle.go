@@ -28,6 +28,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/docker"
 	"github.com/ktrdr/kinfra/internal/envfile"
 	"github.com/ktrdr/kinfra/internal/hint"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/slot"
 	"github.com/ktrdr/kinfra/internal/stack"
@@ -45,6 +46,7 @@ type Definition struct {
 
 	// Conceal is told the secrets when they are read; it must be there where there are any.
 	Conceal secret.Conceal
+	Masks   *mask.Set // the values that must not show, those of the secrets among them once they are read; nil: none
 
 	// ProjectDir is the directory in the holder's worktree that relative paths of the
 	// compose file lead to, "." for the worktree itself. Then a start builds the images
@@ -96,7 +98,7 @@ func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 	s := stack.Stack{
 		Root: m.def.Root, Project: m.Project(id), Dir: dir, EnvFile: filepath.Join(dir, slot.EnvName),
 		Files: []string{filepath.Join(dir, slot.ComposeName)}, Pass: m.def.Pass,
-		Secrets: map[string]secret.Value{},
+		Secrets: map[string]secret.Value{}, Masks: m.def.Masks,
 	}
 	for name := range m.def.Secrets {
 		s.Secrets[name] = secret.Value{}

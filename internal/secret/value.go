@@ -42,15 +42,3 @@ func (v Value) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
 
 // MarshalJSON always fails.
 func (v Value) MarshalJSON() ([]byte, error) { return nil, errors.New("a secret has no JSON form") }
-
-// Redact returns text, which another program has printed, with *** in the place of the values,
-// in all forms that package mask finds.
-func Redact(text string, values ...Value) string {
-	var known mask.Set
-	for _, v := range values {
-		if v.Known() {
-			known.Add(*v.text)
-		}
-	}
-	return known.Text(text)
-}

@@ -68,26 +68,3 @@ func TestUnknownValue(t *testing.T) {
 		t.Errorf("the zero Value is known: %t, reveals %q and prints %v", v.Known(), v.Reveal(), v)
 	}
 }
-
-func TestRedact(t *testing.T) {
-	tests := []struct{ name, text, value, want string }{
-		{"as it is", "user a, password s3cret!", "s3cret!", "user a, password ***"},
-		{"twice", "s3cret! and s3cret!", "s3cret!", "*** and ***"},
-		{"quoted", `invalid port "some\"b\\c"`, `some"b\c`, `invalid port "***"`},
-		{"several lines", "1 | -- KEY --\n2 | abcdef\n3 | end", "-- KEY --\nabcdef\nend", "1 | ***\n2 | ***\n3 | end"},
-		{"several lines in one", "got -- KEY --\nabcdef\nend!", "-- KEY --\nabcdef\nend", "got ***!"},
-		{"several lines, quoted", `got "-- KEY --\nabcdef"`, "-- KEY --\nabcdef", `got "***"`},
-		{"nothing of it", "all is well", "s3cret!", "all is well"},
-	}
-	for _, tt := range tests {
-		if got := secret.Redact(tt.text, valueOf(t, tt.value)); got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
-		}
-	}
-	if got, want := secret.Redact("abcdefgh", valueOf(t, "abcdef"), valueOf(t, "abcdefgh")), "***"; got != want {
-		t.Errorf("one the beginning of another: got %q, want %q", got, want)
-	}
-	if got := secret.Redact("text", secret.Value{}); got != "text" {
-		t.Errorf("a value that wasn't read: got %q", got)
-	}
-}

@@ -47,7 +47,7 @@ func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Du
 	cmd := s.command(w, timeout, args...)
 	cmd.Env = s.environment(w, command[0] == "up" || command[0] == "build")
 	cmd.ReadOnly = command[0] == "config"
-	follower := &follower{s, follow, map[world.Stream][]byte{}}
+	follower := &follower{follow, map[world.Stream][]byte{}}
 	cmd.Follow = follower.print
 	out, err := w.Processes.Run(ctx, cmd)
 	follower.end()
@@ -56,7 +56,7 @@ func (s Stack) composeOutput(ctx context.Context, w world.World, timeout time.Du
 	}
 	if out.Code != 0 {
 		what := fmt.Sprintf("docker compose %s for project %s ended with code %d", command[0], s.Project, out.Code)
-		return nil, errors.New(lastwords.Message(what, lastwords.Lines(s.redact(out.Stdout), s.redact(out.Stderr))))
+		return nil, errors.New(lastwords.Message(what, lastwords.Lines(s.masked(out.Stdout), s.masked(out.Stderr))))
 	}
 	return out.Stdout, nil
 }

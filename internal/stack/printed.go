@@ -8,11 +8,9 @@ import (
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
-// follower hands on the lines that Compose prints while it starts a stack: without the
-// stack's secrets, which may come in pieces, and without those that say what Options.Report
-// tells as well.
+// follower hands on the lines that Compose prints while it starts a stack, but for those that
+// say what Options.Report tells as well.
 type follower struct {
-	stack  Stack
 	follow func(from world.Stream, piece []byte)
 	lines  map[world.Stream][]byte // that aren't finished
 }
@@ -23,8 +21,7 @@ var told = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^ *(Container|Network|Volume) .* (Creat|Start|Restart|Recreat|Wait|Stopp|Remov|Runn)(e|ed|ing) *$|^ *Container .* Healthy *$`)
 })
 
-// longestLine is how long a line may be, in bytes. None of Compose's is longer; it isn't handed on,
-// since a part of it can't be redacted.
+// longestLine is how long a line may be, in bytes. None of Compose's is longer; it isn't handed on.
 const longestLine = 1 << 20
 
 func (f *follower) print(from world.Stream, piece []byte) {
@@ -54,6 +51,6 @@ func (f *follower) end() {
 
 func (f *follower) hand(from world.Stream, line []byte) {
 	if f.follow != nil && !told().Match(bytes.TrimRight(line, "\r\n")) {
-		f.follow(from, f.stack.redact(line))
+		f.follow(from, line)
 	}
 }

@@ -37,10 +37,5 @@ func (s Stack) checkSecrets(w world.World) error {
 	return nil
 }
 
-// redact takes the stack's secrets out of what a program has printed.
-func (s Stack) redact(output []byte) []byte {
-	if len(s.Secrets) == 0 {
-		return output
-	}
-	return []byte(secret.Redact(string(output), slices.Collect(maps.Values(s.Secrets))...))
-}
+// masked is what a program has printed, without the values that must not show.
+func (s Stack) masked(output []byte) []byte { return []byte(s.Masks.Text(string(output))) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/stack"
 	"github.com/ktrdr/kinfra/internal/world"
@@ -22,9 +23,13 @@ func withSecret(t *testing.T) (*machine, stack.Stack) {
 	m.Env["KEPT_HERE"] = canary
 	ref, err := secret.Parse("env://KEPT_HERE")
 	worldtest.Must(t, err)
-	value, err := ref.Resolve(t.Context(), m.World(), told)
-	worldtest.Must(t, err)
 	s := m.stack()
+	s.Masks = new(mask.Set)
+	value, err := ref.Resolve(t.Context(), m.World(), func(_ secret.Ref, value string) error {
+		s.Masks.Add(value)
+		return nil
+	})
+	worldtest.Must(t, err)
 	s.Secrets = map[string]secret.Value{"PASSWORD": value}
 	return m, s
 }
@@ -135,6 +140,3 @@ func TestSecretThatWasNotRead(t *testing.T) {
 	worldtest.Must(t, stack.Down(t.Context(), m.World(), s, stack.DownOptions{}))
 	wantSecretOnlyAtStart(t, m, 0)
 }
-
-// told takes note of no secret.
-func told(secret.Ref, string) error { return nil }

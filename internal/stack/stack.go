@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/mask"
 	"github.com/ktrdr/kinfra/internal/secret"
 )
 
@@ -49,6 +50,11 @@ type Stack struct {
 	// Secrets are variables that stand in no file. Their names must pass
 	// secret.CheckName and not stand in Pass. Only Up needs the values.
 	Secrets map[string]secret.Value
+
+	// Masks is the values that must not stand in errors with what Compose or a service has
+	// printed, those of Secrets among them; nil: none. Such text is masked before it is cut, since
+	// a part of a value would not be found any more.
+	Masks *mask.Set
 }
 
 var (

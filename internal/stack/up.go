@@ -25,8 +25,8 @@ type Options struct {
 	Tell    func(string)              // is told what is left after an interruption; may be nil
 
 	// Follow is told the lines that Compose prints while it builds, pulls and starts, on a
-	// goroutine of its own: without the stack's secrets, and without those about services that
-	// Report tells of. It may be nil.
+	// goroutine of its own, but for those about services that Report tells of. Whoever follows
+	// masks the secrets in them. It may be nil.
 	Follow func(from world.Stream, piece []byte)
 
 	// Begin is called when nothing stands in the way any more, and before anything is
@@ -411,7 +411,7 @@ func (u *upper) failures(ctx context.Context, containers []docker.Container) []F
 		out, err := runDocker(ctx, u.world, true, "logs", "--tail", fmt.Sprint(lines), "--", c.ID)
 		if err == nil {
 			for _, stream := range [][]byte{out.Stdout, out.Stderr} {
-				if text := lastLines(u.stack.redact(stream), lines); text != "" {
+				if text := lastLines(u.stack.masked(stream), lines); text != "" {
 					f.Logs = append(f.Logs, strings.Split(text, "\n")...)
 				}
 			}
