@@ -97,6 +97,10 @@ type Config struct {
 		Err   error
 	}
 
+	// Ending is called when the run is to end before it is over, with the cause: it was
+	// interrupted, or has used up its time or steps; nil: nobody wants to know.
+	Ending func(cause error)
+
 	// Abandon ends the process with an error, and does not return. It is called once a run
 	// is to end that can't be brought to its end, since a call of the language doesn't
 	// return: what it did is on record by then. nil: such a run is waited for.

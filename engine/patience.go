@@ -2,8 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"time"
 
 	"github.com/ktrdr/kinfra/engine/event"
@@ -16,9 +14,6 @@ const patience = 2 * time.Second
 // reassure tells the user of a run that was interrupted, and takes long to end, what is
 // going on. It returns once the run is closed, or that was said.
 func (r *Run) reassure() {
-	if !errors.Is(context.Cause(r.ctx), ErrInterrupted) {
-		return
-	}
 	select {
 	case <-r.closed.Done():
 	case <-time.After(cmp.Or(r.config.Patience, patience)):

@@ -84,7 +84,7 @@ func NewRun(ctx context.Context, config *Config) *Run {
 		stop := r.stop
 		r.ctx, r.stop = timed, func(cause error) { stop(cause); cancel() }
 	}
-	context.AfterFunc(r.ctx, r.reassure)
+	context.AfterFunc(r.ctx, r.ending)
 	if config.Masks == nil {
 		config.Masks = new(mask.Set)
 	}
@@ -105,6 +105,17 @@ func NewRun(ctx context.Context, config *Config) *Run {
 		r.journal.Store(config.Resume.Journal)
 	}
 	return r
+}
+
+// ending is called when the run is to end, or was closed.
+func (r *Run) ending() {
+	cause := context.Cause(r.ctx)
+	if r.config.Ending != nil && r.closed.Err() == nil {
+		r.config.Ending(cause)
+	}
+	if errors.Is(cause, ErrInterrupted) {
+		r.reassure()
+	}
 }
 
 // Close frees what the run holds.

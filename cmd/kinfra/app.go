@@ -173,7 +173,7 @@ func (a *app) config(ctx context.Context) *engine.Config {
 		},
 		Masks: a.masks, Secret: builtins.Secret, ReadSecret: builtins.ReadSecret,
 		Asker: a.asker(), Yes: a.globals.yes, BeforeExits: a.interruption.expect,
-		Abandon: a.abandon, Urgent: process.interruption.urgently(),
+		Ending: a.hurry, Abandon: a.abandon, Urgent: process.interruption.urgently(),
 	}
 	c.Memory.Bytes, c.Memory.Err = uint64(process.globals.memory), tooMuchMemory(process.globals.memory)
 	if live, ok := c.Output.Present.(*present.Live); ok {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ func Main() int {
 	if err != nil {
 		return int(a.conclude(err))
 	}
+	context.AfterFunc(in.ctx, func() { a.hurry(context.Cause(in.ctx)) })
 	in.watchMemory(a.globals.memory)
 	err = in.explained(a.main(in.ctx))
 	if unwritten := stdout.unwritten(err); unwritten != nil {
@@ -54,6 +56,15 @@ func (a *app) abandon(err error) {
 		err = a.finish(err)
 	}
 	os.Exit(int(a.conclude(err)))
+}
+
+// hurry has what is printed wait no longer for whoever reads it, since the command is to end.
+func (a *app) hurry(cause error) {
+	for _, s := range []*stream{a.stdout, a.stderr} {
+		if s.hurry != nil {
+			s.hurry(cause)
+		}
+	}
 }
 
 // outermost is the execution of this process's command line, of which this one is a part in

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"golang.org/x/sys/unix"
@@ -26,7 +29,13 @@ type stream struct {
 	terminal bool
 	ink      visible.Ink // of all text that is printed; blank until somebody wants colours
 	colors   bool        // what is painted is shown in colour
-	failure  error       // the first one of a write
+
+	mu      sync.Mutex // guards the rest, and is held while something is written
+	failure error      // the first one of a write
+	unread  error      // nil until a write was given up, since nobody read
+
+	patient context.Context // ends when the command is to end
+	hurry   context.CancelCauseFunc
 
 	masks      *mask.Set // the values that must not show
 	structured bool      // what is written is JSON, in which whoever makes it has masked them
@@ -38,7 +47,9 @@ func newStream(file *os.File) *stream {
 	if fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 		file = os.NewFile(uintptr(fd), file.Name())
 	}
-	return &stream{out: file, file: file, terminal: isatty.IsTerminal(file.Fd())}
+	s := &stream{out: file, file: file, terminal: isatty.IsTerminal(file.Fd())}
+	s.patient, s.hurry = context.WithCancelCause(context.Background())
+	return s
 }
 
 // inMemory is a stream for what is printed where no file is.
@@ -62,11 +73,46 @@ func (s *stream) WriteString(text string) (int, error) {
 
 // exactly writes what was made to be read by another program, byte by byte.
 func (s *stream) exactly(text string) error {
-	_, err := io.WriteString(s.out, text)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.write(text)
 	if err != nil && s.failure == nil {
 		s.failure = err
 	}
 	return err
+}
+
+// unreadFor is how long a write may still wait for whoever reads when the command is to end.
+const unreadFor = time.Second
+
+// write waits for whoever reads, as a pager may let it for hours: until the command is to end.
+// Then what isn't read is given up, with all that comes after it, so that the command can end.
+// Nothing ends a write that waits, so another goroutine makes it. s.mu must be held.
+func (s *stream) write(text string) error {
+	switch {
+	case s.unread != nil:
+		return s.unread
+	case s.file == nil:
+		_, err := io.WriteString(s.out, text)
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(s.out, text)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-s.patient.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(unreadFor):
+		s.unread = fmt.Errorf("nobody reads it: %w", context.Cause(s.patient))
+		return s.unread
+	}
 }
 
 // source prints the text of a file for whoever reads it on: exactly, but for a terminal,
@@ -99,6 +145,8 @@ const nobodyReads = 128 + int(syscall.SIGPIPE)
 // unwritten is why what the command has printed didn't arrive: the command's error err,
 // unless it has another one; nil if all did.
 func (s *stream) unwritten(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.failure == nil || err != nil && !errors.Is(err, s.failure):
 		return nil
