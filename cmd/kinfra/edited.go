@@ -40,27 +40,45 @@ func (a *app) edited(store *journal.Store) *engine.Edited {
 	}
 }
 
-// changedScripts is the scripts of a run that are others today than it has on record, as
-// paths. A project's are read whether they are trusted or not. What can't be read says so
-// when it is run.
-func (a *app) changedScripts(copied layer.Copy, run *event.Run) []string {
+// today is what has become of the scripts of a run since they were recorded.
+type today struct {
+	changed, gone []string // paths
+	err           error    // why scripts can't be read
+}
+
+// same tells whether all scripts are known to be as they were.
+func (t today) same() bool { return len(t.changed) == 0 && len(t.gone) == 0 && t.err == nil }
+
+// usable tells whether some scripts have changed, and nothing is known to keep the run from
+// going on with them.
+func (t today) usable() bool { return len(t.changed) > 0 && len(t.gone) == 0 && t.err == nil }
+
+// scriptsToday looks at what has become of the scripts of a run. A project's are read whether
+// they are trusted or not.
+func (a *app) scriptsToday(copied layer.Copy, run *event.Run) today {
 	var g globals
 	g.early(run.Args)
 	w := world.In(a.real, run.Dir)
-	today, err := layersWith(w, g.scripts, anyProject)
-	if today == nil || err != nil {
-		return nil
+	layers, err := layersWith(w, g.scripts, anyProject)
+	if err != nil {
+		return today{err: err}
 	}
-	var paths []string
-	for _, f := range copied.Changed(w, today) {
-		path := a.shown(f.File)
-		if errors.Is(f.Err, fs.ErrNotExist) {
-			path += " (gone)"
+	var t today
+	for _, f := range copied.Changed(w, layers) {
+		switch path := a.shown(f.File); {
+		case f.Err == nil:
+			t.changed = append(t.changed, path)
+		case errors.Is(f.Err, fs.ErrNotExist):
+			t.gone = append(t.gone, path)
+		case t.err == nil:
+			t.err = fmt.Errorf("reading the script: %w", f.Err)
 		}
-		paths = append(paths, path)
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	for _, paths := range []*[]string{&t.changed, &t.gone} {
+		slices.Sort(*paths)
+		*paths = slices.Compact(*paths)
+	}
+	return t
 }
 
 // shown is the path of a script as messages give it: relative to the working directory if it
@@ -84,25 +102,59 @@ func (a *app) shown(f layer.File) string {
 func (a *app) announceScripts(past *resumption, how goingOn) {
 	switch {
 	case how.undo:
-	case how.edited && len(past.changed) == 0:
+	case !how.edited:
+		io.WriteString(a.stderr, past.today.text(past.id))
+	case past.today.same():
 		io.WriteString(a.stderr, "The scripts have not changed since they were recorded\n")
-	case !how.edited && len(past.changed) > 0:
-		io.WriteString(a.stderr, hintAtEdited(past.id, past.changed))
 	}
 }
 
-// hintAtEdited says on a line which scripts have changed, and how to go on with them.
-func hintAtEdited(id string, changed []string) string {
+// text says which scripts have changed, and how to go on with them if that can be; "" if none
+// have.
+func (t today) text(id string) string {
+	if t.usable() {
+		it := "it as it is"
+		if len(t.changed) > 1 {
+			it = "them as they are"
+		}
+		return fmt.Sprintf("%s changed since the run was recorded: kinfra resume %s --edited goes on with %s now\n", have(t.changed), id, it)
+	}
+	text := ""
+	if len(t.changed) > 0 {
+		text += have(t.changed) + " changed since the run was recorded\n"
+	}
+	if len(t.gone) > 0 {
+		text += have(t.gone) + " been removed since the run was recorded\n"
+	}
+	if t.err != nil {
+		text += "Whether the scripts have changed isn't known: " + visible.Line(t.err.Error()) + "\n"
+	}
+	return text
+}
+
+// describe says for programs what has become of the scripts, as far as there is anything to say.
+func (t today) describe(result map[string]any) {
+	for name, paths := range map[string][]string{"changed_scripts": t.changed, "removed_scripts": t.gone} {
+		if len(paths) > 0 {
+			result[name] = paths
+		}
+	}
+	if t.err != nil {
+		result["scripts_error"] = t.err.Error()
+	}
+}
+
+// have names some paths, with the verb behind them.
+func have(paths []string) string {
 	const most = 3
-	names := visible.Line(strings.Join(changed[:min(len(changed), most)], ", "))
-	if more := len(changed) - most; more > 0 {
+	names := visible.Line(strings.Join(paths[:min(len(paths), most)], ", "))
+	if more := len(paths) - most; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
-	has, it := "has", "it as it is"
-	if len(changed) > 1 {
-		has, it = "have", "them as they are"
+	if len(paths) > 1 {
+		return names + " have"
 	}
-	return fmt.Sprintf("%s %s changed since the run was recorded: kinfra resume %s --edited goes on with %s now\n", names, has, id, it)
+	return names + " has"
 }
 
 // hintAtRecord says, after a run that left a record failed, what can be done with that.
@@ -120,7 +172,7 @@ func (a *app) hintAtRecord(err error) {
 	next := ""
 	if rep := a.run.Report(); rep.MayResume() {
 		next = "kinfra resume " + a.recorded + " goes on with it, "
-		if a.past != nil && a.past.Edited == nil && len(a.past.changed) > 0 {
+		if a.past != nil && a.past.Edited == nil && a.past.today.usable() {
 			next = "kinfra resume " + a.recorded + " --edited goes on with the scripts as they are now, "
 		}
 	}

@@ -16,12 +16,12 @@ import (
 // resumption is a run that goes on from its record.
 type resumption struct {
 	engine.Resume
-	id      string
-	record  *journal.Record
-	run     *event.Run
-	layers  *layer.Stack
-	file    *layer.Layer // of kinfra run
-	changed []string     // the scripts that are others today than on record
+	id     string
+	record *journal.Record
+	run    *event.Run
+	layers *layer.Stack
+	file   *layer.Layer // of kinfra run
+	today  today        // what has become of the scripts
 }
 
 func (a *app) resumeCommand() *cobra.Command {
@@ -95,7 +95,7 @@ func (a *app) resume(c *cobra.Command, args []string, how goingOn) error {
 	again := newApp(append(a.presentation(c), past.run.Args...), a.stdout, a.stderr, a.interruption)
 	again.typed = a.typed
 	again.real, again.past, again.recorded = world.In(a.real, past.run.Dir), past, id
-	if how.edited && len(past.changed) > 0 {
+	if how.edited && !past.today.same() {
 		past.Edited = again.edited(store)
 	}
 	a.announceScripts(past, how)
@@ -122,7 +122,7 @@ func (a *app) openResumption(store *journal.Store, id string, undo bool) (*resum
 	}
 	past := &resumption{Resume: *resume, id: id, record: record, run: record.Run()}
 	if !undo {
-		past.changed = a.changedScripts(copied, past.run)
+		past.today = a.scriptsToday(copied, past.run)
 	}
 	past.layers, past.file = copied.Stack(a.real)
 	return past, nil

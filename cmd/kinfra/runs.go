@@ -192,16 +192,15 @@ func (a *app) showRun(c *cobra.Command, args []string, outputOf string) error {
 		return err
 	}
 	result := map[string]any{"run": entryOf(record, a.real.Clock.Now()), "record": store.Dir(id), "dropped": record.Dropped, "report": json.RawMessage(data)}
-	var changed []string
+	var scripts today
 	if rep.MayResume() {
-		if changed = a.changedScripts(copied, record.Run()); len(changed) > 0 {
-			result["changed_scripts"] = changed
-		}
+		scripts = a.scriptsToday(copied, record.Run())
+		scripts.describe(result)
 	}
-	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep, changed) })
+	return a.print("runs show", result, nil, func() { a.writeRun(store, record, rep, scripts) })
 }
 
-func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run, changed []string) {
+func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report.Run, scripts today) {
 	e := entryOf(record, a.real.Clock.Now())
 	out := a.stdout
 	fmt.Fprintf(out, "Run %s: kinfra %s\n", e.ID, visible.Line(strings.Join(e.Args, " ")))
@@ -222,9 +221,7 @@ func (a *app) writeRun(store *journal.Store, record *journal.Record, rep *report
 	if rep.MayResume() {
 		fmt.Fprintf(out, "%s\n", goOn(rep, e.ID))
 	}
-	if len(changed) > 0 {
-		io.WriteString(out, hintAtEdited(e.ID, changed))
-	}
+	io.WriteString(out, scripts.text(e.ID))
 }
 
 // writeQuestions writes what was asked, and the answers.
