@@ -28,7 +28,7 @@ func (r *Run) keepScripts() (name string, err error) {
 	if r.past == nil || !r.past.edited || r.config.World.Planned() {
 		return "", nil
 	}
-	return r.past.edit.Keep(r.loader.loaded())
+	return r.past.edit.Keep(r.loader.forRecord())
 }
 
 // comparing tells whether edited scripts are held against the record, before they run.

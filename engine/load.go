@@ -34,6 +34,9 @@ type loader struct {
 
 	evaluating sync.Mutex // held by the thread that evaluates files, from the first to the last
 
+	keeping sync.Mutex      // held while a file is put on record; guards kept
+	kept    map[string]bool // the IDs of the files that the record has; nil while there is none, or edited scripts aren't kept yet
+
 	mu      sync.Mutex // guards all below
 	modules map[string]*module
 	files   map[string]layer.File // by the name that positions carry
@@ -140,6 +143,10 @@ func loadHint(label string, err error) string {
 // evaluate gives the globals of a file, frozen.
 func (l *loader) evaluate(t *starlark.Thread, file layer.File) (starlark.StringDict, error) {
 	s := stateOf(t)
+	file, err := l.ask(file)
+	if err != nil {
+		return nil, err
+	}
 	if len(s.loading) == 0 { // another branch may ask for a file that this one is evaluating
 		l.evaluating.Lock()
 		defer l.evaluating.Unlock()
@@ -173,7 +180,6 @@ func chain(files []layer.File) string {
 
 // module is what is known of a file, and whether that is anything yet.
 func (l *loader) module(file layer.File) (m *module, known bool) {
-	l.asked(file)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.modules == nil {
@@ -186,16 +192,20 @@ func (l *loader) module(file layer.File) (m *module, known bool) {
 	return m, known
 }
 
-// asked notes a file that the run has asked for. What it has read of it first is what counts.
-func (l *loader) asked(file layer.File) {
+// ask notes a file that the run has asked for, and gives it as it was when it was first read:
+// that is what counts. It is on record when it returns, if there is one.
+func (l *loader) ask(file layer.File) (layer.File, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.files == nil {
 		l.files = map[string]layer.File{}
 	}
-	if _, known := l.files[file.Path()]; !known {
-		l.files[file.Path()] = file
+	first, known := l.files[file.Path()]
+	if !known {
+		first = file
+		l.files[file.Path()] = first
 	}
+	l.mu.Unlock()
+	return first, l.run.keepFile(first)
 }
 
 // forget makes a file be evaluated again.
@@ -309,10 +319,17 @@ func (l *loader) caller(t *starlark.Thread) (layer.File, error) {
 	return layer.File{}, errors.New("no script is calling")
 }
 
-// loaded is the files that were evaluated so far, or read for their text.
-func (l *loader) loaded() []layer.File {
+// forRecord is the files that were evaluated so far, or read for their text. The record is
+// about to get them; those that are asked for from now on it gets one by one.
+func (l *loader) forRecord() []layer.File {
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.kept = map[string]bool{}
+	for _, f := range l.files {
+		l.kept[f.ID()] = true
+	}
 	return slices.Collect(maps.Values(l.files))
 }
 

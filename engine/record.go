@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/ktrdr/kinfra/engine/event"
+	"github.com/ktrdr/kinfra/engine/layer"
 )
 
 // record begins the record of the run, if it is to leave one and this is its first step.
@@ -20,7 +21,7 @@ func (s *state) record(t *starlark.Thread) error {
 	if r.journal.Load() != nil { // another thread was faster
 		return nil
 	}
-	j, err := r.config.Record(t, r.loader.loaded, r.first)
+	j, err := r.config.Record(t, r.loader.forRecord, r.first)
 	if err != nil {
 		return fmt.Errorf("beginning the record of the run: %w", err)
 	}
@@ -62,6 +63,31 @@ func isRecorded(e *event.Event) bool {
 		return false
 	}
 	return !e.Replayed
+}
+
+// keepFile puts a file on record that was first asked for after the scripts were, so that a run
+// that goes on later has it as it is now.
+func (r *Run) keepFile(file layer.File) error {
+	l := &r.loader
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	if l.kept == nil || l.kept[file.ID()] || !file.OnDisk() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rehearsing {
+		return nil // it is asked for again
+	}
+	err := r.emitLocked(&event.Event{Type: event.FileRead, File: file.ID(), Data: file.Data})
+	if j := r.journal.Load(); err == nil && j != nil {
+		err = j.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", file.Path(), err)
+	}
+	l.kept[file.ID()] = true
+	return nil
 }
 
 // mostPrinted is how much of what a run prints its record keeps, in bytes.

@@ -103,6 +103,9 @@ func NewRun(ctx context.Context, config *Config) *Run {
 			r.secrets[reference] = true
 		}
 		r.journal.Store(config.Resume.Journal)
+		if config.Resume.Edited == nil {
+			r.loader.kept = map[string]bool{} // what the record has isn't read from the disk
+		}
 	}
 	return r
 }
@@ -344,7 +347,7 @@ func (r *Run) emitAt(now time.Time, e *event.Event) error {
 }
 
 func (r *Run) present(e *event.Event) {
-	if r.config.Output.Present != nil {
+	if e.Type != event.FileRead && r.config.Output.Present != nil {
 		r.config.Output.Present.Show(e)
 	}
 }
@@ -352,7 +355,7 @@ func (r *Run) present(e *event.Event) {
 // isEarly tells whether an event has to wait until the run has begun, which is the first
 // event of a record, and that programs are told. People are told at once.
 func (r *Run) isEarly(e *event.Event) bool {
-	return !r.begun && (e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned || e.Type == event.Concealed)
+	return !r.begun && (e.Type == event.FileRead || e.Type == event.Concealed || e.Type == event.Said || e.Type == event.Told || e.Type == event.Warned)
 }
 
 // giveUp lets be heard what was said while the scripts were loaded, of which the run then
@@ -361,7 +364,9 @@ func (r *Run) giveUp() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun = true
-	r.emitEarly(func(e *event.Event) bool { return e.Type != event.Clock && e.Type != event.Concealed })
+	r.emitEarly(func(e *event.Event) bool {
+		return e.Type != event.Clock && e.Type != event.FileRead && e.Type != event.Concealed
+	})
 }
 
 // end does what is left to do once a script has ended with err, and gives the error

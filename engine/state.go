@@ -201,10 +201,10 @@ func Resource(t *starlark.Thread, label string) (layer.File, error) {
 		return layer.File{}, err
 	}
 	file, err := r.config.Layers.Resolve(label, from)
-	if err == nil {
-		r.loader.asked(file)
+	if err != nil {
+		return layer.File{}, err
 	}
-	return file, err
+	return r.loader.ask(file)
 }
 
 // Load gives the names that a script of the layers defines, evaluating it if that

@@ -138,6 +138,7 @@ func readScripts(store *journal.Store, record *journal.Record) (c layer.Copy, er
 	return c, nil
 }
 
+// readScriptsOf gives those of a name, with the files that the run has asked for later.
 func readScriptsOf(store *journal.Store, record *journal.Record, name string) (c layer.Copy, err error) {
 	data, err := store.ScriptsOf(record, name)
 	if err != nil {
@@ -147,7 +148,10 @@ func readScriptsOf(store *journal.Store, record *journal.Record, name string) (c
 		err = fmt.Errorf("there are none")
 	}
 	if err != nil {
-		err = &journal.DamagedError{Path: store.Dir(record.ID) + "/" + name, Err: err}
+		return c, &journal.DamagedError{Path: store.Dir(record.ID) + "/" + name, Err: err}
 	}
-	return c, err
+	for _, e := range record.FilesRead(name) {
+		c.Add(e.File, e.Data)
+	}
+	return c, nil
 }

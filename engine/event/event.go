@@ -32,6 +32,7 @@ const (
 	Undoing   Type = "undoing"  // a step is about to be taken back
 	Undid     Type = "undo"     // a step was taken back, or could not be
 	Clock     Type = "clock"    // a script read the clock between steps
+	FileRead  Type = "file"     // a file that comes with the scripts was first asked for when the record had begun; in the record only
 	Concealed Type = "secret"   // a secret was read, for the first time in the run
 	Asked     Type = "ask"      // the user is asked, and the run waits for an answer
 	Answered  Type = "answer"   // a question was answered, by the user or for them
@@ -99,6 +100,9 @@ type Event struct {
 	Omitted int `json:"omitted,omitempty"` // bytes of what was announced, or printed before Output, that the record does not have
 
 	Read *time.Time `json:"read,omitempty"` // what the clock said
+
+	File string `json:"file,omitempty"` // of FileRead: its layer and its name in that, joined by "//"
+	Data []byte `json:"data,omitempty"` // and what was in it
 
 	Question *Question `json:"question,omitempty"`
 	Answer   *Answer   `json:"answer,omitempty"`

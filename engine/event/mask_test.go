@@ -22,6 +22,7 @@ func unmasked() map[string]string {
 		"Key": name, "After": name, "Needs": name, "Changes.Step": name,
 		"Branch":        "numbers",
 		"Scripts":       "the name of a file that kinfra makes",
+		"File":          "what a run that goes on finds again; it comes with the scripts, as Data does, which are kept as they are",
 		"Run.ID":        "made by kinfra",
 		"Run.Args":      again,
 		"Run.Dir":       again,

@@ -280,6 +280,8 @@ func lacking(e *event.Event) bool {
 		return e.Read == nil
 	case event.Concealed:
 		return e.Text == ""
+	case event.FileRead:
+		return e.File == ""
 	case event.Ended:
 		return e.Key == "" || e.Kind == event.Step && e.Status == event.Passed && e.Result == nil
 	case event.Began, event.Retried, event.Noted, event.Undoing, event.Undid:

@@ -45,6 +45,25 @@ func (r *Record) ScriptsNames() []string {
 	return names
 }
 
+// FilesRead is the events about files that the run has first asked for while it was made of the
+// scripts of a name: what the scripts of that name have of them doesn't count.
+func (r *Record) FilesRead(scripts string) []*event.Event {
+	var files []*event.Event
+	current := ""
+	for i := range r.Events {
+		e := &r.Events[i]
+		if name := ScriptsName(e); name != "" {
+			if current = name; name == scripts {
+				files = nil // it begins anew with them
+			}
+		}
+		if e.Type == event.FileRead && current == scripts {
+			files = append(files, e)
+		}
+	}
+	return files
+}
+
 // KeepScripts puts scripts into the record of a run, and gives the name by which an event
 // says that the run goes on with them. They are durable when it returns. Whoever calls it
 // has the run's journal.

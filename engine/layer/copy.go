@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ktrdr/kinfra/internal/world"
@@ -23,10 +24,11 @@ type CopiedLayer struct {
 	Shown  string            `json:"shown,omitempty"`  // how messages name dir
 	Files  map[string]string `json:"files"`            // their texts, by name
 	Binary map[string][]byte `json:"binary,omitempty"` // of files that are no UTF-8
+	Part   bool              `json:"part,omitempty"`   // the layer has more files
 }
 
 // Copy copies all files of the layers; of one that has too many, and of a directory that
-// a file was run from, only those that were loaded.
+// a file was run from, only those that were loaded. These are copied as they were then.
 func (s *Stack) Copy(loaded []File) Copy {
 	c := Copy{Loaded: ids(loaded)}
 	layers := s.Layers
@@ -42,15 +44,18 @@ func (s *Stack) Copy(loaded []File) Copy {
 		if l.Name != fileLayer {
 			files, err = takeSnapshot(l)
 		}
-		if files == nil || err != nil {
+		part := files == nil || err != nil
+		if part {
 			files = snapshot{}
-			for _, f := range loaded {
-				if f.Layer.Name == l.Name {
-					files[f.Name] = f.Data
-				}
+		}
+		for _, f := range loaded {
+			if f.Layer.Name == l.Name {
+				files[f.Name] = f.Data
 			}
 		}
-		c.Layers = append(c.Layers, copied(l, files))
+		one := copied(l, files)
+		one.Part = part && l.Name != fileLayer
+		c.Layers = append(c.Layers, one)
 	}
 	return c
 }
@@ -67,20 +72,41 @@ func ids(files []File) []string {
 func copied(l *Layer, files snapshot) CopiedLayer {
 	c := CopiedLayer{Name: l.Name, Dir: l.Dir, Shown: l.shown, Files: map[string]string{}}
 	for name, data := range files {
-		if utf8.Valid(data) {
-			c.Files[name] = string(data)
-			continue
-		}
-		if c.Binary == nil {
-			c.Binary = map[string][]byte{}
-		}
-		c.Binary[name] = data
+		c.put(name, data)
 	}
 	return c
 }
 
+func (c *CopiedLayer) put(name string, data []byte) {
+	delete(c.Files, name)
+	delete(c.Binary, name)
+	if utf8.Valid(data) {
+		c.Files[name] = string(data)
+		return
+	}
+	if c.Binary == nil {
+		c.Binary = map[string][]byte{}
+	}
+	c.Binary[name] = data
+}
+
+// Add puts a file, by its ID, into the copy: the run has asked for it after the copy was made.
+func (c *Copy) Add(id string, data []byte) {
+	name, file, _ := strings.Cut(id, "//")
+	for i := range c.Layers {
+		if c.Layers[i].Name == name {
+			c.Layers[i].put(file, data)
+			if c.Loaded != nil && !slices.Contains(c.Loaded, id) {
+				c.Loaded = append(c.Loaded, id)
+			}
+			return
+		}
+	}
+}
+
 // Stack is the layers as they were copied, and the directory that a file was run from,
-// nil if none was. What that directory had not been asked for yet is read from it.
+// nil if none was. What that directory had not been asked for yet is read from it, as from a
+// layer of which only a part was copied.
 func (c Copy) Stack(w world.World) (*Stack, *Layer) {
 	s := &Stack{}
 	var file *Layer
@@ -98,14 +124,20 @@ func (c Copy) Stack(w world.World) (*Stack, *Layer) {
 			file = l
 			continue
 		}
+		if copied.Part {
+			l.source = over{files, directory{w.Disk.Root(copied.Dir)}}
+		}
 		s.Layers = append(s.Layers, l)
 		s.Builtin = l // the last one
 	}
 	return s, file
 }
 
-// over is a source that goes before another one.
-type over struct{ first, then source }
+// over is files that go before another source.
+type over struct {
+	first snapshot
+	then  source
+}
 
 func (s over) read(name string) ([]byte, error) {
 	data, err := s.first.read(name)

@@ -67,6 +67,19 @@ type File struct {
 // ID tells files apart: no two layers have a file of the same one.
 func (f File) ID() string { return f.Layer.Name + "//" + f.Name }
 
+// OnDisk tells whether the file was read from the disk just then, where it may change, and not
+// from what is kept of its layer.
+func (f File) OnDisk() bool {
+	switch s := f.Layer.source.(type) {
+	case directory:
+		return true
+	case over:
+		_, kept := s.first[path.Clean(f.Name)]
+		return !kept
+	}
+	return false
+}
+
 // Path is how messages name the file: its path on disk, as "./x" where it is below
 // the working directory; just its name for one inside the binary. So no two files
 // share a path, by which positions in scripts are told apart.
