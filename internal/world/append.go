@@ -2,7 +2,6 @@ package world
 
 import (
 	"os"
-	"slices"
 	"syscall"
 )
 
@@ -84,7 +83,7 @@ func (a *treeAppender) Write(data []byte) (int, error) {
 		path, _, _ := a.files.clean(opAppend, a.name)
 		return 0, pathError(opAppend, path, err)
 	}
-	a.node.data = slices.Concat(a.node.data, data)
+	a.node.data = append(a.node.data, data...) // what is read of it is a copy
 	a.node.info.Size, a.node.info.ModTime = int64(len(a.node.data)), tree.now()
 	return len(data), nil
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"testing"
 
+	"github.com/ktrdr/kinfra/internal/world"
 	"github.com/ktrdr/kinfra/internal/worldtest"
 )
 
@@ -29,4 +30,23 @@ func TestAppendToAMovedFile(t *testing.T) {
 		_, err = root.Lstat("place")
 		worldtest.WantErr(t, err, fs.ErrNotExist)
 	})
+}
+
+// A dry run of a run that is resumed adds to its journal, line by line: what is there is not
+// copied for each.
+func TestAppendDoesNotCopy(t *testing.T) {
+	fake := world.NewFake()
+	fake.Write("/home/user/log", []byte("begun\n"))
+	for name, w := range map[string]world.World{"in memory": fake.World(), "planned": world.Planned(fake.World())} {
+		a, err := w.Disk.Host().Append("/home/user/log")
+		worldtest.Must(t, err)
+		line := make([]byte, 100)
+		copies := testing.AllocsPerRun(2000, func() {
+			_, err := a.Write(line)
+			worldtest.Must(t, err)
+		})
+		if copies > 0 {
+			t.Errorf("%s: %v allocations for each line, want less than one", name, copies)
+		}
+	}
 }
