@@ -111,6 +111,18 @@ func (p *past) differs(message string, step *event.Past, at syntax.Position) err
 	return &difference{divergedError: divergedError{message: message, hint: hint}, at: at, recorded: p.placeOnRecord(step)}
 }
 
+// losesUndo is the error of a script that has no undo for a step that was done with one.
+func (p *past) losesUndo(n *node, step *event.Past) error {
+	err := divergedError{
+		message: fmt.Sprintf("the step %q has no undo function, and was done with one", n.key),
+		hint:    "keep the undo function; undo = lambda _: None says that there is nothing to take back",
+	}
+	if !p.edited {
+		return &err
+	}
+	return &difference{divergedError: err, at: n.at, recorded: p.placeOnRecord(step)}
+}
+
 // placeOnRecord is where a step stood in the scripts when it began.
 func (p *past) placeOnRecord(step *event.Past) *diag.Place {
 	var current, scripts string

@@ -326,8 +326,11 @@ func (r *Run) notMet() error {
 // is called only to have the undo functions of the steps inside it, in a world that nothing
 // leaves.
 func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Value, error) {
-	p := s.run.past
-	if before.Status == event.Running && c.Callable("undo") != nil && !s.run.rehearsing {
+	p, call := s.run.past, c.Callable("undo")
+	if call == nil && !p.undo && before.Status == event.Passed && before.IsLeft() {
+		return nil, p.losesUndo(n, before)
+	}
+	if before.Status == event.Running && call != nil && !s.run.rehearsing {
 		return nil, s.complete(c, n)
 	}
 	if p.undoableIn(before) || s.comparing() && !p.CountsDone(before) {
@@ -352,11 +355,11 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 	}
 	n.status = event.Passed
 	if !s.collecting() {
-		if err := s.replayed(n, before, result); err != nil {
+		if err := s.replayed(n, before, result, call != nil); err != nil {
 			return nil, err
 		}
 	}
-	if call := c.Callable("undo"); call != nil && before.Status == event.Passed {
+	if call != nil && before.Status == event.Passed {
 		s.run.willUndo(undo{n.key, s.branch, before.EndSeq, call, result})
 	}
 	return result, nil
@@ -371,13 +374,16 @@ func failureOf(before *event.Past) error {
 	return errors.New(message)
 }
 
-// replayed shows a step that was done before, and puts on record where it stands now.
-func (s *state) replayed(n *node, before *event.Past, result starlark.Value) error {
+// replayed shows a step that was done before, and puts on record where it stands now, and
+// that it has got an undo function.
+func (s *state) replayed(n *node, before *event.Past, result starlark.Value, undoable bool) error {
 	s.emitReplayed(n, before.Seconds)
 	if s.node != nil {
 		s.keep(n.key, doneStep{result, before.Seconds})
 	}
-	if moved := s.placed(event.Moved, n); !before.IsAt(&moved) && before.HasPlace() {
+	moved := s.placed(event.Moved, n)
+	moved.Undoable = undoable && !before.IsLeft()
+	if before.HasPlace() && (moved.Undoable || !before.IsAt(&moved)) {
 		return s.run.emit(&moved)
 	}
 	return nil

@@ -126,7 +126,7 @@ func (r *Run) unsettled() ([]undo, error) {
 	case r.past.edited && r.past.failsFirst(err):
 		return nil, err
 	case len(undos) < len(unsettled):
-		return nil, r.past.unreachable(missing(unsettled, undos), err, "")
+		return nil, r.past.unreachable(missing(unsettled, undos), err)
 	}
 	return undos, nil
 }
@@ -161,9 +161,7 @@ func (r *Run) withUnreached(ctx context.Context, undos []undo) []undo {
 	if r.past == nil {
 		return undos
 	}
-	unreached := slices.DeleteFunc(missing(r.past.Left(), undos), func(key string) bool {
-		return !r.past.CountsDone(r.past.Node(key))
-	})
+	unreached := missing(r.past.undoable(), undos)
 	if len(unreached) == 0 {
 		return undos
 	}
@@ -176,6 +174,18 @@ func (r *Run) withUnreached(ctx context.Context, undos []undo) []undo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.newestFirst(undos)
+}
+
+// undoable is the keys of the steps that count as done and have something to undo, or may
+// have: an edit can have given an undo to any.
+func (p *past) undoable() []string {
+	var keys []string
+	for key, n := range p.All() {
+		if p.CountsDone(n) && (n.IsLeft() || p.mayHaveNew()) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // missing is the keys of steps of which there is no undo.

@@ -15,8 +15,8 @@ import (
 // further, so steps that were not met can't be taken back.
 func (r *Run) undoRecorded(err error) error {
 	undos, exits := r.takeUndos(), r.takeExits()
-	unmet := r.past.unmet()
 	failed := r.incomplete
+	lost := slices.DeleteFunc(missing(r.past.Left(), undos), func(key string) bool { return slices.Contains(failed, key) })
 	for _, u := range undos {
 		if r.ctx.Err() != nil {
 			break // what is left can be taken back by another call
@@ -38,18 +38,18 @@ func (r *Run) undoRecorded(err error) error {
 	case len(failed) > 0:
 		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
 			Next: "mend what keeps them, and call undo again: what was undone stays so"}
-	case len(unmet) > 0:
-		return r.past.unreachable(unmet, err, r.past.comeAgain(unmet))
+	case len(lost) > 0:
+		return r.past.unreachable(lost, err)
 	case len(undos) == 0:
 		r.emit(&event.Event{Type: event.Said, Text: "Nothing is left to undo\n"})
 	}
 	return nil
 }
 
-// unreachable is the error of a script that does not come again to steps that are to be
-// taken back, since it ended with err before. next is a hint.
-func (p *past) unreachable(keys []string, err error, next string) error {
-	left := &Error{Code: Conflict, Next: next, Message: fmt.Sprintf("%d step(s) can't be undone, since the script doesn't come to them again: %s", len(keys), strings.Join(keys, ", "))}
+// unreachable is the error of a script that gives no undo for steps that are to be taken
+// back: it ended with err before it came to them again, or they have lost it in an edit.
+func (p *past) unreachable(keys []string, err error) error {
+	left := &Error{Code: Conflict, Next: p.comeAgain(keys), Message: fmt.Sprintf("%d step(s) can't be undone, since the script doesn't come to them again, or has no undo for them: %s", len(keys), strings.Join(keys, ", "))}
 	if err == nil || errors.Is(err, errRecordEnds) {
 		return left
 	}
@@ -59,21 +59,8 @@ func (p *past) unreachable(keys []string, err error, next string) error {
 // comeAgain is a hint at how a script may come again to steps that it didn't come to: one
 // that was cut off lies behind another one if that has since run again, and failed.
 func (p *past) comeAgain(keys []string) string {
-	if slices.ContainsFunc(keys, func(key string) bool { return p.Node(key).Status == event.Running }) {
+	if p.undo && slices.ContainsFunc(keys, func(key string) bool { return p.Node(key).Status == event.Running }) {
 		return "resume the run, which brings what was cut off to its end, and then undo it"
 	}
 	return ""
-}
-
-// unmet is the steps that are to be taken back and were not met.
-func (p *past) unmet() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var keys []string
-	for _, key := range p.Left() {
-		if !p.met[p.Node(key)] {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }

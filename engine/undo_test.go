@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ktrdr/kinfra/engine/event"
@@ -145,5 +146,92 @@ func TestUndoOfARunThatSaysItWasUndone(t *testing.T) {
 	r.wants(r.resumes(true), "")
 	if got := r.state(); got != "" {
 		t.Errorf("left is %q", got)
+	}
+}
+
+// A step that was done has the undo function that an edited script has given it.
+func TestUndoThatAnEditHasAdded(t *testing.T) {
+	const (
+		a     = `step("a", lambda: effect.put("a"))` + "\n"
+		now   = `step("a", lambda: effect.put("a"), undo = effect.remove)` + "\n"
+		dies  = `step("b", lambda: effect.die("first"))` + "\n"
+		fails = `step("b", lambda: fail("a bug"))` + "\n"
+	)
+	for _, c := range []struct{ name, text, now, wants string }{
+		{"it passes", a + dies, now, ""},
+		{"it dies", a + dies, now + `step("b", lambda: effect.die("second"))`, errDead.Error()},
+		{"it fails", a + dies, now + fails, "a bug"},
+		{"it fails before it comes to it", `parallel([0, 1], lambda n: n == 1 and ` + strings.TrimSpace(a) + ", limit = 1)\n" + dies,
+			`parallel([0, 1], lambda n: step("c", lambda: fail("a bug")) if n == 0 else ` + strings.TrimSpace(now) + ", limit = 1)\n", "a bug"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRecorder(t, body(c.text))
+			_ = r.starts()
+			r.wants(r.resumesEdited(c.text, c.now), c.wants)
+			r.comesBack()
+			if c.wants != "a bug" {
+				r.wants(r.resumesAsKept(c.text, true), "")
+			}
+			if got := r.state(); got != "" || r.left() != "" {
+				t.Errorf("there is %q, left to undo are %q", got, r.left())
+			}
+		})
+	}
+}
+
+// One that was done with an undo function can't lose it: nobody could take the step back.
+func TestUndoThatAnEditHasTaken(t *testing.T) {
+	const (
+		z    = `step("z", lambda: effect.put("z"), undo = effect.remove)` + "\n"
+		a    = `step("a", lambda: effect.put("a"), undo = effect.remove)` + "\n"
+		bare = `step("a", lambda: effect.put("a"))` + "\n"
+		dies = `step("b", lambda: effect.die("first"))` + "\n"
+	)
+	for _, c := range []struct{ name, text, now, key string }{
+		{"a step", z + a + dies, z + bare, "a"},
+		{"behind a new one", z + a + dies, z + `step("new", lambda: effect.put("new"))` + "\n" + bare, "a"},
+		{"inside another one", z + `step("o", lambda: ` + strings.TrimSpace(a) + ")\n" + dies, z + `step("o", lambda: ` + strings.TrimSpace(bare) + ")\n", "o/a"},
+		{"that failed", `step("a", lambda: effect.put("a"), undo = lambda name: fail("stuck"))` + "\n" + `step("b", lambda: fail("no"))`, bare, "a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRecorder(t, body(c.text))
+			_ = r.starts()
+			r.comesBack()
+			journal, state := r.journal(), r.state()
+			err := r.resumesEdited(c.text, c.now)
+			r.wants(err, `the step "`+c.key+`" has no undo function, and was done with one`)
+			r.wantsCode(err, Conflict)
+			if r.journal() != journal || r.state() != state {
+				t.Errorf("left is %q, the journal is\n%s", r.state(), r.journal())
+			}
+		})
+	}
+}
+
+// Where that shows only when the run comes to it, it goes no further, and the undo is to be
+// called as before.
+func TestUndoThatIsMissedLate(t *testing.T) {
+	const first = `
+step("a", lambda: effect.put("a"), undo = effect.remove)
+step("b", lambda: effect.die("first"))`
+	const now = `
+if step("new", lambda: struct(yes = True)).yes:
+    step("a", lambda: effect.put("a"))
+step("b", lambda: effect.put("b"))`
+	r := newRecorder(t, body(first))
+	_ = r.starts()
+	err := r.resumesEdited(first, now)
+	r.wants(err, `the step "a" has no undo function, and was done with one`)
+	r.wantsCode(err, Conflict)
+	r.comesBack()
+	r.wants(r.resumesAsKept(first, true), "1 step(s) can't be undone, since the script doesn't come to them again, or has no undo for them: a")
+	if got := r.state(); got != "a=" || r.left() != "a" {
+		t.Errorf("there is %q, left to undo are %q", got, r.left())
+	}
+	r.wants(r.resumesEdited(first, strings.Replace(now, `effect.put("a"))`, `effect.put("a"), undo = effect.remove)`, 1)), "")
+	r.comesBack()
+	r.wants(r.resumesAsKept(first, true), "")
+	if got := r.state(); got != "b=" {
+		t.Errorf("there is %q", got)
 	}
 }

@@ -101,6 +101,7 @@ func (h *History) add(n *Past, e *Event) {
 	switch e.Type {
 	case Moved:
 		h.place(n, e)
+		n.undo.left = n.undo.left || e.Undoable
 	case Retried:
 		h.forget(n) // what failed inside it is tried again
 	case Ended:
@@ -261,7 +262,7 @@ func (h *History) forget(n *Past) {
 }
 
 func (h *History) takeBack(n *Past, e *Event) {
-	n.undoing = e.Seq
+	n.undoing, n.undo.left = e.Seq, true
 	h.taken = slices.DeleteFunc(h.taken, func(t taking) bool { return t.step == n || t.step.isIn(n) || n.before(t.step) })
 	h.taken = append(h.taken, taking{n, e.Seq})
 }

@@ -6,20 +6,17 @@ import (
 	"slices"
 )
 
-// edit is a program as it was, with a step more at its end, or with a part of it caught.
+// edit is a program as somebody may have left it who has edited it.
 func (g *generator) edit(p Program) Program {
-	edited := slices.Clone(p)
-	switch g.IntN(3) {
+	edits := []func([]Statement, int) []Statement{g.caught, g.inserted, g.forked, deleted, g.swapped, g.otherUndo, g.renamed}
+	switch n := g.IntN(len(edits) + 2); n {
 	case 0:
-		return edited // as it was
+		return p // as it was
 	case 1:
-		return append(edited, g.added())
+		return append(slices.Clone(p), g.added())
+	default:
+		return g.editBlock(p, edits[n-2])
 	}
-	return g.editBlock(edited, func(block []Statement, at int) []Statement {
-		around := Statement{Kind: Attempt, Name: g.name(Attempt), Blocks: [][]Statement{{block[at]}}}
-		block[at] = around
-		return block
-	})
 }
 
 // extends tells whether a program is another one with nothing but statements at its end. A
@@ -33,9 +30,10 @@ func (g *generator) name(kind Kind) string {
 	return fmt.Sprintf("%c%d", kind[0], g.names)
 }
 
+// added is a step, perhaps with others inside.
 func (g *generator) added() Statement {
 	g.left = g.IntN(3)
-	return g.statement(deepest) // steps alone: others would change what the record calls the branches
+	return g.statement(deepest)
 }
 
 // editBlock edits a block at a statement. Neither is shared with the program that was.
@@ -54,4 +52,47 @@ func (g *generator) editBlock(block []Statement, edit func(block []Statement, at
 		}
 	}
 	return edit(block, at)
+}
+
+// The edits of a block at a statement.
+
+func (g *generator) caught(block []Statement, at int) []Statement {
+	block[at] = Statement{Kind: Attempt, Name: g.name(Attempt), Blocks: [][]Statement{{block[at]}}}
+	return block
+}
+
+func (g *generator) inserted(block []Statement, at int) []Statement {
+	return slices.Insert(block, at, g.added())
+}
+
+// forked has a parallel more: with new steps, or with what stood there as one of its branches.
+func (g *generator) forked(block []Statement, at int) []Statement {
+	s := Statement{Kind: Parallel, Name: g.name(Parallel), Limit: 2, Blocks: [][]Statement{{g.added()}, {g.added()}}}
+	if g.IntN(3) > 0 {
+		return slices.Insert(block, at, s)
+	}
+	s.Blocks[g.IntN(2)] = []Statement{block[at]}
+	block[at] = s
+	return block
+}
+
+func deleted(block []Statement, at int) []Statement { return slices.Delete(block, at, at+1) }
+
+func (g *generator) swapped(block []Statement, at int) []Statement {
+	other := g.IntN(len(block))
+	block[at], block[other] = block[other], block[at]
+	return block
+}
+
+// otherUndo gives a step an undo that had none, or takes it away.
+func (g *generator) otherUndo(block []Statement, at int) []Statement {
+	if s := &block[at]; s.Kind == Step {
+		s.Undo = !s.Undo
+	}
+	return block
+}
+
+func (g *generator) renamed(block []Statement, at int) []Statement {
+	block[at].Name = g.name(block[at].Kind)
+	return block
 }

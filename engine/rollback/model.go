@@ -196,6 +196,7 @@ func (m *model) passed(key, result string) {
 	}
 	if m.do != Undo {
 		m.wantsGround(key)
+		k.left = k.left || m.shape.statements[key].Undo // an edit has added it
 	}
 	for other, o := range m.steps {
 		if m.shape.relate(other, key) == before && m.shape.shares(other, key) && o.status == done && o.ranAt > k.runAt && !m.added[other] {
@@ -386,7 +387,7 @@ func (m *model) undoing(key string) {
 	if m.script > 0 && m.rollback == 0 {
 		m.rollback, m.outcome = m.now, m.evalBlock(m.shape.program, "")
 	}
-	if !k.left || k.status != done {
+	if !k.left && !m.shape.statements[key].Undo || k.status != done {
 		m.fail("%s is undone, and there is nothing to undo: it is %s", key, k.say())
 	}
 	if k.undoing > max(m.began, m.script) {
@@ -398,7 +399,7 @@ func (m *model) undoing(key string) {
 			m.fail("%s is undone before %s, which is built on it", key, other)
 		}
 	}
-	k.undoing, k.undid = m.now, false
+	k.undoing, k.undid, k.left = m.now, false, true
 	for other, o := range m.steps {
 		if o.status != never && m.shape.carries(key, other) {
 			o.taken = true
