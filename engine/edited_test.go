@@ -162,6 +162,8 @@ func TestEditedScriptThatLeavesOut(t *testing.T) {
 			`step("outer", lambda: step("into", lambda: effect.put("in")))`, `it comes to the step "outer/into", where the record has "outer/in", which was done`},
 		{"a step in a check", `check("c", lambda: step("in", lambda: effect.put("in")))` + "\n" + `step("bad", lambda: fail("a bug"))`,
 			`check("c", lambda: None)` + "\n" + `step("bad", lambda: effect.put("bad"))`, `the check "c" ended without coming to the step "c/in"`},
+		{"a step in a check that comes before another one now", `step("a", lambda: effect.put("a"))` + "\n" + `check("c", lambda: step("in", lambda: effect.put("in")))` + "\n" + `step("bad", lambda: fail("a bug"))`,
+			`check("c", lambda: step("in", lambda: effect.put("in")))` + "\n" + `step("a", lambda: effect.put("a"))`, `it comes to the step "c/in", where the record has "a", which was done`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRecorder(t, body(c.text))

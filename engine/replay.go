@@ -183,7 +183,7 @@ func (s *state) inTurn(n *node, own *event.Past) error {
 	}
 	before := p.Before(s.pastNode(), s.branch, own)
 	if p.edited {
-		before = p.Preceding(own) // an edit may have it on another branch
+		before = p.precedingAll(own)
 	}
 	for _, next := range before {
 		if !p.met[next] && p.CountsDone(next) {
@@ -191,6 +191,16 @@ func (s *state) inTurn(n *node, own *event.Past) error {
 		}
 	}
 	return nil
+}
+
+// precedingAll is what the script comes through before a step, wherever an edit has put that:
+// on other branches, too, and before the checks that the step is in.
+func (p *past) precedingAll(n *event.Past) []*event.Past {
+	all := p.Preceding(n)
+	for n = n.Around(); n != nil && n.Kind == event.Check; n = n.Around() {
+		all = append(all, p.Preceding(n)...)
+	}
+	return all
 }
 
 // pastNode is what the record has of the innermost step or check, nil for none.

@@ -16,27 +16,9 @@ func Judge(c Case, trace Trace) string {
 			m.begin(edits[0])
 			edits = edits[1:]
 		}
-		if m.lost != "" {
-			return m.leaves(trace[i:])
-		}
 		m.add(e)
 		if m.wrong != "" {
 			return fmt.Sprintf("%s (entry %d, process %d: %s)", m.wrong, i, m.process, m.do)
-		}
-	}
-	return ""
-}
-
-// leaves is about a run that goes on with a program without a step that was done. Whether
-// the program comes to it may not be known before it runs; then the run must not end well.
-// What it did by then is not judged.
-func (m *model) leaves(rest Trace) string {
-	for _, e := range rest {
-		if e.What == ProcessEnded && e.Arg == EndedWell {
-			return fmt.Sprintf("the run has ended well without %s, which was done (process %d: %s)", m.lost, m.process, m.do)
-		}
-		if e.What == ProcessEnded {
-			break
 		}
 	}
 	return ""
@@ -86,7 +68,6 @@ type model struct {
 	edited      Program // with which it is to go on
 	waits       bool    // and hasn't yet
 	must        bool    // it has to
-	lost        string  // a step that was done, and isn't in that
 	began       int     // its entry
 	script      int     // when its script began in earnest; 0 if it didn't
 	rollback    int     // when the first undo after that was recorded
@@ -137,11 +118,33 @@ func (m *model) edit(p Program) {
 	for key := range m.checks {
 		m.dropped = m.dropped || m.shape.places[key] == nil
 	}
-	for key, k := range m.steps {
-		if m.shape.places[key] == nil && k.status == done && (!k.taken || k.left) && !m.isInDone(old, key) {
-			m.lost = key
+	if wrong := m.otherWay(old, m.shape); wrong != "" {
+		m.fail("it goes on with the edited program, and %s", wrong)
+	}
+}
+
+// otherWay tells how a program does in another way what was done.
+func (m *model) otherWay(old, now *shape) string {
+	for _, key := range slices.Sorted(maps.Keys(m.steps)) {
+		k := m.steps[key]
+		counts := k.status == done && !k.taken && !m.isInDone(old, key)
+		switch {
+		case k.status != done || !counts && !k.left:
+		case now.places[key] == nil:
+			return fmt.Sprintf("%s, which was done, isn't in that", key)
+		case k.left && !now.statements[key].Undo:
+			return fmt.Sprintf("%s, which was done, has no undo in that", key)
+		}
+		if !counts {
+			continue
+		}
+		for other, o := range m.steps {
+			if o.status == done && !o.taken && old.relate(key, other) == before && old.shares(key, other) && now.relate(key, other) == after {
+				return fmt.Sprintf("%s, which was done before %s, comes after it in that", key, other)
+			}
 		}
 	}
+	return ""
 }
 
 func (m *model) add(e Entry) {
