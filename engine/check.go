@@ -107,6 +107,9 @@ func (s *state) recall(c *table.Call, n *node) error {
 		return err
 	}
 	n.status = before.Status
+	s.run.past.mu.Lock()
+	s.stands(n, before)
+	s.run.past.mu.Unlock()
 	if s.run.past.undoableIn(before) || s.run.past.edited {
 		return s.collect(c, n)
 	}

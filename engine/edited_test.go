@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,90 @@ func TestEditedScript(t *testing.T) {
 	}
 }
 
+// An edit shifts what the record calls by numbers: calls of parallel. The run goes on, and
+// whoever goes on after that, or takes it back, finds all that was done.
+func TestEditedScriptWithAnotherParallel(t *testing.T) {
+	const (
+		first  = `parallel(["p", "q"], lambda n: step(n, lambda: effect.put(n), undo = effect.remove))` + "\n"
+		then   = `parallel(["r", "s"], lambda n: step(n, lambda: effect.put(n), undo = effect.remove))` + "\n"
+		other  = `parallel(["x", "y"], lambda n: step(n, lambda: effect.put(n), undo = effect.remove))` + "\n"
+		bad    = `step("bad", lambda: effect.die("bad"))` + "\n"
+		caught = `attempt(lambda: parallel(["f", "g"], lambda n: step(n, lambda: effect.put(n), undo = effect.remove) and step("no " + n, lambda: fail("no")), limit = 1))` + "\n"
+	)
+	inside := func(outer, text string) string {
+		return "def inside():\n" + strings.ReplaceAll("\n"+strings.TrimSpace(text), "\n", "\n    ") + "\n" + outer + "\n"
+	}
+	step, check, branch := `step("o", inside)`, `check("o", inside)`, `parallel([0], lambda _: inside())`
+	for _, c := range []struct{ name, text, now string }{
+		{"before one", first + bad, other + first},
+		{"between two", first + then + bad, first + other + then},
+		{"that is empty", first + then + bad, "parallel([], lambda n: n)\n" + first + then},
+		{"around one", first + then + bad, `parallel([0], lambda _: ` + strings.TrimSpace(first) + ")\n" + then},
+		{"before one that failed, which was caught", caught + first + bad, other + caught + first},
+		{"behind one that failed, which was caught", caught + first + bad, caught + other + first},
+		{"inside a step", inside(step, first+then+bad), inside(step, other+first+then)},
+		{"inside a check", inside(check, first+then) + bad, inside(check, other+first+then)},
+		{"inside a branch", inside(branch, first+then) + bad, inside(branch, other+first+then)},
+		{"that has gone", "parallel([], lambda n: n)\n" + first + then + bad, first + then},
+	} {
+		for _, end := range []string{"", bad} {
+			for _, undo := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %q, undo %t", c.name, end, undo), func(t *testing.T) {
+					r := newRecorder(t, body(c.text))
+					_ = r.starts()
+					before := r.ran()
+					now := c.now + strings.ReplaceAll(end, "bad", "worse")
+					if err := r.resumesEdited(c.text, now); end == "" {
+						r.wants(err, "")
+					}
+					r.comesBack()
+					if !undo && end != "" {
+						r.wants(r.resumesAsKept(c.text, false), "")
+					}
+					for _, key := range before {
+						if r.calls[key] != 1 {
+							t.Errorf("%s ran %d times", key, r.calls[key])
+						}
+					}
+					r.comesBack()
+					r.wants(r.resumesAsKept(c.text, true), "")
+					if got := r.state(); got != "" {
+						t.Errorf("left is %q", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// An undo goes past a new step that was cut off to what was done behind it.
+func TestUndoPastANewStep(t *testing.T) {
+	const (
+		first = `step("a", lambda: effect.put("a"), undo = effect.remove)` + "\n" + `step("b", lambda: effect.die("b"))`
+	)
+	for _, new := range []string{
+		`step("new", lambda: effect.die("new"))`,
+		`step("new", lambda: effect.die("new"), undo = lambda _: None)`,
+		`step("new", lambda: effect.die("new") or effect.has("a") and fail("no"), undo = lambda _: None)`,
+		`parallel([1], lambda _: step("new", lambda: effect.die("new")))`,
+		`check("c", lambda: step("new", lambda: effect.die("new")))`,
+	} {
+		t.Run(new, func(t *testing.T) {
+			r := newRecorder(t, body(first))
+			_ = r.starts()
+			_ = r.resumesEdited(first, new+"\n"+first)
+			r.comesBack()
+			err := r.resumesAsKept(first, true)
+			if !strings.Contains(new, "fail") {
+				r.wants(err, "")
+			}
+			if got := r.state(); got != "" {
+				t.Errorf("left is %q (%v)", got, err)
+			}
+		})
+	}
+}
+
 // ran is the steps that did something, each as often as it did.
 func (r *recorder) ran() []string {
 	var all []string
@@ -117,7 +202,7 @@ func TestEditedScriptThatDiffers(t *testing.T) {
 		{"swapped", `step("c", lambda: effect.put("c"))` + strings.Replace(buggy, `step("c", lambda: effect.put("c"))`, "", 1), `it comes to the step "c", where the record has "a"`, 2, 2},
 		{"gone", strings.Replace(buggy, `step("c", lambda: effect.put("c"))`, "", 1), `it comes to the step "last", where the record has "c"`, 6, 5},
 		{"gone at the end", `step("a", lambda: effect.put("a"))`, `it ended without coming to the step "b/b0"`, 0, 3},
-		{"an item that is gone", strings.Replace(buggy, `[1, 2]`, `[1]`, 1), `parallel ended without coming to the step "p2"`, 0, 4},
+		{"an item that is gone", strings.Replace(buggy, `[1, 2]`, `[1]`, 1), `it comes to the step "c", where the record has "p2"`, 5, 4},
 		{"another name in a branch", strings.Replace(buggy, `step("q%d" % n,`, `step("x%d" % n,`, 1), `it comes to the step "x1", where the record has "q1"`, 4, 4},
 		{"what is new comes before the difference", `step("new", lambda: effect.put("new"))` + strings.Replace(buggy, `step("c"`, `step("x"`, 1), `it comes to the step "x", where the record has "c"`, 6, 5},
 	} {
@@ -152,10 +237,10 @@ func TestEditedScriptThatLeavesOut(t *testing.T) {
 	for _, c := range []struct{ name, text, now, want string }{
 		{"an item beside the one that failed", `parallel([2, 1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), n == 1 and step("bad", lambda: fail("a bug"))], limit = 1)`,
 			`parallel([1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), step("bad", lambda: effect.put("bad"))])`,
-			`parallel ended without coming to the step "p2", which was done`},
+			`it ended without coming to the step "p2", which was done`},
 		{"the rest of an item", `parallel([2, 1], lambda n: [step("p%d" % n, lambda: effect.put("p%d" % n)), n == 1 and step("bad", lambda: fail("a bug"))], limit = 1)`,
 			`parallel([2, 1], lambda n: n == 1 and [step("p%d" % n, lambda: effect.put("p%d" % n)), step("bad", lambda: effect.put("bad"))])`,
-			`parallel ended without coming to the step "p2"`},
+			`it ended without coming to the step "p2"`},
 		{"a step inside the one that failed", `step("outer", lambda: [step("in", lambda: effect.put("in")), fail("a bug")])`,
 			`step("outer", lambda: effect.put("outer"))`, `the step "outer" ended without coming to the step "outer/in", which was done`},
 		{"another name inside the one that failed", `step("outer", lambda: [step("in", lambda: effect.put("in")), fail("a bug")])`,

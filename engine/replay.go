@@ -22,12 +22,13 @@ import (
 // past is what the record of a run says of its earlier processes. Their steps are met
 // again as the script runs from the top: those that count as done give back their results.
 type past struct {
-	event.History // doesn't change any more
+	event.History // doesn't change any more, but for what is moved
 
 	undo        bool
 	edited      bool // the scripts are others than those of the record
 	edit        *Edited
 	strangers   map[stead]*node // the steps of edited scripts that the record doesn't have
+	places      []event.Event   // where these have what the record has, as they come to it
 	unsure      bool            // what edited scripts do is not all known before they run
 	ahead       bool            // edited scripts come to something that will run
 	mended      bool            // those of the record were, from some process on
@@ -129,6 +130,7 @@ func (s *state) meet(n *node) (before *event.Past, counts bool, err error) {
 	}
 	if own != nil {
 		p.met[own] = true
+		s.stands(n, own)
 	}
 	switch {
 	case own != nil && (s.collecting() || p.CountsDone(own) || p.StaysFailed(own)):
@@ -182,13 +184,11 @@ func (s *state) inTurn(n *node, own *event.Past) error {
 		return nil // inside a step that the record doesn't have
 	}
 	before := p.Before(s.pastNode(), s.branch, own)
-	if p.edited {
+	if p.mayHaveNew() {
 		before = p.precedingAll(own)
 	}
-	for _, next := range before {
-		if !p.met[next] && p.CountsDone(next) {
-			return p.diverged(fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next, n.at)
-		}
+	if next := p.firstUnmet(before); next != nil {
+		return p.diverged(fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, next.Key), next, n.at)
 	}
 	return nil
 }
@@ -226,37 +226,43 @@ func (s *state) metAllIn(n *node) error {
 }
 
 // metAllOf fails if the branches of a call of parallel have ended without coming to a step
-// of theirs that counts as done.
+// of theirs that counts as done. An edit may have given the call another number: then the
+// next step that was done tells, or the end of what is around.
 func (s *state) metAllOf(fork int) error {
 	p := s.run.past
-	if p == nil || s.collecting() && !s.comparing() || s.node != nil && s.pastNode() == nil {
+	if p == nil || s.collecting() || p.mayHaveNew() || s.node != nil && s.pastNode() == nil {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.unsure {
-		return nil
-	}
 	return p.metAll("parallel ended", p.InFork(s.pastNode(), s.branch, fork))
 }
 
-func (p *past) metAll(what string, nodes []*event.Past) error {
-	var first *event.Past // by the script, whichever branch was faster then
+// firstUnmet is the first, by the script, of the steps that count as done and were not met;
+// nil if there is none. p.mu must be held.
+func (p *past) firstUnmet(nodes []*event.Past) *event.Past {
+	var first *event.Past
 	for _, n := range nodes {
 		if p.CountsDone(n) && !p.met[n] && (first == nil || n.Compare(first) < 0) {
 			first = n
 		}
 	}
+	return first
+}
+
+func (p *past) metAll(what string, nodes []*event.Past) error {
+	first := p.firstUnmet(nodes)
 	if first == nil {
 		return nil
 	}
 	return p.diverged(fmt.Sprintf("%s without coming to the step %q, which was done", what, first.Key), first, syntax.Position{})
 }
 
-// wentOn tells whether the record went on after a call of parallel.
+// wentOn tells whether the record went on after a call of parallel. While edited scripts are
+// held against it, that isn't known: their calls may have other numbers.
 func (s *state) wentOn(fork int) bool {
 	p := s.run.past
-	return p != nil && (s.node == nil || s.pastNode() != nil) && p.WentOn(s.pastNode(), s.branch, fork)
+	return p != nil && !s.comparing() && (s.node == nil || s.pastNode() != nil) && p.WentOn(s.pastNode(), s.branch, fork)
 }
 
 // failedIn tells whether a call of parallel that the record went on after had failed.
@@ -297,7 +303,7 @@ func (s *state) failed(n *node) {
 // failedFork is failed for a call of parallel.
 func (s *state) failedFork(fork int) {
 	p := s.run.past
-	if p == nil || p.undo || s.node != nil && s.pastNode() == nil {
+	if p == nil || p.undo || s.comparing() || s.node != nil && s.pastNode() == nil {
 		return
 	}
 	for _, n := range p.InFork(s.pastNode(), s.branch, fork) {
@@ -341,7 +347,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 		return nil, p.losesUndo(n, before)
 	}
 	if before.Status == event.Running && call != nil && !s.run.rehearsing {
-		return nil, s.complete(c, n)
+		return s.complete(c, n)
 	}
 	if p.undoableIn(before) || s.comparing() && !p.CountsDone(before) {
 		if err := s.collect(c, n); err != nil {
@@ -355,7 +361,7 @@ func (s *state) replay(c *table.Call, n *node, before *event.Past) (starlark.Val
 		p.isAhead()
 		return s.unknown(n.name), nil // it will run
 	case before.Status == event.Running:
-		return nil, s.branchEnds(n)
+		return s.isOpen(n)
 	case before.Status == event.Failed:
 		return nil, failureOf(before)
 	}
@@ -405,25 +411,41 @@ func (s *state) emitReplayed(n *node, seconds float64) {
 	s.run.emit(&event.Event{Type: event.Ended, Key: n.key, Kind: n.kind, Status: event.Passed, Seconds: seconds, Replayed: true})
 }
 
+// isOpen is what the script gets that goes the way of the record past an interrupted step,
+// which has no result.
+func (s *state) isOpen(n *node) (starlark.Value, error) {
+	err := s.offRecord(n)
+	if errors.Is(err, errNotYet) {
+		return s.unknown(n.name), nil
+	}
+	return nil, err
+}
+
 // complete runs an interrupted step to its end, in a run that is to be taken back: only
-// then is it known what the step did, and all of it can be taken back. It ends the
-// replay of the branch.
-func (s *state) complete(c *table.Call, n *node) error {
+// then is it known what the step did, and all of it can be taken back.
+func (s *state) complete(c *table.Call, n *node) (starlark.Value, error) {
 	recalling, live := s.recalling, s.live
 	s.recalling, s.live = nil, true
 	_, err := s.execute(c, n)
 	s.recalling, s.live = recalling, live
-	if err == nil || s.ctx.Err() != nil {
-		return cmp.Or(err, s.branchEnds(n))
+	switch {
+	case s.ctx.Err() != nil:
+		return nil, cmp.Or(err, s.branchEnds(n))
+	case err != nil:
+		s.run.isIncomplete(n.key, err)
 	}
-	s.run.emit(&event.Event{
-		Type: event.Warned, Problems: diag.Of(err, s.run.Source),
-		Text: fmt.Sprintf("the step %q was interrupted, and can't be brought to its end, to be taken back as a whole", n.key),
+	return s.isOpen(n)
+}
+
+// isIncomplete tells of an interrupted step that could not be brought to its end.
+func (r *Run) isIncomplete(key string, err error) {
+	r.emit(&event.Event{
+		Type: event.Warned, Problems: diag.Of(err, r.Source),
+		Text: fmt.Sprintf("the step %q was interrupted, and can't be brought to its end, to be taken back as a whole", key),
 	})
-	s.run.mu.Lock()
-	defer s.run.mu.Unlock()
-	s.run.incomplete = append(s.run.incomplete, n.key)
-	return s.branchEnds(n)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.incomplete = append(r.incomplete, key)
 }
 
 // collect calls a recorded step's function for the undo functions of the steps inside.

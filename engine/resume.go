@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,8 +104,8 @@ func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
 	}
 	r.refused = err != nil
 	r.begin(scripts)
-	if err == nil {
-		err = r.settle(undos)
+	if err == nil && r.past != nil {
+		err = cmp.Or(r.move(), r.settle(undos))
 	}
 	return err
 }
@@ -135,6 +136,7 @@ func (r *Run) unsettled() ([]undo, error) {
 // undos of all steps that it meets, newest first, and why it ended before the script.
 func (r *Run) rehearse(ctx context.Context) ([]undo, error) {
 	r.startOver()
+	r.past.places = nil
 	r.setRehearsing(true)
 	main := r.mainState()
 	main.ctx = ctx

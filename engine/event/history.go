@@ -184,6 +184,9 @@ func (h *History) place(n *Past, e *Event) {
 		n.leg = e.Leg
 		return
 	}
+	if n.row != nil && n.Branch != e.Branch {
+		h.rebase(n.Inside, n.Branch, e.Branch)
+	}
 	if from := n.row; from != nil {
 		from.nodes = slices.Delete(from.nodes, n.index, n.index+1)
 		from.number(n.index)
@@ -197,6 +200,43 @@ func (h *History) place(n *Past, e *Event) {
 	n.Branch, n.leg, n.row = e.Branch, e.Leg, to
 	to.nodes = slices.Insert(to.nodes, at, n)
 	to.number(at)
+}
+
+// rebase takes nodes with the one around them to another branch.
+func (h *History) rebase(nodes []*Past, from, to string) {
+	for _, n := range nodes {
+		rest, below := strings.CutPrefix(n.Branch, from)
+		if !below || rest != "" && from != "" && rest[0] != '/' {
+			continue
+		}
+		n.Branch = join(to, rest)
+		h.rename(n.row, n.Branch)
+		h.rebase(n.Inside, from, to)
+	}
+}
+
+// rename gives a row another branch, behind what stands there already.
+func (h *History) rename(r *row, branch string) {
+	if r.branch == branch {
+		return
+	}
+	delete(h.rows, r.scope)
+	to := h.rowOf(scope{r.parent, branch})
+	at := len(to.nodes)
+	to.nodes = append(to.nodes, r.nodes...)
+	for _, n := range r.nodes {
+		n.row = to
+	}
+	to.number(at)
+}
+
+// join is a branch below another one.
+func join(branch, below string) string {
+	below = strings.TrimPrefix(below, "/")
+	if branch == "" || below == "" {
+		return branch + below
+	}
+	return branch + "/" + below
 }
 
 func (h *History) rowOf(s scope) *row {
@@ -422,6 +462,10 @@ func (n *Past) Name() string { return n.Key[strings.LastIndexByte(n.Key, '/')+1:
 
 // Around is the node that it is in, nil if it is in none.
 func (n *Past) Around() *Past { return n.parent }
+
+// Stands tells whether a node stands where an event says, and directly behind the one that
+// this names.
+func (h *History) Stands(n *Past, e *Event) bool { return n.IsAt(e) && h.follows(n, e.After) }
 
 // IsAt tells whether a node stands where an event says.
 func (n *Past) IsAt(e *Event) bool { return n.Branch == e.Branch && n.leg == e.Leg }

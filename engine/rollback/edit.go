@@ -2,7 +2,6 @@ package rollback
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 )
 
@@ -17,12 +16,6 @@ func (g *generator) edit(p Program) Program {
 	default:
 		return g.editBlock(p, edits[n-2])
 	}
-}
-
-// extends tells whether a program is another one with nothing but statements at its end. A
-// run must be able to go on with that, whatever it has done.
-func (p Program) extends(other Program) bool {
-	return len(p) >= len(other) && reflect.DeepEqual(p[:len(other)], other)
 }
 
 func (g *generator) name(kind Kind) string {

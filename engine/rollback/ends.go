@@ -1,5 +1,7 @@
 package rollback
 
+import "slices"
+
 // refused is that the run could not be resumed or undone.
 func (m *model) refused() {
 	left := m.leftToUndo()
@@ -19,6 +21,51 @@ func (m *model) notEdited(how string) {
 	case how == EndedWell || m.must && !m.interrupted:
 		m.fail("it has ended %s, and does not go on with the edited program", how)
 	}
+}
+
+// allows tells whether a run must be able to go on with a block in place of another one, both
+// inside a step or check: what was done stands there by the same names and in the same order.
+// What is new may stand between that, and what wasn't done may be gone.
+func (m *model) allows(inside string, old, now []Statement) bool {
+	for i := range old {
+		s := &old[i]
+		if !m.isStanding(inside, s) {
+			continue
+		}
+		at := slices.IndexFunc(now, func(t Statement) bool { return t.Name == s.Name })
+		if at < 0 || !m.allowsStatement(inside, s, &now[at]) {
+			return false
+		}
+		now = now[at+1:]
+	}
+	return true
+}
+
+func (m *model) allowsStatement(inside string, old, now *Statement) bool {
+	key := keyOf(inside, old)
+	if k := m.steps[key]; old.Kind == Step && k != nil && k.left && !now.Undo || len(now.Blocks) < len(old.Blocks) {
+		return false
+	}
+	for n, block := range old.Blocks {
+		if !m.allows(key, block, now.Blocks[n]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isStanding tells whether a statement is, or has in it, a step that was done.
+func (m *model) isStanding(inside string, s *Statement) bool {
+	key := keyOf(inside, s)
+	if k := m.steps[key]; s.Kind == Step && k != nil && k.status == done {
+		return true
+	}
+	for _, block := range s.Blocks {
+		if slices.ContainsFunc(block, func(t Statement) bool { return m.isStanding(key, &t) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // isBlocked tells whether something is left to undo that was cut off, and that the script

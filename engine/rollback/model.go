@@ -98,7 +98,7 @@ func (m *model) begin(p Process) {
 	m.process++
 	m.do, m.began, m.script, m.rollback, m.outcome = p.Do, m.now, 0, 0, passes
 	m.functions, m.stuck, m.interrupted = 0, 0, false
-	m.edited, m.must = p.Program, p.Program.extends(m.shape.program)
+	m.edited, m.must = p.Program, p.Do == Edited && m.allows("", m.shape.program, p.Program)
 	m.waits = p.Do == Edited
 	for _, k := range m.steps {
 		k.cutOff = k.status == running
