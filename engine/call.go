@@ -23,7 +23,7 @@ func (r *Run) Globals() starlark.StringDict {
 // steps are undone if it fails, and the functions given to on_exit are called.
 func (r *Run) Call(f starlark.Callable, args ...starlark.Value) error {
 	r.command = f.Name()
-	r.begin("")
+	r.begin("", nil)
 	err := r.guarded(r.mainState(), func(t *starlark.Thread) error {
 		_, err := starlark.Call(t, f, args, nil)
 		return err

@@ -61,32 +61,29 @@ func (p *past) failsFirst(err error) bool {
 // stands notes where edited scripts have a step or check of the record. p.mu must be held.
 func (s *state) stands(n *node, before *event.Past) {
 	if s.comparing() && before.HasPlace() {
-		s.run.past.places = append(s.run.past.places, s.placed(event.Moved, n))
+		s.run.past.places = append(s.run.past.places, event.Place{Key: n.key, Branch: s.branch, Leg: n.leg})
 	}
 }
 
-// move puts on record what stands elsewhere in edited scripts. All that is read from the record
-// by numbers, such as those of calls of parallel, is then true of these scripts: now, and for
-// whoever goes on after this process. Nothing runs at the same time.
-func (r *Run) move() error {
+// moves is what stands elsewhere in edited scripts. The event with which these go on has it, so
+// that all that is read from the record by numbers, such as those of calls of parallel, is
+// true of them: now, and for whoever goes on after this process.
+func (p *past) moves() []event.Place {
+	var moves []event.Place
 	last := map[stead]string{} // of what the record has
-	for i := range r.past.places {
-		e := &r.past.places[i]
-		n := r.past.Node(e.Key)
-		at := stead{branch: e.Branch}
+	for _, place := range p.places {
+		n := p.Node(place.Key)
+		at := stead{branch: place.Branch}
 		if n.Around() != nil {
 			at.parent = n.Around().Key
 		}
-		e.After, last[at] = last[at], n.Name()
-		if r.past.Stands(n, e) {
-			continue
+		place.After, last[at] = last[at], n.Name()
+		if !p.Stands(n, &place) {
+			p.Move(&place)
+			moves = append(moves, place)
 		}
-		if err := r.emit(e); err != nil {
-			return fmt.Errorf("recording where the %s %q stands: %w", e.Kind, e.Key, err)
-		}
-		r.past.Add(e)
 	}
-	return nil
+	return moves
 }
 
 // stead is where a step stands: inside another one, on a branch, behind a third.

@@ -28,7 +28,7 @@ type past struct {
 	edited      bool // the scripts are others than those of the record
 	edit        *Edited
 	strangers   map[stead]*node // the steps of edited scripts that the record doesn't have
-	places      []event.Event   // where these have what the record has, as they come to it
+	places      []event.Place   // where these have what the record has, as they come to it
 	unsure      bool            // what edited scripts do is not all known before they run
 	ahead       bool            // edited scripts come to something that will run
 	mended      bool            // those of the record were, from some process on

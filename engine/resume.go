@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,9 +102,13 @@ func (r *Run) prepare(command string, f func(*starlark.Thread) error) error {
 		scripts, err = r.keepScripts()
 	}
 	r.refused = err != nil
-	r.begin(scripts)
+	var moves []event.Place
 	if err == nil && r.past != nil {
-		err = cmp.Or(r.move(), r.settle(undos))
+		moves = r.past.moves()
+	}
+	r.begin(scripts, moves)
+	if err == nil {
+		err = r.settle(undos)
 	}
 	return err
 }

@@ -255,13 +255,13 @@ func (r *Run) Finish(err error) error {
 }
 
 // begin emits the first event of the run, or of its going on with scripts that the record
-// has under a name, "" for those that it was made of.
-func (r *Run) begin(scripts string) {
+// has under a name, "" for those that it was made of. moves is what stands elsewhere in these.
+func (r *Run) begin(scripts string, moves []event.Place) {
 	began := event.Event{Type: event.RunBegan, Run: r.identity()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.past != nil {
-		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo, Scripts: scripts}
+		began = event.Event{Type: event.Resumed, Run: began.Run, Undo: r.past.undo, Scripts: scripts, Places: moves}
 		for i := range r.past.recorded { // some may be from before a value was known
 			r.report.Add(r.past.recorded[i].Masked(r.config.Masks))
 		}

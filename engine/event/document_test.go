@@ -54,7 +54,7 @@ func TestDocumented(t *testing.T) {
 	for _, of := range []struct {
 		value any
 		text  string
-	}{{event.Event{}, rows}, {event.Run{}, rows}, {event.Piece{}, rows}, {event.Question{}, answers}, {event.Answer{}, answers}} {
+	}{{event.Event{}, rows}, {event.Run{}, rows}, {event.Piece{}, rows}, {event.Place{}, rows}, {event.Question{}, answers}, {event.Answer{}, answers}} {
 		names := quoted(of.text)
 		for _, field := range fields(reflect.TypeOf(of.value)) {
 			if !slices.Contains(names, field) {

@@ -25,7 +25,7 @@ const (
 	Recorded  Type = "record"   // the run has begun its record, and so has an ID
 	Resumed   Type = "resume"   // an interrupted run goes on, or is undone
 	Began     Type = "begin"    // a step or check
-	Moved     Type = "moved"    // a step that counts as done stands elsewhere in the script than when it began
+	Moved     Type = "moved"    // a step that counts as done stands elsewhere in the script than when it began, or has got an undo function
 	Retried   Type = "retry"    // a try of a step failed, and another follows
 	Ended     Type = "end"      // a step or check
 	Noted     Type = "evidence" // a script put something on record
@@ -111,7 +111,16 @@ type Event struct {
 	Exit *int `json:"exit,omitempty"` // the exit code of the run
 	Undo bool `json:"undo,omitempty"` // of Resumed: the run is taken back
 
-	Scripts string `json:"scripts,omitempty"` // of Resumed: the file of the record with the scripts from here on, where they are others than before
+	Scripts string  `json:"scripts,omitempty"` // of Resumed: the file of the record with the scripts from here on, where they are others than before
+	Places  []Place `json:"places,omitempty"`  // of Resumed: the steps and checks that stand elsewhere in these
+}
+
+// Place is where a step or check stands; see [Event].
+type Place struct {
+	Key    string `json:"key"`
+	Branch string `json:"branch,omitempty"`
+	After  string `json:"after,omitempty"`
+	Leg    int    `json:"leg"`
 }
 
 // Run is what is known of a run when it begins. What takes a process or a file to find out

@@ -91,6 +91,9 @@ func (h *History) add(n *Past, e *Event) {
 		h.undos.process++
 		h.undos.undoing = e.Undo
 		h.failed = nil
+		for i := range e.Places {
+			h.Move(&e.Places[i])
+		}
 	case Undoing:
 		h.undos.begun = true
 		h.failed = nil // the run is over
@@ -170,6 +173,13 @@ func (h *History) make(e *Event) *Past {
 	n.depth = n.parent.depth + 1
 	n.parent.Inside = append(n.parent.Inside, n)
 	return n
+}
+
+// Move puts a node where an edited script has it.
+func (h *History) Move(p *Place) {
+	if n := h.nodes[p.Key]; n != nil {
+		h.place(n, &Event{Branch: p.Branch, After: p.After, Leg: p.Leg})
+	}
 }
 
 // place puts a node behind the one that it comes after. What stands there and is not met
@@ -463,9 +473,10 @@ func (n *Past) Name() string { return n.Key[strings.LastIndexByte(n.Key, '/')+1:
 // Around is the node that it is in, nil if it is in none.
 func (n *Past) Around() *Past { return n.parent }
 
-// Stands tells whether a node stands where an event says, and directly behind the one that
-// this names.
-func (h *History) Stands(n *Past, e *Event) bool { return n.IsAt(e) && h.follows(n, e.After) }
+// Stands tells whether a node stands at a place, directly behind the one that this names.
+func (h *History) Stands(n *Past, p *Place) bool {
+	return n.Branch == p.Branch && n.leg == p.Leg && h.follows(n, p.After)
+}
 
 // IsAt tells whether a node stands where an event says.
 func (n *Past) IsAt(e *Event) bool { return n.Branch == e.Branch && n.leg == e.Leg }

@@ -65,7 +65,7 @@ func appendSeconds(b []byte, seconds float64) []byte {
 func (e *Event) isPlain() bool {
 	return (e.Type == Began || e.Type == Ended) && !e.Replayed && len(e.Needs) == 0 && len(e.Problems) == 0 && e.Pause == 0 &&
 		len(e.Changes) == 0 && e.MoreChanges == 0 && !e.DryRun && e.Name == "" && e.Text == "" && len(e.Output) == 0 && e.Omitted == 0 && e.Read == nil &&
-		e.Question == nil && e.Answer == nil && e.Run == nil && e.Exit == nil && !e.Undo && e.Scripts == "" && e.File == "" && len(e.Data) == 0 &&
+		e.Question == nil && e.Answer == nil && e.Run == nil && e.Exit == nil && !e.Undo && e.Scripts == "" && e.File == "" && len(e.Data) == 0 && len(e.Places) == 0 &&
 		isPlain(e.Key) && isPlain(string(e.Kind)) && isPlain(e.Branch) && isPlain(e.After) && isPlain(e.At) && isPlain(string(e.Status))
 }
 

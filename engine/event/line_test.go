@@ -20,7 +20,7 @@ func TestAppendLine(t *testing.T) {
 		Key: "a/b c", Kind: Step, Branch: "0.1", After: "x", Leg: 2, At: "./a.star:1:2", Status: Passed, Seconds: 1.5e-7, Result: json.RawMessage(`{"$struct":{"x":[1e300]}}`),
 		Undoable: true, Replayed: true, Needs: []string{"n"}, Problems: []diag.Diagnostic{{Message: "m"}}, Pause: 0.2,
 		Name: "name", Text: "text", Output: []Piece{{"stdout", "o\n", true}}, Omitted: 9, Read: &read, Question: &Question{ID: 1, Message: "m"}, Answer: &Answer{Value: json.RawMessage(`true`), By: ByYes},
-		Run: &Run{Version: 1}, Exit: &exit, Undo: true, Scripts: "scripts-2.json", File: "file//x.star", Data: []byte("data"),
+		Run: &Run{Version: 1}, Exit: &exit, Undo: true, Scripts: "scripts-2.json", File: "file//x.star", Data: []byte("data"), Places: []Place{{Key: "k", Leg: 1}},
 		Changes: []Change{{Kind: "remove", Path: "x"}}, MoreChanges: 1, DryRun: true,
 	}
 	fields := reflect.ValueOf(full)
