@@ -150,7 +150,7 @@ func (h *History) undoneBelow(n *Past) *Past {
 		return by
 	}
 	for _, t := range h.taken {
-		if t.step != n && t.step.carries(n) {
+		if t.step != n && t.step.undoing > 0 && t.step.carries(n) {
 			return t.step
 		}
 	}

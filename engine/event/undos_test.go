@@ -67,3 +67,27 @@ func TestUndos(t *testing.T) {
 		}
 	}
 }
+
+// A step that was undone and has run again is no reason why one around it, which an undo has
+// brought to its end, doesn't count.
+func TestBroughtToItsEndAroundWhatRanAgain(t *testing.T) {
+	var h event.History
+	for seq, e := range []event.Event{
+		{Type: event.RunBegan},
+		{Type: event.Began, Key: "o", Undoable: true}, {Type: event.Began, Key: "o/i", Undoable: true},
+		{Type: event.Ended, Key: "o/i", Status: event.Passed, Undoable: true}, {Type: event.Ended, Key: "o", Status: event.Passed, Undoable: true},
+		{Type: event.Undoing, Key: "o"}, {Type: event.Undid, Key: "o", Status: event.Passed}, {Type: event.Undoing, Key: "o/i"}, {Type: event.Undid, Key: "o/i", Status: event.Passed},
+		{Type: event.Resumed},
+		{Type: event.Began, Key: "o", Undoable: true}, {Type: event.Began, Key: "o/i", Undoable: true}, {Type: event.Ended, Key: "o/i", Status: event.Passed, Undoable: true},
+		{Type: event.Resumed, Undo: true},
+		{Type: event.Began, Key: "o", Undoable: true}, {Type: event.Ended, Key: "o", Status: event.Passed, Undoable: true},
+	} {
+		e.Seq, e.Kind, e.Leg = seq+1, event.Step, 1
+		h.Add(&e)
+	}
+	for _, key := range []string{"o", "o/i"} {
+		if !h.CountsDone(h.Node(key)) {
+			t.Errorf("%s doesn't count as done: %s", key, h.Why(h.Node(key)))
+		}
+	}
+}
