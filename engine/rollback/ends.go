@@ -74,8 +74,8 @@ func (m *model) isBlocked() bool {
 	for _, key := range m.leftToUndo() {
 		for other, o := range m.steps {
 			cutOff := m.steps[key].status == running
-			if cutOff && m.shape.places[key] == nil {
-				return true // an edit has taken it from the program
+			if cutOff && (m.shape.places[key] == nil || !m.shape.statements[key].Undo) {
+				return true // an edit has taken it, or its undo, from the program
 			}
 			if cutOff && m.shape.relate(other, key) == before && (o.status == failed || o.status == running) {
 				return true
