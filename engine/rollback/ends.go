@@ -25,14 +25,16 @@ func (m *model) notEdited(how string) {
 
 // allows tells whether a run must be able to go on with a block in place of another one, both
 // inside a step or check: what was done stands there by the same names and in the same order.
-// What is new may stand between that, and what wasn't done may be gone.
+// What is new may stand between that, and what wasn't done may be gone, but not moved.
 func (m *model) allows(inside string, old, now []Statement) bool {
+	all := now
 	for i := range old {
 		s := &old[i]
-		if !m.isStanding(inside, s) {
+		same := func(t Statement) bool { return t.Name == s.Name }
+		if !m.isStanding(inside, s) && !slices.ContainsFunc(all, same) {
 			continue
 		}
-		at := slices.IndexFunc(now, func(t Statement) bool { return t.Name == s.Name })
+		at := slices.IndexFunc(now, same)
 		if at < 0 || !m.allowsStatement(inside, s, &now[at]) {
 			return false
 		}
