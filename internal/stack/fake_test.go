@@ -149,6 +149,7 @@ func (m *machine) stack() stack.Stack {
 // TestWatch plays the lives of containers, a look each, of which the last goes on.
 func TestWatch(t *testing.T) {
 	const run, healthy, starting = "a running Up 1 second", "a running Up 1 second (healthy)", "a running Up 1 second (health: starting)"
+	const unhealthy = "a running Up 1 second (unhealthy)"
 	const restarting, exited = "a restarting Restarting (1) 1 second ago", "a exited Exited (1) 1 second ago"
 	tests := []struct {
 		name  string
@@ -160,7 +161,9 @@ func TestWatch(t *testing.T) {
 		{"has no check, and ends", []string{run, run, run, exited}, stack.ErrUnhealthy},
 		{"ends", []string{starting, exited}, stack.ErrUnhealthy},
 		{"ends well, though nobody waits for that", []string{starting, "a exited Exited (0) 1 second ago"}, stack.ErrUnhealthy},
-		{"gets unhealthy", []string{starting, "a running Up 1 second (unhealthy)"}, stack.ErrUnhealthy},
+		{"gets unhealthy, and healthy late", []string{starting, unhealthy, unhealthy, unhealthy, healthy}, nil},
+		{"gets unhealthy, and stays so", []string{starting, unhealthy}, world.ErrTimeout},
+		{"gets unhealthy, and ends", []string{starting, unhealthy, exited}, stack.ErrUnhealthy},
 		{"is restarted twice", []string{starting, restarting, starting, restarting, starting, healthy}, nil},
 		{"is restarted again and again", []string{starting, restarting, starting, restarting, starting, restarting, starting, healthy}, stack.ErrUnhealthy},
 		{"without a check, restarted again and again", []string{run, restarting, run, restarting, run, restarting, run}, stack.ErrUnhealthy},
@@ -183,11 +186,109 @@ func TestWatch(t *testing.T) {
 			return "", nil
 		}
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
-		if !errors.Is(err, tt.want) {
+		if late := errors.Is(err, world.ErrTimeout); !errors.Is(err, tt.want) || late && tt.want != world.ErrTimeout {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 		if down != (err != nil) {
 			t.Errorf("%s: taken down is %v after error %v", tt.name, down, err)
+		}
+	}
+}
+
+// TestLateHealth: Compose starts nothing that waits for an unhealthy container, and gives
+// up. It is run again once that one is healthy, and only then, while the time lasts.
+func TestLateHealth(t *testing.T) {
+	const starting, unhealthy, healthy = "a running Up 1 second (health: starting)", "a running Up 1 second (unhealthy)", "a running Up 1 second (healthy)"
+	const restarting, exited = "a restarting Restarting (1) 1 second ago", "a exited Exited (1) 1 second ago"
+	for _, tt := range []struct {
+		name  string
+		lives []string // while Compose isn't at work
+		want  error
+		ups   int
+	}{
+		{"gets healthy", []string{unhealthy, unhealthy, unhealthy, healthy}, nil, 2},
+		{"was healthy meanwhile", []string{healthy}, nil, 2},
+		{"is restarted", []string{restarting, starting}, nil, 2},
+		{"stays unhealthy", []string{unhealthy}, world.ErrTimeout, 1},
+		{"ends", []string{unhealthy, exited}, stack.ErrUnhealthy, 1},
+		{"another is unhealthy, too", []string{unhealthy, healthy + "/c running Up 1 second (unhealthy)"}, nil, 2},
+	} {
+		m := newMachine()
+		ups, since, down := 0, 0, false
+		m.list = func(look int) []string {
+			switch {
+			case look == 0 || down:
+				return nil
+			case ups == 0:
+				return []string{starting, "b created Created"}
+			case ups == 2:
+				return []string{healthy, "b running Up 1 second (healthy)"}
+			}
+			since++
+			return append(strings.Split(tt.lives[min(since, len(tt.lives))-1], "/"), "b created Created")
+		}
+		m.compose = func(_ context.Context, command string) (string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = command == "down"
+			if command != "up" {
+				return "", nil
+			}
+			if ups++; ups == 1 {
+				return "dependency failed to start: container a is unhealthy", nil
+			}
+			if since < len(tt.lives) {
+				t.Errorf("%s: Compose is run again too early", tt.name)
+			}
+			return "", nil
+		}
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
+		if late := errors.Is(err, world.ErrTimeout); !errors.Is(err, tt.want) || late && tt.want != world.ErrTimeout || ups != tt.ups {
+			t.Errorf("%s: got %v after %d runs of Compose, want %v after %d", tt.name, err, ups, tt.want, tt.ups)
+		}
+		if down != (err != nil) {
+			t.Errorf("%s: taken down is %v after error %v", tt.name, down, err)
+		}
+	}
+}
+
+// TestRestartedWhileAnotherStarts: a container that is restarted again and again may wait
+// for another that isn't ready. It fails when it is restarted for other reasons.
+func TestRestartedWhileAnotherStarts(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		crashes int // how often it ends; another is healthy after ten lives of it
+		other   string
+		want    error
+	}{
+		{"until that is there", 11, "b running Up 1 second (unhealthy)", nil},
+		{"always", 1000, "b running Up 1 second (health: starting)", stack.ErrUnhealthy},
+		{"while that is restarted, too", 1000, "b restarting Restarting (1) 1 second ago", stack.ErrUnhealthy},
+	} {
+		m := newMachine()
+		down := false
+		m.list = func(look int) []string {
+			life := look / 4
+			switch {
+			case look == 0 || down:
+				return nil
+			case life >= 10:
+				tt.other = "b running Up 1 second (healthy)"
+			}
+			if life < tt.crashes && look%4 > 1 {
+				return []string{"a restarting Restarting (1) 1 second ago", tt.other}
+			}
+			return []string{"a running Up 1 second", tt.other}
+		}
+		m.compose = func(_ context.Context, command string) (string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = command == "down"
+			return "", nil
+		}
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
+		if !errors.Is(err, tt.want) || errors.Is(err, world.ErrTimeout) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 	}
 }
@@ -518,7 +619,7 @@ func TestComposeGivesUp(t *testing.T) {
 		"restarting all the time":         {restarting, restarting, restarting, true},
 		"ended, of before":                {healthy, healthy, exited, true},
 		"ended before, started and ended": {exited, starting, exited, true},
-		"unhealthy, of before":            {healthy, healthy, "a running Up 1 hour (unhealthy)", true},
+		"unhealthy":                       {healthy, healthy, "a running Up 1 hour (unhealthy)", false},
 		"ended before":                    {exited, exited, exited, false},
 		"as it was":                       {healthy, healthy, healthy, false},
 	} {
@@ -545,7 +646,7 @@ func TestComposeGivesUp(t *testing.T) {
 		m.compose = func(_ context.Context, command string) (string, error) {
 			if command == "up" {
 				<-looked
-				return "dependency failed to start", nil
+				return "out of luck", nil
 			}
 			m.mu.Lock()
 			defer m.mu.Unlock()

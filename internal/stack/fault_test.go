@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,8 +71,8 @@ func TestFailedStart(t *testing.T) {
 			[]string{"service api", "-api-1", "Exited (1)", "| ImportError: no module named ktrdr"}},
 		{"exits at once and is restarted", "kinfra-test/exit", strings.ReplaceAll(portless, "depends_on", "restart: always\n    depends_on"), 0,
 			stack.ErrUnhealthy, []string{"service api", "| ImportError: no module named ktrdr"}},
-		{"is unhealthy", "kinfra-test/unhealthy", portless, 0, stack.ErrUnhealthy,
-			[]string{"service api", "(unhealthy)", "| refusing / since the tables are missing"}},
+		{"is unhealthy", "kinfra-test/unhealthy", portless, 15 * time.Second, world.ErrTimeout,
+			[]string{"not healthy after 15s", "service api", "(unhealthy)", "| refusing / since the tables are missing"}},
 		{"crashes later", "kinfra-test/crash", strings.Replace(portless, "volumes:\n  data:", slow+"volumes:\n  data:", 1), 0, stack.ErrUnhealthy,
 			[]string{"service api", "Exited (3)", "| panic: out of luck"}},
 		{"without a health check", "kinfra-test/exit", plain, 0, stack.ErrUnhealthy, []string{"service api", "Exited (1)"}},
@@ -94,6 +95,51 @@ func TestFailedStart(t *testing.T) {
 			}
 			wantNothing(t, s.Project)
 		})
+	}
+}
+
+// late is healthy once a file is there that its health check doesn't wait for. What waits
+// for it is not started by the Compose that has seen it unhealthy.
+const late = `
+services:
+  db:
+    image: kinfra-test/service
+    volumes: ["./state:/state"]
+    healthcheck: {test: ["CMD", "cat", "/state/ready"], interval: 200ms, retries: 2}
+  api:
+    image: kinfra-test/service
+    command: ["serve", "80"]
+    depends_on:
+      db: {condition: service_healthy}
+`
+
+// TestLateHealthOnDocker has a database whose first start takes longer than its health
+// check has patience.
+func TestLateHealthOnDocker(t *testing.T) {
+	t.Parallel()
+	s := newSlot(t, tempRoot(t), 59, []byte(late), nil)
+	state := filepath.Join(s.Dir, "state")
+	worldtest.Must(t, os.Mkdir(state, 0o700))
+	var seen atomic.Int32 // by Compose, which gives up, and by the start
+	sees := func() {
+		if seen.Add(1) == 2 {
+			if err := os.WriteFile(filepath.Join(state, "ready"), nil, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	byCompose, byStart := sync.OnceFunc(sees), sync.OnceFunc(sees)
+	worldtest.Must(t, s.up(t.Context(), stack.Options{Follow: func(_ world.Stream, line []byte) {
+		if strings.Contains(string(line), "is unhealthy") {
+			byCompose()
+		}
+	}, Report: func(s docker.ServiceState) {
+		if s.Service == "db" && s.Status == docker.Unhealthy {
+			byStart()
+		}
+	}}))
+	if all := containers(t, s.Project); !strings.Contains(all, " api running") {
+		t.Errorf("there are\n%s", all)
 	}
 }
 

@@ -328,55 +328,86 @@ func (s Stack) inTheWay(state docker.State) error {
 }
 
 // start runs a Compose command and watches the services, until the command has ended
-// and all services are up, or something has failed.
+// and all services are up, something has failed for good, or the time is over.
 func (u *upper) start(ctx context.Context, before docker.State, command ...string) error {
 	if u.world.Planned() {
 		return u.stack.runCompose(ctx, u.world, u.options.Timeout+composeGrace, nil, command...) // there is nothing to watch
 	}
-	composing, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	running := true
-	go func() {
-		ended <- u.stack.runCompose(composing, u.world, u.options.Timeout+composeGrace, u.options.Follow, command...)
-	}()
-	defer func() {
-		stop()
-		if running {
-			<-ended // nothing is to be started any more once this returns
-		}
-	}()
+	composing := u.compose(ctx, command)
+	defer func() { composing.end() }() // nothing is to be started any more once this returns
 	watch := newWatch(u, before)
 	for {
-		var pause time.Duration
-		if running {
-			select {
-			case err := <-ended:
-				running = false
-				if err != nil {
+		if err, ended := composing.result(); ended {
+			watch.composing, watch.composed = false, err == nil
+			if err != nil {
+				if watch.awaited = tooEarly(err); watch.awaited == "" || command[0] != "up" {
 					return u.diagnose(ctx, watch, err)
 				}
-				watch.composed = true
-			default:
 			}
 		}
 		if err := watch.look(ctx); err != nil {
 			return err
 		}
-		switch elapsed := watch.now - u.began; {
+		elapsed := watch.now - u.began
+		switch {
 		case len(watch.failed) > 0:
 			return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed)}
-		case !running && len(watch.pending) == 0:
+		case watch.composed && len(watch.pending) == 0:
 			return nil
 		case elapsed >= u.options.Timeout:
 			reason := fmt.Sprintf("not healthy after %s", u.options.Timeout)
 			return &UnhealthyError{u.stack.Project, reason, u.failures(ctx, watch.pending), world.ErrTimeout}
-		default:
-			pause = min(pollEvery, u.options.Timeout-elapsed)
+		case !watch.composing && !watch.composed && !watch.ailing:
+			composing, watch.composing = u.compose(ctx, command), true
 		}
-		if err := u.world.Clock.Sleep(ctx, pause); err != nil {
+		if err := u.world.Clock.Sleep(ctx, min(pollEvery, u.options.Timeout-elapsed)); err != nil {
 			return fmt.Errorf("waiting for project %s: %w", u.stack.Project, err)
 		}
 	}
+}
+
+// composing is a Compose command under way.
+type composing struct {
+	stop  func()
+	ended chan error
+}
+
+func (u *upper) compose(ctx context.Context, command []string) *composing {
+	ctx, stop := context.WithCancel(ctx)
+	c := &composing{stop, make(chan error, 1)}
+	timeout := u.left() + composeGrace
+	go func() {
+		defer close(c.ended)
+		c.ended <- u.stack.runCompose(ctx, u.world, timeout, u.options.Follow, command...)
+	}()
+	return c
+}
+
+// result tells once how the command has ended.
+func (c *composing) result() (err error, ended bool) {
+	select {
+	case err, ended = <-c.ended:
+	default:
+	}
+	return err, ended
+}
+
+// end ends the command, if it hasn't ended, and waits until it has.
+func (c *composing) end() {
+	c.stop()
+	for range c.ended {
+	}
+}
+
+// tooEarly is the container for which Compose has given up because it is unhealthy and
+// others wait for it; "" if that isn't why. Compose does so at the first sight of that,
+// and leaves those others unstarted.
+func tooEarly(composeErr error) string {
+	_, rest, _ := strings.Cut(composeErr.Error(), "dependency failed to start: container ")
+	if name, _, found := strings.Cut(rest, " is unhealthy"); found {
+		return name
+	}
+	return ""
 }
 
 // diagnose finds out why Compose has failed.

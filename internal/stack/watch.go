@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/docker"
@@ -18,37 +19,46 @@ const (
 	settleLooks = 8
 
 	// maxRestarts is how often a container may end and be restarted: some services
-	// start before what they need, and rely on that.
+	// start before what they need, and rely on that. So while another is still getting
+	// ready, it may be restarted more often.
 	maxRestarts = 2
 )
 
 // watch follows the containers of a stack while they start.
 type watch struct {
-	upper    *upper
-	composed bool // Compose has done its part: what doesn't run now has failed
-	gaveUp   bool // Compose has failed: what has ended since it began is why
+	upper     *upper
+	composing bool // Compose is at work
+	composed  bool // Compose has done its part: what doesn't run now has failed
+	gaveUp    bool // Compose has failed for good: what has ended since it began is why
 
-	failed  []docker.Container // ended, unhealthy, or restarted too often
+	failed  []docker.Container // ended, or restarted too often
 	pending []docker.Container // not up yet
 
-	reported   map[string]docker.ServiceState
-	old        map[string]bool // containers that were there before, by id
-	ran        map[string]bool // containers that were seen to run
-	restarts   map[string]int
-	restarting map[string]bool
-	now        time.Duration  // of the last look, since the machine was started
-	upLooks    map[string]int // of those without a health check: looks at which they ran, in a row
+	awaited string // the container for whose health Compose has given up
+	ailing  bool   // it is still unhealthy, or is being restarted
+
+	reported map[string]docker.ServiceState
+	old      map[string]bool // containers that were there before, by id
+	now      time.Duration   // of the last look, since the machine was started
+	lives    map[string]*life
+}
+
+// life is what was seen of a container.
+type life struct {
+	ran          bool
+	upLooks      int // without a health check: looks at which it ran, in a row
+	restarting   bool
+	restarts     int
+	lastRestarts int // since no other was getting ready any more
 }
 
 func newWatch(u *upper, before docker.State) *watch {
 	w := &watch{
-		upper:      u,
-		reported:   map[string]docker.ServiceState{},
-		old:        map[string]bool{},
-		ran:        map[string]bool{},
-		restarts:   map[string]int{},
-		restarting: map[string]bool{},
-		upLooks:    map[string]int{},
+		upper:     u,
+		composing: true,
+		reported:  map[string]docker.ServiceState{},
+		old:       map[string]bool{},
+		lives:     map[string]*life{},
 	}
 	for _, c := range before.Containers {
 		w.old[c.ID] = true
@@ -83,10 +93,13 @@ func (w *watch) see(state docker.State) {
 			ends[service] = true
 		}
 	}
+	containers := slices.DeleteFunc(slices.Clone(state.Containers), func(c docker.Container) bool {
+		return c.OneOff || ends[c.Service] && c.Succeeded()
+	})
+	w.note(containers)
 	w.failed, w.pending = nil, nil
-	for _, c := range state.Containers {
+	for _, c := range containers {
 		switch {
-		case c.OneOff, ends[c.Service] && c.Succeeded():
 		case w.hasFailed(c):
 			w.failed = append(w.failed, c)
 		case !w.isUp(c):
@@ -95,35 +108,63 @@ func (w *watch) see(state docker.State) {
 	}
 }
 
-// hasFailed judges a container. One that was there before may have ended long ago, or
-// be stopped and started by Compose right now, so Compose is left to finish first. If it
-// gives up, what ran and doesn't any more is why, not what has ended long ago.
-func (w *watch) hasFailed(c docker.Container) bool {
-	restarting := c.State == "restarting"
-	if restarting && !w.restarting[c.ID] {
-		w.restarts[c.ID]++
+// note takes down what has become of the containers since the last look.
+func (w *watch) note(containers []docker.Container) {
+	getsReady := false
+	w.ailing = false
+	for _, c := range containers {
+		l := w.lives[c.ID]
+		if l == nil {
+			l = &life{}
+			w.lives[c.ID] = l
+		}
+		restarting := c.State == "restarting"
+		if restarting && !l.restarting {
+			l.restarts++
+			l.lastRestarts++
+		}
+		l.restarting = restarting
+		l.ran = l.ran || c.Running()
+		if c.Running() {
+			l.upLooks++
+		} else {
+			l.upLooks = 0
+		}
+		w.ailing = w.ailing || c.Name == w.awaited && (restarting || c.Running() && c.Health == "unhealthy")
+		// What is itself restarted isn't waited for, nor what waits until Compose goes on.
+		getsReady = getsReady || l.restarts == 0 && !w.isUp(c) && (c.Running() || w.composing)
 	}
-	w.restarting[c.ID] = restarting
-	if c.Running() {
-		w.ran[c.ID] = true
+	if getsReady {
+		for _, l := range w.lives {
+			l.lastRestarts = 0
+		}
 	}
-	ended := c.State == "exited" || c.State == "dead"
-	restarts := w.restarts[c.ID]
-	unhealthy := c.Running() && c.Health == "unhealthy"
-	if w.old[c.ID] && !w.composed {
-		return w.gaveUp && (ended && w.ran[c.ID] || unhealthy || restarts > 0)
-	}
-	return ended || unhealthy || restarts > maxRestarts || w.gaveUp && restarts > 0
 }
 
+// hasFailed tells whether a container can't get up any more. "Unhealthy" isn't final: the
+// first start of a database may take longer than its health check has patience. One that was
+// there before may have ended long ago, or be stopped and started by Compose right now, so
+// Compose is left to finish first. If it gives up, what ran and doesn't any more is why, not
+// what has ended long ago.
+func (w *watch) hasFailed(c docker.Container) bool {
+	l := w.lives[c.ID]
+	ended := c.State == "exited" || c.State == "dead"
+	if w.old[c.ID] && !w.composed {
+		if w.composing {
+			return false
+		}
+		ended = ended && l.ran
+	}
+	return ended || l.crashes() || w.gaveUp && l.restarts > 0
+}
+
+// crashes tells whether a container has been restarted too often. The first of the last
+// restarts may be of a life that began when another wasn't ready yet.
+func (l *life) crashes() bool { return l.restarts > maxRestarts && l.lastRestarts > 1 }
+
 func (w *watch) isUp(c docker.Container) bool {
-	if !c.Running() {
-		delete(w.upLooks, c.ID)
-		return false
+	if !c.Running() || c.Health != "" {
+		return c.Running() && c.Health == "healthy"
 	}
-	if c.Health != "" {
-		return c.Health == "healthy"
-	}
-	w.upLooks[c.ID]++
-	return w.upLooks[c.ID] >= settleLooks
+	return w.lives[c.ID].upLooks >= settleLooks
 }
