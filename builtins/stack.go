@@ -52,7 +52,7 @@ stack.restart(held)`,
 			{
 				Name: "stack.survey", Reads: true, Doc: "Tells how all slots are now, with one request to the Docker Engine. It changes nothing.",
 				Result: "`struct(slots, strays, engine)`: slots is a list of `struct(id, profile, path, project, ports, workers, claim, contender, status, recorded, up, want, services, in_the_way, problem)`, ascending; " +
-					"status is running, partial, starting, unhealthy or stopped, or None where the Engine can't be asked, and recorded the one of the registry; services is a list of `struct(service, status, up, want)`, in_the_way the names of containers of others under the slot's project name; " +
+					"status is running, partial, starting, unhealthy or stopped, or None where the Engine can't be asked, and recorded the one of the registry; up is how many containers run or are done, which is to have ended with exit code 0 without being restarted; services is a list of `struct(service, status, up, want)`, with a status of these or done, in_the_way the names of containers of others under the slot's project name; " +
 					"strays is a list of `struct(name, project)` of containers of this root that belong to no slot; engine says why the Engine can't be asked, and is None otherwise",
 				Errors: "A registry that can't be read.", Run: d.survey,
 				Example: `[(s.id, s.status) for s in stack.survey().slots]

@@ -5,13 +5,17 @@ import "strconv"
 // Replicas returns how many containers each active service runs under env: what
 // deploy.replicas or scale says, 1 where neither does. The error is an [*Error].
 func (f *File) Replicas(env map[string]string) (map[string]int, error) {
-	r := newResolver(f, env)
-	services, err := r.allServices()
+	r, err := f.Resolve(env)
 	if err != nil {
 		return nil, err
 	}
+	return r.Replicas()
+}
+
+// Replicas is [File.Replicas] of what was resolved.
+func (r *Resolved) Replicas() (map[string]int, error) {
 	replicas := map[string]int{}
-	for _, s := range services {
+	for _, s := range r.services {
 		if !s.active {
 			continue
 		}
@@ -19,7 +23,7 @@ func (f *File) Replicas(env map[string]string) (map[string]int, error) {
 		if s.replicas == nil {
 			continue
 		}
-		value, _, err := r.text(s.replicas)
+		value, _, err := r.resolver.text(s.replicas)
 		if err != nil {
 			return nil, err
 		}

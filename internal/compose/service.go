@@ -13,6 +13,8 @@ type service struct {
 	ports    []*node // entries, as they stand in the file
 	profiles []*node // texts
 	replicas *node   // a text; nil: one container
+	restart  *node   // nil where it is not said, as is the next
+	policy   *node   // the condition in deploy.restart_policy, which goes before restart
 	active   bool    // whether its profiles let it run
 }
 
@@ -90,6 +92,12 @@ func (r *resolver) service(f field) (*service, error) {
 	}
 	if s.replicas = ownReplicas(f); s.replicas == nil {
 		s.replicas = base.replicas
+	}
+	if s.restart = f.value.get("restart"); s.restart == nil {
+		s.restart = base.restart
+	}
+	if s.policy = ownPolicy(f); s.policy == nil {
+		s.policy = base.policy
 	}
 	for _, n := range s.profiles {
 		if n.kind != text {

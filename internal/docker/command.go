@@ -45,7 +45,7 @@ func listFormat() string {
 }
 
 func listLabels() []string {
-	return []string{labelProject, labelService, labelDir, labelFiles, labelOneOff, labelDependsOn}
+	return []string{labelProject, labelService, labelDir, labelFiles, labelOneOff}
 }
 
 func parseList(data []byte) ([]summary, error) {

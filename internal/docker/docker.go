@@ -78,7 +78,6 @@ type Container struct {
 	Dir      string   // the project's directory
 	Files    []string // the project's files
 	OneOff   bool     // made by `compose run`
-	After    []string // services of its project that it wants to have ended successfully before it starts
 	Ports    []Port
 	Volumes  []string // names of the volumes that it uses
 	Networks []string // names of the networks that it is on, also while it doesn't run; sorted
@@ -94,12 +93,11 @@ type Port struct {
 
 // The labels that Compose gives its containers, networks and volumes.
 const (
-	labelProject   = "com.docker.compose.project"
-	labelService   = "com.docker.compose.service"
-	labelDir       = "com.docker.compose.project.working_dir"
-	labelFiles     = "com.docker.compose.project.config_files"
-	labelOneOff    = "com.docker.compose.oneoff"
-	labelDependsOn = "com.docker.compose.depends_on"
+	labelProject = "com.docker.compose.project"
+	labelService = "com.docker.compose.service"
+	labelDir     = "com.docker.compose.project.working_dir"
+	labelFiles   = "com.docker.compose.project.config_files"
+	labelOneOff  = "com.docker.compose.oneoff"
 )
 
 // listTimeout is how long the Engine may take for its answer. Connecting has a
@@ -169,7 +167,6 @@ func (s summary) container() Container {
 		Service: s.Labels[labelService],
 		Dir:     s.Labels[labelDir],
 		OneOff:  strings.EqualFold(s.Labels[labelOneOff], "true"),
-		After:   completed(s.Labels[labelDependsOn]),
 	}
 	if len(s.Names) > 0 {
 		c.Name = strings.TrimPrefix(s.Names[0], "/")
@@ -201,17 +198,4 @@ func health(status string) string {
 		return "starting"
 	}
 	return ""
-}
-
-// completed returns the services that the label depends_on wants to have ended
-// successfully: it lists service:condition:restart, separated by commas.
-func completed(label string) []string {
-	var services []string
-	for dependency := range strings.SplitSeq(label, ",") {
-		service, rest, _ := strings.Cut(dependency, ":")
-		if condition, _, _ := strings.Cut(rest, ":"); condition == "service_completed_successfully" {
-			services = append(services, service)
-		}
-	}
-	return services
 }

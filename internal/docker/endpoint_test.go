@@ -129,7 +129,7 @@ func TestByCommand(t *testing.T) {
 		}
 		w.Env["COMPOSE_FILE"] = "leak"
 		w.Handle = func(context.Context, world.Command) (world.Output, error) {
-			return world.Output{Stdout: []byte("WARNING: this docker is a wrapper\n" + `["a1","n,other/n","image","running","Up 1 second (healthy)","/home/a,p_data","p_default","p","s","/d, x","/d/a.yml,/d/b.yml","False",""]` + "\n")}, nil
+			return world.Output{Stdout: []byte("WARNING: this docker is a wrapper\n" + `["a1","n,other/n","image","running","Up 1 second (healthy)","/home/a,p_data","p_default","p","s","/d, x","/d/a.yml,/d/b.yml","False"]` + "\n")}, nil
 		}
 		got, err := (&engine{Fake: w}).containers(t)
 		want := []docker.Container{{

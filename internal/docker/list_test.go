@@ -20,8 +20,7 @@ import (
 const twoContainers = `[
  {"Id":"b2","Names":["/slot-2-db-1"],"Image":"db:1","State":"running","Status":"Up 3 minutes (healthy)","Created":1,
   "Labels":{"com.docker.compose.project":"slot-2","com.docker.compose.service":"db","com.docker.compose.oneoff":"False",
-   "com.docker.compose.project.working_dir":"/r/sandboxes/slot-2","com.docker.compose.project.config_files":"/r/sandboxes/slot-2/a.yml,/r/b.yml",
-   "com.docker.compose.depends_on":"init:service_completed_successfully:false,jaeger:service_healthy:false"},
+   "com.docker.compose.project.working_dir":"/r/sandboxes/slot-2","com.docker.compose.project.config_files":"/r/sandboxes/slot-2/a.yml,/r/b.yml"},
   "Ports":[{"IP":"127.0.0.1","PrivatePort":5432,"PublicPort":5434,"Type":"tcp"},{"PrivatePort":80,"Type":"tcp"}],
   "Mounts":[{"Type":"volume","Name":"slot-2_data"},{"Type":"bind","Source":"/x"}]},
  {"Id":"a1","Names":["/slot-1-worker-run-1"],"Image":"w","State":"exited","Status":"Exited (1) 2 hours ago",
@@ -37,7 +36,6 @@ func TestContainers(t *testing.T) {
 		{
 			ID: "b2", Name: "slot-2-db-1", Image: "db:1", State: "running", Status: "Up 3 minutes (healthy)", Health: "healthy",
 			Project: "slot-2", Service: "db", Dir: "/r/sandboxes/slot-2", Files: []string{"/r/sandboxes/slot-2/a.yml", "/r/b.yml"},
-			After:   []string{"init"},
 			Ports:   []docker.Port{{HostIP: "127.0.0.1", Host: 5434, Target: 5432, Protocol: "tcp"}, {Target: 80, Protocol: "tcp"}},
 			Volumes: []string{"slot-2_data"},
 		},

@@ -13,7 +13,15 @@ import (
 type Expected struct {
 	Project  string
 	Services map[string]int // how many containers of each; nil if that isn't known
+
+	// Restarted are the services that the Engine restarts whatever they end with: a
+	// container of one that has ended was stopped.
+	Restarted map[string]bool
 }
+
+// Done tells whether a container has done what it was for, and has ended: with exit code
+// 0, and isn't restarted.
+func (e Expected) Done(c Container) bool { return c.Succeeded() && !e.Restarted[c.Service] }
 
 // Status says how a stack, or one of its services, is.
 type Status string
@@ -24,14 +32,17 @@ const (
 	Stopped   Status = "stopped"   // none of its containers runs
 	Starting  Status = "starting"  // a container is being started, or its health check hasn't passed yet
 	Partial   Status = "partial"   // some containers run, others don't
-	Running   Status = "running"   // all run, and those with a health check are healthy
+	Running   Status = "running"   // all that aren't done run, and those with a health check are healthy
 )
+
+// Done is what only a service can be: all of its containers are done.
+const Done Status = "done"
 
 // State is a stack as it is.
 type State struct {
 	Project  string
 	Status   Status
-	Up       int            // containers that run, or have ended as they should
+	Up       int            // containers that run or are done
 	Want     int            // containers that it should have
 	Services []ServiceState // sorted by name
 
@@ -77,7 +88,7 @@ func Survey(w world.World, root string, containers []Container, stacks []Expecte
 		}
 	}
 	for i, stack := range stacks {
-		states[i].judge(stack.Services)
+		states[i].judge(stack)
 	}
 	return states, strays
 }
@@ -119,41 +130,36 @@ func under(path, dir string) bool {
 
 // judge sums up the containers. Without expected services, those that have
 // containers count as they are.
-func (s *State) judge(expected map[string]int) {
+func (s *State) judge(expected Expected) {
 	byService := map[string][]Container{}
-	for name, count := range expected {
+	for name, count := range expected.Services {
 		if count > 0 {
 			byService[name] = nil
 		}
 	}
-	done := s.completed()
+	runs := false
 	for _, c := range s.Containers {
 		if !c.OneOff {
 			byService[c.Service] = append(byService[c.Service], c)
+			runs = runs || c.Running()
 		}
 	}
 	counts := map[Status]int{}
 	for _, name := range slices.Sorted(maps.Keys(byService)) {
-		want := expected[name]
-		if expected == nil {
+		want := expected.Services[name]
+		if expected.Services == nil {
 			want = len(byService[name])
 		}
-		service := serviceState(name, byService[name], want, done[name])
+		service := expected.serviceState(name, byService[name], want)
 		s.Services = append(s.Services, service)
 		s.Up += service.Up
 		s.Want += service.Want
 		counts[service.Status]++
 	}
-	up := 0 // services that end by themselves keep no stack running
-	for _, service := range s.Services {
-		if !done[service.Service] {
-			up += service.Up
-		}
-	}
 	switch {
 	case counts[Unhealthy] > 0:
 		s.Status = Unhealthy
-	case up == 0 && counts[Starting] == 0:
+	case !runs: // what is done keeps no stack running
 		s.Status = Stopped
 	case counts[Starting] > 0:
 		s.Status = Starting
@@ -164,21 +170,10 @@ func (s *State) judge(expected map[string]int) {
 	}
 }
 
-// completed are the services that others want to have ended successfully.
-func (s *State) completed() map[string]bool {
-	done := map[string]bool{}
-	for _, c := range s.Containers {
-		for _, service := range c.After {
-			done[service] = true
-		}
-	}
-	return done
-}
-
-// serviceState sums up a service's containers. ends tells whether they are to end by
-// themselves.
-func serviceState(name string, containers []Container, want int, ends bool) ServiceState {
+// serviceState sums up a service's containers.
+func (e Expected) serviceState(name string, containers []Container, want int) ServiceState {
 	s := ServiceState{Service: name, Want: want, Status: Stopped}
+	running := 0
 	starting, unhealthy := 0, 0
 	for _, c := range containers {
 		switch {
@@ -186,15 +181,20 @@ func serviceState(name string, containers []Container, want int, ends bool) Serv
 			unhealthy++
 		case c.State == "running" && c.Health == "starting":
 			starting++
-		case c.Running(), ends && c.Succeeded():
+		case c.Running():
+			running++
+		case e.Done(c):
 			s.Up++
 		}
 	}
+	s.Up += running
 	switch {
 	case unhealthy > 0:
 		s.Status = Unhealthy
 	case starting > 0:
 		s.Status = Starting
+	case s.Up > 0 && s.Up >= want && running == 0:
+		s.Status = Done
 	case s.Up > 0 && s.Up >= want:
 		s.Status = Running
 	case s.Up > 0:

@@ -21,18 +21,13 @@ func checked(service, health string) docker.Container {
 	return c
 }
 
-// job is a service that api waits for until it has ended.
-func job(state, status string) []docker.Container {
-	api := up("api")
-	api.After = []string{"job"}
-	return []docker.Container{api, one("job", state, status)}
-}
-
 func TestStatus(t *testing.T) {
 	oneOff := up("api")
 	oneOff.OneOff = true
 	oneOff.State = "exited"
 	two := map[string]int{"api": 1, "db": 1}
+	jobs := map[string]int{"api": 1, "job": 1}
+	done := one("job", "exited", "Exited (0) 1 second ago")
 	tests := []struct {
 		name       string
 		containers []docker.Container
@@ -48,7 +43,7 @@ func TestStatus(t *testing.T) {
 		{"one has ended", []docker.Container{up("api"), one("db", "exited", "Exited (1)")}, two, docker.Partial, 1, 2},
 		{"one was made only", []docker.Container{up("api"), one("db", "created", "Created")}, two, docker.Partial, 1, 2},
 		{"one is paused", []docker.Container{up("api"), one("db", "paused", "Up 1 second (Paused)")}, two, docker.Partial, 1, 2},
-		{"all have ended", []docker.Container{one("api", "exited", "Exited (0)"), one("db", "exited", "Exited (0)")}, two, docker.Stopped, 0, 2},
+		{"all were stopped", []docker.Container{one("api", "exited", "Exited (0)"), one("db", "exited", "Exited (137)")}, two, docker.Stopped, 0, 2},
 		{"one starts", []docker.Container{up("api"), checked("db", "starting")}, two, docker.Starting, 1, 2},
 		{"one starts, another was made only", []docker.Container{one("api", "created", ""), checked("db", "starting")}, two, docker.Starting, 0, 2},
 		{"one is unhealthy", []docker.Container{up("api"), checked("db", "unhealthy")}, two, docker.Unhealthy, 1, 2},
@@ -58,22 +53,20 @@ func TestStatus(t *testing.T) {
 		{"replicas", []docker.Container{up("api"), up("api"), up("db")}, map[string]int{"api": 3, "db": 1}, docker.Partial, 3, 4},
 		{"no replicas wanted", []docker.Container{up("api")}, map[string]int{"api": 1, "db": 0}, docker.Running, 1, 1},
 		{"made by compose run", []docker.Container{up("api"), up("db"), oneOff}, two, docker.Running, 2, 2},
-		{"a job is done", job("exited", "Exited (0) 1 second ago"), map[string]int{"api": 1, "job": 1}, docker.Running, 2, 2},
-		{"a job has failed", job("exited", "Exited (2) 1 second ago"), map[string]int{"api": 1, "job": 1}, docker.Partial, 1, 2},
-		{"exit code 0 of what was to run", []docker.Container{up("api"), one("db", "exited", "Exited (0)")}, two, docker.Partial, 1, 2},
+		{"a job is done", []docker.Container{up("api"), done}, jobs, docker.Running, 2, 2},
+		{"a job has failed", []docker.Container{up("api"), one("job", "exited", "Exited (2) 1 second ago")}, jobs, docker.Partial, 1, 2},
+		{"a job is done, the rest starts", []docker.Container{checked("api", "starting"), done}, jobs, docker.Starting, 1, 2},
+		{"a job is done, the rest has failed", []docker.Container{one("db", "exited", "Exited (1)"), done}, map[string]int{"db": 1, "job": 1}, docker.Stopped, 1, 2},
+		{"only a job, done", []docker.Container{done}, map[string]int{"job": 1}, docker.Stopped, 1, 1},
+		{"only a job, done, of unknown services", []docker.Container{done}, nil, docker.Stopped, 1, 1},
+		{"exit code 0 of what is restarted", []docker.Container{up("db"), one("api", "exited", "Exited (0)")}, two, docker.Partial, 1, 2},
 	}
 	for _, tt := range tests {
-		states, strays := docker.Survey(world.NewFake().World(), "/pool", tt.containers, []docker.Expected{{Project: "slot-1", Services: tt.services}})
+		states, strays := docker.Survey(world.NewFake().World(), "/pool", tt.containers, []docker.Expected{{Project: "slot-1", Services: tt.services, Restarted: map[string]bool{"api": true}}})
 		s := states[0]
 		if s.Status != tt.want || s.Up != tt.up || s.Want != tt.all || len(strays) > 0 {
 			t.Errorf("%s: %s, %d of %d, want %s, %d of %d", tt.name, s.Status, s.Up, s.Want, tt.want, tt.up, tt.all)
 		}
-	}
-	stoppedJob := job("exited", "Exited (0) 1 second ago")
-	stoppedJob[0].State = "exited"
-	states, _ := docker.Survey(world.NewFake().World(), "/pool", stoppedJob, []docker.Expected{{Project: "slot-1"}})
-	if states[0].Status != docker.Stopped {
-		t.Errorf("a job that is done keeps a stopped stack %s", states[0].Status)
 	}
 }
 
@@ -130,10 +123,10 @@ func TestOwnership(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	containers := []docker.Container{up("worker"), up("worker"), checked("api", "healthy")}
-	states, _ := docker.Survey(world.NewFake().World(), "/pool", containers, []docker.Expected{{Project: "slot-1", Services: map[string]int{"worker": 3, "api": 1, "db": 1}}})
+	containers := []docker.Container{up("worker"), up("worker"), checked("api", "healthy"), one("job", "exited", "Exited (0)"), one("pair", "exited", "Exited (0)"), up("pair")}
+	states, _ := docker.Survey(world.NewFake().World(), "/pool", containers, []docker.Expected{{Project: "slot-1", Services: map[string]int{"worker": 3, "api": 1, "db": 1, "job": 1, "pair": 2}}})
 	got := fmt.Sprint(states[0].Services)
-	if want := "[{api running 1 1} {db stopped 0 1} {worker partial 2 3}]"; got != want {
+	if want := "[{api running 1 1} {db stopped 0 1} {job done 1 1} {pair running 2 2} {worker partial 2 3}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -163,9 +163,10 @@ func (e *Engine) up(p project, environ []string) (world.Output, error) {
 
 // model is a project as this Engine understands its files.
 type model struct {
-	replicas map[string]int
-	ports    []compose.Port
-	volumes  volumes
+	replicas  map[string]int
+	restarted map[string]bool
+	ports     []compose.Port
+	volumes   volumes
 }
 
 func (e *Engine) model(p project, environ []string) (m model, err error) {
@@ -173,10 +174,17 @@ func (e *Engine) model(p project, environ []string) (m model, err error) {
 	if err != nil {
 		return m, err
 	}
-	if m.replicas, err = file.Replicas(env); err != nil {
+	r, err := file.Resolve(env)
+	if err != nil {
 		return m, err
 	}
-	if m.ports, err = file.Published(env); err != nil {
+	if m.replicas, err = r.Replicas(); err != nil {
+		return m, err
+	}
+	if m.restarted, err = r.Restarted(); err != nil {
+		return m, err
+	}
+	if m.ports, err = r.Published(); err != nil {
 		return m, err
 	}
 	m.volumes, err = e.readVolumes(p)
@@ -192,6 +200,9 @@ func (e *Engine) config(p project, environ []string) (world.Output, error) {
 	services, made := map[string]any{}, map[string]any{}
 	for name := range m.replicas {
 		services[name] = map[string]any{"image": name}
+		if m.restarted[name] {
+			services[name] = map[string]any{"image": name, "restart": "always"}
+		}
 	}
 	for _, name := range m.volumes.names {
 		made[name] = map[string]any{"name": name}

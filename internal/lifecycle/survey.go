@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/ktrdr/kinfra/internal/claim"
+	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/docker"
 )
 
@@ -84,11 +85,25 @@ func (m *Manager) expected(all *Survey, containers []docker.Container) []docker.
 		}
 		file, env, err := m.template(s.Slot.ID)
 		if err == nil {
-			expected[i].Services, err = file.Replicas(env)
+			expected[i].Services, expected[i].Restarted, err = services(file, env)
 		}
 		s.Problem = err
 	}
 	return expected
+}
+
+// services are how many containers of each service there are to be, and which are restarted
+// whatever they end with.
+func services(file *compose.File, env map[string]string) (replicas map[string]int, restarted map[string]bool, err error) {
+	r, err := file.Resolve(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	if replicas, err = r.Replicas(); err != nil {
+		return nil, nil, err
+	}
+	restarted, err = r.Restarted()
+	return replicas, restarted, err
 }
 
 // renamed is the Compose projects of the slots whose containers run under another name

@@ -160,7 +160,7 @@ func TestWatch(t *testing.T) {
 		{"has no check", []string{run}, nil},
 		{"has no check, and ends", []string{run, run, run, exited}, stack.ErrUnhealthy},
 		{"ends", []string{starting, exited}, stack.ErrUnhealthy},
-		{"ends well, though nobody waits for that", []string{starting, "a exited Exited (0) 1 second ago"}, stack.ErrUnhealthy},
+		{"ends well", []string{starting, "a exited Exited (0) 1 second ago"}, nil},
 		{"gets unhealthy, and healthy late", []string{starting, unhealthy, unhealthy, unhealthy, healthy}, nil},
 		{"gets unhealthy, and stays so", []string{starting, unhealthy}, world.ErrTimeout},
 		{"gets unhealthy, and ends", []string{starting, unhealthy, exited}, stack.ErrUnhealthy},
@@ -289,6 +289,38 @@ func TestRestartedWhileAnotherStarts(t *testing.T) {
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
 		if !errors.Is(err, tt.want) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestStoppedMeanwhile: exit code 0 of a service that the Engine restarts whatever it ends
+// with means that somebody has stopped it.
+func TestStoppedMeanwhile(t *testing.T) {
+	for config, want := range map[string]error{
+		`{"services":{"a":{"image":"a"}}}`:                                                   nil,
+		`{"services":{"a":{"image":"a","restart":"on-failure"}}}`:                            nil,
+		`{"services":{"a":{"image":"a","restart":"unless-stopped"}}}`:                        stack.ErrUnhealthy,
+		`{"services":{"a":{"image":"a","deploy":{"restart_policy":{"condition":"any"}}}}}`:   stack.ErrUnhealthy,
+		`{"services":{"a":{"image":"a","restart":"always","deploy":{"restart_policy":{}}}}}`: nil,
+	} {
+		m := newMachine()
+		m.config = config
+		down := false
+		m.list = func(look int) []string {
+			if look == 0 || down {
+				return nil
+			}
+			return []string{"a exited Exited (0) 1 second ago"}
+		}
+		m.compose = func(_ context.Context, command string) (string, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			down = command == "down"
+			return "", nil
+		}
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
+		if !errors.Is(err, want) || errors.Is(err, world.ErrTimeout) {
+			t.Errorf("%s: got %v, want %v", config, err, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ktrdr/kinfra/internal/compose"
 	"github.com/ktrdr/kinfra/internal/hint"
 	"github.com/ktrdr/kinfra/internal/world"
 )
@@ -28,9 +29,26 @@ type resolvedService struct {
 	Image      string
 	Build      json.RawMessage
 	PullPolicy string `json:"pull_policy"`
+	Restart    string
+	Deploy     struct {
+		RestartPolicy *struct{ Condition string } `json:"restart_policy"`
+	}
 }
 
 func (s resolvedService) builds() bool { return len(s.Build) > 0 }
+
+// restarted are the services that the Engine restarts whatever they end with.
+func (r resolved) restarted() map[string]bool {
+	all := map[string]bool{}
+	for name, s := range r.Services {
+		policy := s.Restart
+		if s.Deploy.RestartPolicy != nil {
+			policy = s.Deploy.RestartPolicy.Condition
+		}
+		all[name] = compose.RestartsAlways(policy)
+	}
+	return all
+}
 
 const configTimeout = time.Minute
 

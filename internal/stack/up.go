@@ -52,7 +52,8 @@ const (
 )
 
 // Up starts the stack, or what of it doesn't run, and waits until all its services
-// run and are healthy. One without a health check has to run for a moment.
+// run and are healthy. One without a health check has to run for a moment, or
+// to end with exit code 0 for good.
 //
 // Before anything is changed, Compose must be able to read the files, the ports must be
 // free but for those that the stack's own containers have, the images are pulled and
@@ -114,6 +115,7 @@ func (u *upper) makeReady(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, u.untouched(err)
 	}
+	u.restarted = r.restarted()
 	names = r.volumes()
 	if err := u.foreignVolumes(names); err != nil {
 		return nil, err
@@ -190,7 +192,7 @@ func (u *upper) recordMade(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return u.record.set(ctx, u.stack.own(volumes, u.stack.of(u.world, containers).Containers, u.record.made))
+	return u.record.set(ctx, u.stack.own(volumes, u.state(containers).Containers, u.record.made))
 }
 
 // leave keeps what a failed start has left where there was something before, whether or
@@ -207,7 +209,7 @@ func (u *upper) leave(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w\nafter that: %w", cause, err)
 	}
 	var services []string
-	for _, s := range u.stack.of(u.world, containers).Services {
+	for _, s := range u.state(containers).Services {
 		services = append(services, fmt.Sprintf("%s %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
 	}
 	text := fmt.Sprintf("project %s had containers before, so nothing was removed; now: %s", u.stack.Project, strings.Join(services, ", "))
@@ -229,7 +231,7 @@ func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err != nil {
 		return err
 	}
-	state := s.of(w, containers)
+	state := u.state(containers)
 	if err := s.inTheWay(state); err != nil {
 		return err
 	}
@@ -250,7 +252,7 @@ func (u *upper) checkWay(ctx context.Context) (docker.State, error) {
 		if err != nil {
 			return docker.State{}, err
 		}
-		state := u.stack.of(u.world, containers)
+		state := u.state(containers)
 		if err := u.stack.inTheWay(state); err != nil {
 			return state, err
 		}
@@ -280,6 +282,17 @@ type upper struct {
 	before  docker.State    // what there was of the stack
 	volumes []docker.Volume // all of the Engine
 	own     Volumes         // of these the ones that the stack has made
+
+	restarted map[string]bool // services that the Engine restarts whatever they end with
+}
+
+func (u *upper) expected() docker.Expected {
+	return docker.Expected{Project: u.stack.Project, Restarted: u.restarted}
+}
+
+// state is the stack's state among all containers.
+func (u *upper) state(containers []docker.Container) docker.State {
+	return u.stack.among(u.world, containers, u.expected())
 }
 
 // left is how much of the time there is left.
@@ -313,9 +326,13 @@ func prepare(ctx context.Context, w world.World, s Stack, o Options) (*upper, er
 	return u, CheckCompose(ctx, w)
 }
 
-// of is the stack's state among all containers.
+// of is the stack's state among all containers, where nothing is known of its services.
 func (s Stack) of(w world.World, containers []docker.Container) docker.State {
-	states, _ := docker.Survey(w, s.Root, containers, []docker.Expected{{Project: s.Project}})
+	return s.among(w, containers, docker.Expected{Project: s.Project})
+}
+
+func (s Stack) among(w world.World, containers []docker.Container, expected docker.Expected) docker.State {
+	states, _ := docker.Survey(w, s.Root, containers, []docker.Expected{expected})
 	return states[0]
 }
 
@@ -419,7 +436,7 @@ func (u *upper) diagnose(ctx context.Context, watch *watch, composeErr error) er
 	if err != nil {
 		return fmt.Errorf("%w\n%w", composeErr, err)
 	}
-	state := u.stack.of(u.world, containers)
+	state := u.state(containers)
 	watch.gaveUp = true
 	if watch.see(state); len(watch.failed) > 0 {
 		return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed), Err: composeErr}
@@ -493,7 +510,7 @@ func (u *upper) isLeft(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	state := u.stack.of(u.world, containers)
+	state := u.state(containers)
 	others := u.stack.networksOfOthers(state, containers)
 	networks, err := u.engine.Networks(ctx, u.stack.Project)
 	left := slices.ContainsFunc(networks, func(n docker.Network) bool { return !others[n.Name] })

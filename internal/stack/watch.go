@@ -76,7 +76,7 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("waiting for project %s: %w", w.upper.stack.Project, err)
 	}
-	w.see(w.upper.stack.of(w.upper.world, containers))
+	w.see(w.upper.state(containers))
 	return nil
 }
 
@@ -87,14 +87,9 @@ func (w *watch) see(state docker.State) {
 			w.upper.options.Report(service)
 		}
 	}
-	ends := map[string]bool{} // services that are to end by themselves
-	for _, c := range state.Containers {
-		for _, service := range c.After {
-			ends[service] = true
-		}
-	}
+	expected := w.upper.expected()
 	containers := slices.DeleteFunc(slices.Clone(state.Containers), func(c docker.Container) bool {
-		return c.OneOff || ends[c.Service] && c.Succeeded()
+		return c.OneOff || expected.Done(c)
 	})
 	w.note(containers)
 	w.failed, w.pending = nil, nil
