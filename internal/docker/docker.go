@@ -49,6 +49,12 @@ func (e *UnavailableError) Error() string {
 func (e *UnavailableError) Unwrap() error        { return e.Err }
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
+// IsSlow tells whether an error means that the Engine, which can be reached for all one
+// knows, didn't answer in time.
+func IsSlow(err error) bool {
+	return errors.Is(err, ErrUnavailable) && (errors.Is(err, world.ErrTimeout) || errors.Is(err, context.DeadlineExceeded))
+}
+
 // Engine is a Docker Engine.
 type Engine struct {
 	world    world.World

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type machine struct {
 	mounts  []string        // volumes that the containers at a look use
 	network string          // a network of the project, by its name
 	lacks   map[string]bool // images that aren't there
+	silent  func() error    // why a question about containers isn't answered; may be nil
 }
 
 const project = "slot-1"
@@ -57,6 +59,11 @@ func answerWith(m *machine, containers func() string) func(context.Context, worl
 			return nil, err
 		}
 		if strings.HasPrefix(path, "/containers") {
+			if m.silent != nil {
+				if err := m.silent(); err != nil {
+					return nil, err
+				}
+			}
 			return []byte("HTTP/1.0 200 OK\r\n\r\n" + containers()), nil
 		}
 		code, body := m.serve(path)
@@ -321,6 +328,46 @@ func TestStoppedMeanwhile(t *testing.T) {
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
 		if !errors.Is(err, want) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("%s: got %v, want %v", config, err, want)
+		}
+	}
+}
+
+// TestSlowAnswers: an Engine that doesn't answer in time while a stack starts is asked again,
+// until the time is over. One that refuses isn't.
+func TestSlowAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		from, to int // the questions about containers that it doesn't answer
+		with     error
+		want     error
+	}{
+		{"for a while", 3, 8, world.ErrTimeout, nil},
+		{"for a while, by its own limit", 3, 8, context.DeadlineExceeded, nil},
+		{"at the end, when the volumes are recorded", 10, 14, world.ErrTimeout, nil},
+		{"always", 3, 1 << 30, world.ErrTimeout, world.ErrTimeout},
+		{"it is gone", 3, 1 << 30, syscall.ECONNREFUSED, docker.ErrUnavailable},
+	} {
+		m := newMachine()
+		m.config = `{"volumes":{"data":{"name":"slot-1_data"}}}`
+		m.list = func(look int) []string {
+			if look == 0 {
+				return nil
+			}
+			return []string{"a running Up 1 second"}
+		}
+		asked := 0
+		m.silent = func() error {
+			if asked++; asked >= tt.from && asked < tt.to {
+				return tt.with
+			}
+			return nil
+		}
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
+		if !errors.Is(err, tt.want) || errors.Is(err, stack.ErrUnhealthy) != (tt.want == world.ErrTimeout) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+		if tt.want == world.ErrTimeout && !strings.Contains(fmt.Sprint(err), "not healthy after 1m0s, and asking the docker engine at ") {
+			t.Errorf("%s: got %v", tt.name, err)
 		}
 	}
 }

@@ -184,11 +184,14 @@ func (u *upper) recordMade(ctx context.Context) error {
 	if len(u.record.made) == 0 {
 		return nil
 	}
-	containers, err := u.engine.Containers(ctx)
-	if err != nil {
+	var containers []docker.Container
+	var volumes []docker.Volume
+	err := u.patiently(ctx, func(ctx context.Context) (err error) {
+		if containers, err = u.engine.Containers(ctx); err == nil {
+			volumes, err = u.engine.Volumes(ctx)
+		}
 		return err
-	}
-	volumes, err := u.engine.Volumes(ctx)
+	})
 	if err != nil {
 		return err
 	}
@@ -295,13 +298,44 @@ func (u *upper) state(containers []docker.Container) docker.State {
 	return u.stack.among(u.world, containers, u.expected())
 }
 
-// left is how much of the time there is left.
-func (u *upper) left() time.Duration {
+// elapsed is how much of the time is over.
+func (u *upper) elapsed() (time.Duration, error) {
 	_, now, err := u.world.Clock.BootTime()
+	if err != nil {
+		return 0, fmt.Errorf("waiting for project %s: %w", u.stack.Project, err)
+	}
+	return now - u.began, nil
+}
+
+// left is how much of the time there is left, and a second at least.
+func (u *upper) left() time.Duration {
+	elapsed, err := u.elapsed()
 	if err != nil {
 		return u.options.Timeout
 	}
-	return max(time.Second, u.options.Timeout-(now-u.began))
+	return max(time.Second, u.options.Timeout-elapsed)
+}
+
+// patiently asks the Engine, and asks again while it doesn't answer in time, until the
+// start's time is over: while Compose has it make containers it may be slow.
+func (u *upper) patiently(ctx context.Context, ask func(context.Context) error) error {
+	for {
+		err := func() error {
+			ctx, cancel := context.WithTimeout(ctx, u.left())
+			defer cancel()
+			return ask(ctx)
+		}()
+		if ctx.Err() != nil || !docker.IsSlow(err) {
+			return err
+		}
+		elapsed, clockErr := u.elapsed()
+		if clockErr != nil || elapsed >= u.options.Timeout {
+			return err
+		}
+		if sleepErr := u.world.Clock.Sleep(ctx, min(pollEvery, u.options.Timeout-elapsed)); sleepErr != nil {
+			return err
+		}
+	}
 }
 
 func prepare(ctx context.Context, w world.World, s Stack, o Options) (*upper, error) {
@@ -362,17 +396,23 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 				}
 			}
 		}
-		if err := watch.look(ctx); err != nil {
-			return err
+		lookErr := watch.look(ctx)
+		if lookErr != nil && (ctx.Err() != nil || !docker.IsSlow(lookErr)) {
+			return lookErr
 		}
-		elapsed := watch.now - u.began
+		elapsed, err := u.elapsed()
 		switch {
+		case err != nil:
+			return err
 		case len(watch.failed) > 0:
 			return &UnhealthyError{Project: u.stack.Project, Failures: u.failures(ctx, watch.failed)}
 		case watch.composed && len(watch.pending) == 0:
 			return nil
 		case elapsed >= u.options.Timeout:
 			reason := fmt.Sprintf("not healthy after %s", u.options.Timeout)
+			if lookErr != nil {
+				reason += ", and " + lookErr.Error()
+			}
 			return &UnhealthyError{u.stack.Project, reason, u.failures(ctx, watch.pending), world.ErrTimeout}
 		case !watch.composing && !watch.composed && !watch.ailing:
 			composing, watch.composing = u.compose(ctx, command), true
@@ -432,7 +472,11 @@ func (u *upper) diagnose(ctx context.Context, watch *watch, composeErr error) er
 	if ctx.Err() != nil || errors.Is(composeErr, world.ErrPlanned) {
 		return composeErr
 	}
-	containers, err := u.engine.All(ctx)
+	var containers []docker.Container
+	err := u.patiently(ctx, func(ctx context.Context) (err error) {
+		containers, err = u.engine.All(ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%w\n%w", composeErr, err)
 	}
@@ -450,6 +494,8 @@ func (u *upper) diagnose(ctx context.Context, watch *watch, composeErr error) er
 // failures are the containers with their last words.
 func (u *upper) failures(ctx context.Context, containers []docker.Container) []Failure {
 	const lines = 10
+	ctx, cancel := context.WithTimeout(ctx, dockerTimeout) // for all of them: the Engine may be slow
+	defer cancel()
 	var failures []Failure
 	for _, c := range containers {
 		f := Failure{Service: c.Service, Container: c.Name, Status: c.Status}
@@ -479,8 +525,11 @@ func (u *upper) takeDown(ctx context.Context, cause error) error {
 	for _, v := range u.volumes {
 		options.keep[v.Name] = true
 	}
-	for range 3 {
+	for try := range 3 {
 		err := Down(ctx, u.world, u.stack, options)
+		if docker.IsSlow(err) && try < 2 {
+			continue
+		}
 		if err == nil {
 			err = u.world.Clock.Sleep(ctx, pollEvery)
 		}

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -39,7 +38,6 @@ type watch struct {
 
 	reported map[string]docker.ServiceState
 	old      map[string]bool // containers that were there before, by id
-	now      time.Duration   // of the last look, since the machine was started
 	lives    map[string]*life
 }
 
@@ -68,16 +66,13 @@ func newWatch(u *upper, before docker.State) *watch {
 
 // look asks the Engine, and reports the services that have changed.
 func (w *watch) look(ctx context.Context) error {
-	containers, err := w.upper.engine.Containers(ctx)
-	if err != nil {
+	return w.upper.patiently(ctx, func(ctx context.Context) error {
+		containers, err := w.upper.engine.Containers(ctx)
+		if err == nil {
+			w.see(w.upper.state(containers))
+		}
 		return err
-	}
-	_, w.now, err = w.upper.world.Clock.BootTime()
-	if err != nil {
-		return fmt.Errorf("waiting for project %s: %w", w.upper.stack.Project, err)
-	}
-	w.see(w.upper.state(containers))
-	return nil
+	})
 }
 
 func (w *watch) see(state docker.State) {
