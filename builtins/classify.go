@@ -7,6 +7,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 	"github.com/ktrdr/kinfra/internal/claim"
 	"github.com/ktrdr/kinfra/internal/docker"
+	"github.com/ktrdr/kinfra/internal/lifecycle"
 	"github.com/ktrdr/kinfra/internal/pools"
 	"github.com/ktrdr/kinfra/internal/ports"
 	"github.com/ktrdr/kinfra/internal/registry"
@@ -30,7 +31,7 @@ func Classify(err error) engine.Code {
 		{engine.Unavailable, []error{claim.ErrNoneFree}},
 		{engine.Conflict, []error{slot.ErrClaimed, registry.ErrChanged, claim.ErrConflict, claim.ErrNotHolder, claim.ErrBusy, claim.ErrNotStale, stack.ErrPortTaken, stack.ErrInTheWay, stack.ErrForeignVolumes, pools.ErrProjectTaken, pools.ErrRootTaken}},
 		{engine.Missing, []error{exec.ErrNotFound, docker.ErrUnavailable, stack.ErrNoCompose, stack.ErrImageMissing, stack.ErrNoSource, secret.ErrUnavailable}},
-		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount, secret.ErrInvalid}},
+		{engine.Usage, []error{slot.ErrInvalid, slot.ErrUnknownSlot, slot.ErrUnknownProfile, lifecycle.ErrNoService, registry.ErrNoGeneration, errTemplate, claim.ErrInvalid, stack.ErrMount, secret.ErrInvalid}},
 	} {
 		for _, e := range known.errs {
 			if errors.Is(err, e) {

@@ -65,7 +65,7 @@ stack.restart(held)`,
 					{Name: "command", Type: table.String(), Help: "logs, exec or shell"},
 					words,
 				},
-				Errors: "Compose that isn't there (6); an unknown command.", Run: d.attach,
+				Errors: "A slot or a service that isn't there (2); Compose that isn't there (6); an unknown command.", Run: d.attach,
 				Example: `held = claim.take(claim.worktree())
 stack.up(held)
 stack.attach(held.slot, "logs", ["--tail", "10"])`,
@@ -197,6 +197,9 @@ func (d *domain) attach(c *table.Call) (starlark.Value, error) {
 		return nil, named(c, err)
 	}
 	w, ctx := engine.World(c.Thread), engine.Context(c.Thread)
+	if err := m.CheckServices(ctx, c.Int("slot"), servicesIn(c.String("command"), c.Strings("args"))); err != nil {
+		return nil, named(c, err)
+	}
 	if err := stack.CheckCompose(ctx, w); err != nil {
 		return nil, named(c, err)
 	}
@@ -230,6 +233,24 @@ func (d *domain) holderOf(c *table.Call, id int) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// servicesIn are the services that a user's words name, as far as that can be told.
+func servicesIn(command string, args []string) []string {
+	var service string
+	switch command {
+	case "logs":
+		services, _ := stack.ServicesOfLogs(args)
+		return services
+	case "exec":
+		service, _ = stack.ServiceOfExec(args)
+	case "shell":
+		service = strings.Join(args[:min(1, len(args))], "")
+	}
+	if service == "" {
+		return nil
+	}
+	return []string{service}
 }
 
 // attached is the command that a user's words mean.

@@ -102,6 +102,16 @@ func isServiceName(name string) bool {
 	return name != ""
 }
 
+// Names returns the names of all services, whatever profiles they have, in the file's
+// order.
+func (f *File) Names() []string {
+	var names []string
+	for _, s := range f.root.get("services").fields {
+		names = append(names, s.key)
+	}
+	return names
+}
+
 // Services returns the names of the services that are active under env, in the
 // file's order: those without profiles, and those of the profiles that
 // COMPOSE_PROFILES names. A nil env is an empty one.
