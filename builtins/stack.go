@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ func (d *domain) stackModule() table.Module {
 		Builtins: []table.Builtin{
 			{
 				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes. Nothing is changed until Compose has read the files and the images are there. A failure after that takes down what was started from nothing, and nothing where there were containers before.",
-				Params: []table.Param{held, timeout}, Errors: waits, Run: d.stackUp,
+				Params: []table.Param{held, timeout, {Name: "keep", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "leave what a failed start has started, for a look"}},
+				Errors: waits, Run: d.stackUp,
 				Example: `held = claim.take(claim.worktree())
 stack.up(held, timeout = "2m")
 stack.survey().slots[0].status  # -> "running"`,
@@ -91,8 +93,12 @@ func (d *domain) stackUp(c *table.Call) (starlark.Value, error) {
 	}
 	held := c.Value("claim").(*claimValue).claim
 	options, done := d.upOptions(c)
+	options.Keep = c.Bool("keep")
 	err = m.Up(engine.Context(c.Thread), held, options)
 	done()
+	if errors.Is(err, stack.ErrKept) {
+		err = hint.Wrap(err, "kinfra sandbox logs %[1]d shows more; kinfra sandbox down %[1]d takes it down", held.Slot)
+	}
 	return starlark.None, named(c, planned(c, fmt.Sprintf("Would start the stack of slot %d", held.Slot), err))
 }
 

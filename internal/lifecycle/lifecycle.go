@@ -204,6 +204,7 @@ func (m *Manager) parse(data []byte) (*compose.File, error) {
 // UpOptions say how a stack is started.
 type UpOptions struct {
 	Timeout time.Duration             // until all is healthy; 0: as package stack has it
+	Keep    bool                      // leave what a failed start has started
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
 
 	Follow func(from world.Stream, piece []byte) // is told what Compose prints, as package stack has it; may be nil
@@ -253,7 +254,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
-		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Timeout: o.Timeout, Report: o.Report, Follow: o.Follow, Tell: m.Tell}
+		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Keep: o.Keep, Timeout: o.Timeout, Report: o.Report, Follow: o.Follow, Tell: m.Tell}
 		options.Begin = func(ctx context.Context, made stack.Volumes) error {
 			return m.claims.VolumesUsed(ctx, target(c), claim.Volumes(made))
 		}

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -170,6 +171,73 @@ func TestFailureLeavesWhatRan(t *testing.T) {
 			t.Errorf("interrupted is %v: told %q", interrupted, told)
 		}
 		m.wantDid(t, "up --detach --remove-orphans --no-build")
+	}
+}
+
+// TestFailureNamesWhatIsGone: where Compose has replaced or removed containers before it
+// failed, the error names them.
+func TestFailureNamesWhatIsGone(t *testing.T) {
+	m := newMachine()
+	replaced := false
+	m.list = func(int) []string {
+		if !replaced {
+			return []string{"a1 running Up 1 hour", "b1 running Up 1 hour", "c exited Exited (0) 1 hour ago"}
+		}
+		return []string{"a2 exited Exited (1) 1 second ago", "b1 running Up 1 hour"}
+	}
+	m.compose = func(context.Context, string) (string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		replaced = true
+		return "out of luck", nil
+	}
+	err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
+	if err == nil || !strings.HasSuffix(err.Error(), "already replaced or removed: a1, c") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestKeep leaves what a failed or interrupted start from nothing has started, with its
+// volumes on record.
+func TestKeep(t *testing.T) {
+	for _, interrupted := range []bool{false, true} {
+		m := newMachine()
+		m.config = `{"volumes":{"new":{"name":"slot-1_new"}}}`
+		ctx, cancel := context.WithCancel(t.Context())
+		up := false
+		m.list = func(int) []string {
+			if !up {
+				return nil
+			}
+			return []string{"a exited Exited (1) 1 second ago", "b running Up 1 second"}
+		}
+		m.compose = func(ctx context.Context, command string) (string, error) {
+			m.mu.Lock()
+			up = true
+			m.volumes = []docker.Volume{{Name: "slot-1_new", Project: project, CreatedAt: then}}
+			m.mu.Unlock()
+			if interrupted {
+				cancel()
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "out of luck", nil
+		}
+		var made stack.Volumes
+		note := func(_ context.Context, now stack.Volumes) error { made = now; return nil }
+		err := stack.Up(ctx, m.World(), m.stack(), stack.Options{Keep: true, Begin: note, Record: note, Undone: func(context.Context) error {
+			t.Error("it was taken down")
+			return nil
+		}})
+		cancel()
+		const left = "project slot-1 is left for a look; now: a stopped (0/1), b running (1/1)"
+		if !errors.Is(err, stack.ErrKept) || errors.Is(err, context.Canceled) != interrupted || !strings.Contains(fmt.Sprint(err), left) {
+			t.Errorf("interrupted is %v: got %v", interrupted, err)
+		}
+		m.wantDid(t, "up --detach --remove-orphans --no-build")
+		if len(made) == 0 || !interrupted && made["slot-1_new"] == "" {
+			t.Errorf("on record is %v", made)
+		}
 	}
 }
 

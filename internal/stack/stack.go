@@ -77,6 +77,10 @@ var (
 	// The error is an [*UnhealthyError].
 	ErrUnhealthy = errors.New("stack is not healthy")
 
+	// ErrKept is returned, beside why a start failed, where all that it has started was
+	// left on demand.
+	ErrKept = errors.New("what was started is left")
+
 	// ErrNotStarted is returned for what needs a stack that was started.
 	ErrNotStarted = errors.New("stack was not started")
 )
@@ -157,6 +161,12 @@ func (e *UnhealthyError) Unwrap() error { return e.Err }
 
 // Is makes it an ErrUnhealthy.
 func (e *UnhealthyError) Is(target error) bool { return target == ErrUnhealthy }
+
+// keptError is an error that is an ErrKept, too.
+type keptError struct{ error }
+
+func (e *keptError) Unwrap() error        { return e.error }
+func (e *keptError) Is(target error) bool { return target == ErrKept }
 
 // check refuses a stack that would leave something to Compose's defaults.
 func (s Stack) check() error {

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type Options struct {
 	Ports   []compose.Port            // what it publishes: these are to be free
 	Clean   bool                      // remove its containers and the volumes that it has made first
 	Made    Volumes                   // the record of these
+	Keep    bool                      // leave what a failed start has started, for a look
 	Timeout time.Duration             // how long it may take until all is healthy; 5 minutes if 0
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
 	Tell    func(string)              // is told what is left after an interruption; may be nil
@@ -62,7 +64,9 @@ const (
 //
 // A failure after that, or the end of ctx, takes down again what was started from nothing:
 // the containers, the networks, and the volumes that this start has made. Where there were
-// containers of the stack before, everything is left, and the error says what runs.
+// containers of the stack before, everything is left, and the error says what runs, and
+// which of those containers are gone. With Keep everything is left in any case; the error
+// is an ErrKept, too.
 //
 // The errors are docker.ErrUnavailable, ErrNoCompose, ErrInTheWay, ErrForeignVolumes,
 // ErrPortTaken, ErrImageMissing and ErrUnhealthy; what Compose fails at otherwise is
@@ -94,6 +98,8 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 		return err
 	case err == nil:
 		return u.recordMade(ctx)
+	case o.Keep:
+		return &keptError{u.leave(ctx, err)}
 	case len(u.before.Containers) > 0:
 		return u.leave(ctx, err)
 	}
@@ -198,8 +204,8 @@ func (u *upper) recordMade(ctx context.Context) error {
 	return u.record.set(ctx, u.stack.own(volumes, u.state(containers).Containers, u.record.made))
 }
 
-// leave keeps what a failed start has left where there was something before, whether or
-// not ctx has ended, and returns why it failed and what there is.
+// leave keeps what a failed start has left, whether or not ctx has ended, and returns why
+// it failed, what there is, and what was there before and isn't any more.
 func (u *upper) leave(ctx context.Context, cause error) error {
 	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dockerTimeout)
@@ -211,15 +217,34 @@ func (u *upper) leave(ctx context.Context, cause error) error {
 	if err != nil {
 		return fmt.Errorf("%w\nafter that: %w", cause, err)
 	}
-	var services []string
-	for _, s := range u.state(containers).Services {
-		services = append(services, fmt.Sprintf("%s %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
-	}
-	text := fmt.Sprintf("project %s had containers before, so nothing was removed; now: %s", u.stack.Project, strings.Join(services, ", "))
+	text := u.whatIsLeft(u.state(containers))
 	if interrupted && u.options.Tell != nil {
 		u.options.Tell(text)
 	}
 	return fmt.Errorf("%w\n%s", cause, text)
+}
+
+// whatIsLeft tells how the stack is after a start that failed and wasn't taken down again.
+func (u *upper) whatIsLeft(now docker.State) string {
+	var services []string
+	for _, s := range now.Services {
+		services = append(services, fmt.Sprintf("%s %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
+	}
+	text := fmt.Sprintf("project %s had containers before, so nothing was removed", u.stack.Project)
+	if len(u.before.Containers) == 0 {
+		text = fmt.Sprintf("project %s is left for a look", u.stack.Project)
+	}
+	text += "; now: " + cmp.Or(strings.Join(services, ", "), "no containers")
+	var gone []string
+	for _, c := range u.before.Containers {
+		if !slices.ContainsFunc(now.Containers, func(n docker.Container) bool { return n.ID == c.ID }) {
+			gone = append(gone, c.Name)
+		}
+	}
+	if len(gone) > 0 {
+		text += "\ndocker compose has already replaced or removed: " + strings.Join(gone, ", ")
+	}
+	return text
 }
 
 // Restart restarts the stack's containers and waits as Up does. After a failure they
