@@ -81,9 +81,12 @@ stack.attach(held.slot, "logs", ["--tail", "10"])`,
 func (d *domain) upOptions(c *table.Call) (o lifecycle.UpOptions, done func()) {
 	run := engine.Current(c.Thread)
 	compose := run.Printer(false)
-	return lifecycle.UpOptions{Timeout: c.Duration("timeout"), Follow: compose.Print, Report: func(s docker.ServiceState) {
-		run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
-	}}, compose.Close
+	return lifecycle.UpOptions{
+		Timeout: c.Duration("timeout"), Phase: run.Progress, Follow: compose.Print,
+		Report: func(s docker.ServiceState) {
+			run.Progress(fmt.Sprintf("  %s: %s (%d/%d)", s.Service, s.Status, s.Up, s.Want))
+		},
+	}, compose.Close
 }
 
 func (d *domain) stackUp(c *table.Call) (starlark.Value, error) {

@@ -207,6 +207,7 @@ type UpOptions struct {
 	Keep    bool                      // leave what a failed start has started
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
 
+	Phase  func(string)                          // is told what begins and may take a time; may be nil
 	Follow func(from world.Stream, piece []byte) // is told what Compose prints, as package stack has it; may be nil
 }
 
@@ -254,7 +255,7 @@ func (m *Manager) Up(ctx context.Context, c claim.Claim, o UpOptions) error {
 			return err
 		}
 		s.BaseDir, s.BaseEnv, s.Build, s.Secrets = baseDir, baseEnv, baseDir != "", secrets
-		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Keep: o.Keep, Timeout: o.Timeout, Report: o.Report, Follow: o.Follow, Tell: m.Tell}
+		options := stack.Options{Ports: ports, Clean: clean, Made: stack.Volumes(made), Keep: o.Keep, Timeout: o.Timeout, Report: o.Report, Phase: o.Phase, Follow: o.Follow, Tell: m.Tell}
 		options.Begin = func(ctx context.Context, made stack.Volumes) error {
 			return m.claims.VolumesUsed(ctx, target(c), claim.Volumes(made))
 		}
@@ -357,7 +358,7 @@ func (m *Manager) Restart(ctx context.Context, c claim.Claim, o UpOptions) error
 		if err != nil {
 			return err
 		}
-		if err := stack.Restart(ctx, m.w, s, stack.Options{Timeout: o.Timeout, Report: o.Report, Follow: o.Follow}); err != nil {
+		if err := stack.Restart(ctx, m.w, s, stack.Options{Timeout: o.Timeout, Report: o.Report, Phase: o.Phase, Follow: o.Follow}); err != nil {
 			return err
 		}
 		return m.claims.SetStatus(ctx, target(c), "running")

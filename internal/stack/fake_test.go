@@ -249,7 +249,11 @@ func TestLateHealth(t *testing.T) {
 			}
 			return "", nil
 		}
-		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
+		var phases []string
+		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute, Phase: func(words string) { phases = append(phases, words) }})
+		if again := slices.Contains(phases, "starting the other containers"); !slices.Contains(phases, "waiting until a is healthy, to start what needs it") || again != (ups == 2) {
+			t.Errorf("%s: the phases were %q", tt.name, phases)
+		}
 		if late := errors.Is(err, world.ErrTimeout); !errors.Is(err, tt.want) || late && tt.want != world.ErrTimeout || ups != tt.ups {
 			t.Errorf("%s: got %v after %d runs of Compose, want %v after %d", tt.name, err, ups, tt.want, tt.ups)
 		}

@@ -76,10 +76,16 @@ func TestOrder(t *testing.T) {
 		return nil
 	}
 	o := stack.Options{Clean: true, Made: stack.Volumes{data: then}, Begin: note, Record: note}
+	var phases []string
+	o.Phase = func(words string) { phases = append(phases, words) }
 	worldtest.Must(t, stack.Up(t.Context(), m.World(), s, o))
 	m.wantDid(t, "pull --quiet -- b", "build -- a", "down --remove-orphans --timeout 10", "volume rm -- "+data, "up --detach --remove-orphans --no-build")
 	if want := []string{data + " until"}; !slices.Equal(records, want) {
 		t.Errorf("on record is %q, want %q", records, want)
+	}
+	want := []string{"checking ports and containers", "reading the files", "pulling the images of b", "building a", "removing what the last holder has left", "starting the containers"}
+	if !slices.Equal(phases, want) {
+		t.Errorf("the phases were %q, want %q", phases, want)
 	}
 }
 

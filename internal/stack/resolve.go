@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ktrdr/kinfra/internal/compose"
@@ -135,12 +136,14 @@ func (u *upper) obtain(ctx context.Context, r resolved) error {
 		return err
 	}
 	if len(pull) > 0 {
+		u.phase("pulling the images of " + strings.Join(pull, ", "))
 		err := u.stack.runCompose(ctx, u.world, u.left(), u.options.Follow, append([]string{"pull", "--quiet", "--"}, pull...)...)
 		if err != nil {
 			return u.notPulled(ctx, r, pull, err)
 		}
 	}
 	if len(build) > 0 {
+		u.phase("building " + strings.Join(build, ", "))
 		return u.stack.runCompose(ctx, u.world, u.left(), u.options.Follow, append([]string{"build", "--"}, build...)...)
 	}
 	return nil

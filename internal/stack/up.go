@@ -26,6 +26,10 @@ type Options struct {
 	Report  func(docker.ServiceState) // is told of each change of a service; may be nil
 	Tell    func(string)              // is told what is left after an interruption; may be nil
 
+	// Phase is told, in a few words, what begins and may take a time; may be nil. A dry run
+	// has no phases.
+	Phase func(string)
+
 	// Follow is told the lines that Compose prints while it builds, pulls and starts, on a
 	// goroutine of its own, but for those about services that Report tells of. Whoever follows
 	// masks the secrets in them. It may be nil.
@@ -79,6 +83,7 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err != nil {
 		return err
 	}
+	u.phase("checking ports and containers")
 	if u.before, err = u.checkWay(ctx); err != nil {
 		return err
 	}
@@ -92,6 +97,7 @@ func Up(ctx context.Context, w world.World, s Stack, o Options) error {
 	if err := u.begin(ctx, names); err != nil {
 		return err
 	}
+	u.phase("starting the containers")
 	err = u.start(ctx, u.before, "up", "--detach", "--remove-orphans", "--no-build")
 	switch {
 	case errors.Is(err, world.ErrPlanned):
@@ -117,6 +123,7 @@ func (u *upper) makeReady(ctx context.Context) (names []string, err error) {
 	if err := u.foreignVolumes(nil); err != nil { // before Compose is asked, so that a dry run tells it, too
 		return nil, err
 	}
+	u.phase("reading the files")
 	r, err := u.stack.resolve(ctx, u.world)
 	if err != nil {
 		return nil, u.untouched(err)
@@ -153,6 +160,7 @@ func (u *upper) clean(ctx context.Context) error {
 	if !u.options.Clean || len(u.before.Containers)+len(u.own) == 0 {
 		return nil
 	}
+	u.phase("removing what the last holder has left")
 	err := Down(ctx, u.world, u.stack, DownOptions{Volumes: true, Made: u.record.made, Record: u.record.save})
 	if err != nil && !errors.Is(err, world.ErrPlanned) {
 		return fmt.Errorf("cleaning up before the start: %w", err)
@@ -249,7 +257,7 @@ func (u *upper) whatIsLeft(now docker.State) string {
 
 // Restart restarts the stack's containers and waits as Up does. After a failure they
 // stay as they are. A stack without containers is an ErrNotStarted. Of the options
-// only Timeout, Report and Follow count.
+// only Timeout, Report, Phase and Follow count.
 func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	u, err := prepare(ctx, w, s, o)
 	if err != nil {
@@ -266,6 +274,7 @@ func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	if len(state.Containers) == 0 {
 		return hint.Wrap(fmt.Errorf("restarting project %s: %w", s.Project, ErrNotStarted), "start it first")
 	}
+	u.phase("restarting the containers")
 	return u.start(ctx, state, "restart")
 }
 
@@ -363,6 +372,12 @@ func (u *upper) patiently(ctx context.Context, ask func(context.Context) error) 
 	}
 }
 
+func (u *upper) phase(words string) {
+	if u.options.Phase != nil && !u.world.Planned() {
+		u.options.Phase(words)
+	}
+}
+
 func prepare(ctx context.Context, w world.World, s Stack, o Options) (*upper, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -411,7 +426,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 	}
 	composing := u.compose(ctx, command)
 	defer func() { composing.end() }() // nothing is to be started any more once this returns
-	watch := newWatch(u, before)
+	watch, waits := newWatch(u, before), false
 	for {
 		if err, ended := composing.result(); ended {
 			watch.composing, watch.composed = false, err == nil
@@ -419,6 +434,7 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 				if watch.awaited = tooEarly(err); watch.awaited == "" || command[0] != "up" {
 					return u.diagnose(ctx, watch, err)
 				}
+				u.phase("waiting until " + watch.awaited + " is healthy, to start what needs it")
 			}
 		}
 		lookErr := watch.look(ctx)
@@ -440,7 +456,11 @@ func (u *upper) start(ctx context.Context, before docker.State, command ...strin
 			}
 			return &UnhealthyError{u.stack.Project, reason, u.failures(ctx, watch.pending), world.ErrTimeout}
 		case !watch.composing && !watch.composed && !watch.ailing:
+			u.phase("starting the other containers")
 			composing, watch.composing = u.compose(ctx, command), true
+		case watch.composed && !waits:
+			u.phase("waiting until all is healthy")
+			waits = true
 		}
 		if err := u.world.Clock.Sleep(ctx, min(pollEvery, u.options.Timeout-elapsed)); err != nil {
 			return fmt.Errorf("waiting for project %s: %w", u.stack.Project, err)
