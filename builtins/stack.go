@@ -23,12 +23,12 @@ func (d *domain) stackModule() table.Module {
 	held := table.Param{Name: "claim", Type: table.Of[*claimValue]("a claim"), Help: "the claim in whose name it is done"}
 	timeout := table.Param{Name: "timeout", Type: table.Duration(), Named: true, Optional: true, Default: starlark.String("5m"), Help: "how long it may take until all is healthy"}
 	words := table.Param{Name: "args", Type: table.Strings(), Help: "what Compose gets behind the subcommand"}
-	const waits = "Docker or Compose that aren't there (6); a port that somebody else has, or for a new holder a volume of the project's name that may not be the slot's (4); a service that ends or doesn't get healthy, with its last log lines."
+	const waits = "Docker or Compose that aren't there (6); a port that somebody else has, or for a new holder a volume of the project's name that may not be the slot's (4); a service that ends with an error or doesn't get healthy in time, with its last log lines."
 	return table.Module{
 		Name: "stack", Doc: "What runs in the slots, by Docker Compose.",
 		Builtins: []table.Builtin{
 			{
-				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy. After a change of holder it begins with clean volumes. Nothing is changed until Compose has read the files and the images are there. A failure after that takes down what was started from nothing, and nothing where there were containers before.",
+				Name: "stack.up", Changes: true, Doc: "Starts the stack of a claimed slot, with the worktree's code mounted, and waits until all of it is healthy, or has ended with exit code 0. After a change of holder it begins with clean volumes. Nothing is changed until Compose has read the files and the images are there. A failure after that takes down what was started from nothing, and nothing where there were containers before.",
 				Params: []table.Param{held, timeout, {Name: "keep", Type: table.Bool(), Named: true, Optional: true, Default: starlark.False, Help: "leave what a failed start has started, for a look"}},
 				Errors: waits, Run: d.stackUp,
 				Example: `held = claim.take(claim.worktree())

@@ -215,7 +215,8 @@ func TestLateHealth(t *testing.T) {
 	}{
 		{"gets healthy", []string{unhealthy, unhealthy, unhealthy, healthy}, nil, 2},
 		{"was healthy meanwhile", []string{healthy}, nil, 2},
-		{"is restarted", []string{restarting, starting}, nil, 2},
+		{"is restarted", []string{restarting, starting, starting, healthy}, nil, 2},
+		{"is restarted again and again", []string{restarting, starting, restarting, starting, restarting, starting}, stack.ErrUnhealthy, 1},
 		{"stays unhealthy", []string{unhealthy}, world.ErrTimeout, 1},
 		{"ends", []string{unhealthy, exited}, stack.ErrUnhealthy, 1},
 		{"another is unhealthy, too", []string{unhealthy, healthy + "/c running Up 1 second (unhealthy)"}, nil, 2},

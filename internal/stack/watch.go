@@ -34,7 +34,7 @@ type watch struct {
 	pending []docker.Container // not up yet
 
 	awaited string // the container for whose health Compose has given up
-	ailing  bool   // it is still unhealthy, or is being restarted
+	ailing  bool   // it isn't healthy yet
 
 	reported map[string]docker.ServiceState
 	old      map[string]bool // containers that were there before, by id
@@ -120,9 +120,10 @@ func (w *watch) note(containers []docker.Container) {
 		} else {
 			l.upLooks = 0
 		}
-		w.ailing = w.ailing || c.Name == w.awaited && (restarting || c.Running() && c.Health == "unhealthy")
-		// What is itself restarted isn't waited for, nor what waits until Compose goes on.
-		getsReady = getsReady || l.restarts == 0 && !w.isUp(c) && (c.Running() || w.composing)
+		w.ailing = w.ailing || c.Name == w.awaited && !w.isUp(c)
+		// What is itself restarted doesn't count, nor, once Compose has given up on a
+		// container, what it hasn't started: that waits, perhaps for what is restarted.
+		getsReady = getsReady || l.restarts == 0 && !w.isUp(c) && (c.Running() || w.composing && w.awaited == "")
 	}
 	if getsReady {
 		for _, l := range w.lives {
