@@ -215,7 +215,7 @@ func TestKeep(t *testing.T) {
 			if !up {
 				return nil
 			}
-			return []string{"a exited Exited (1) 1 second ago", "b running Up 1 second"}
+			return []string{"a running Up 1 second (unhealthy)", "b running Up 1 second"}
 		}
 		m.compose = func(ctx context.Context, command string) (string, error) {
 			m.mu.Lock()
@@ -236,7 +236,7 @@ func TestKeep(t *testing.T) {
 			return nil
 		}})
 		cancel()
-		const left = "project slot-1 is left for a look; now: a stopped (0/1), b running (1/1)"
+		const left = "project slot-1 is left for a look; now: a unhealthy (0/1), b running (1/1)"
 		if !errors.Is(err, stack.ErrKept) || errors.Is(err, context.Canceled) != interrupted || !strings.Contains(fmt.Sprint(err), left) {
 			t.Errorf("interrupted is %v: got %v", interrupted, err)
 		}
