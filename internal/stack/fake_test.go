@@ -264,6 +264,23 @@ func TestLateHealth(t *testing.T) {
 	}
 }
 
+// TestRestartGivesUp: a restart isn't made again for what is healthy late, and says what it
+// is that Compose has given up on.
+func TestRestartGivesUp(t *testing.T) {
+	m := newMachine()
+	m.list = func(int) []string {
+		return []string{"a running Up 1 second (unhealthy)", "b running Up 1 second (unhealthy)"}
+	}
+	m.compose = func(context.Context, string) (string, error) {
+		return "dependency failed to start: container a is unhealthy", nil
+	}
+	err := stack.Restart(t.Context(), m.World(), m.stack(), stack.Options{})
+	unhealthy, ok := errors.AsType[*stack.UnhealthyError](err)
+	if !ok || errors.Is(err, world.ErrTimeout) || len(unhealthy.Failures) != 1 || unhealthy.Failures[0].Service != "a" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestRestartedWhileAnotherStarts: a container that is restarted again and again may wait
 // for another that isn't ready. It fails when it is restarted for other reasons.
 func TestRestartedWhileAnotherStarts(t *testing.T) {

@@ -146,7 +146,7 @@ func (w *watch) hasFailed(c docker.Container) bool {
 		}
 		ended = ended && l.ran
 	}
-	return ended || l.crashes() || w.gaveUp && l.restarts > 0
+	return ended || l.crashes() || w.gaveUp && (l.restarts > 0 || c.Name == w.awaited)
 }
 
 // crashes tells whether a container has been restarted too often. The first of the last
