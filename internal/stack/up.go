@@ -257,8 +257,9 @@ func (u *upper) whatIsLeft(now docker.State) string {
 
 // Restart restarts the stack's containers and waits as Up does. But where Compose gives up
 // because one is unhealthy that others are restarted after, it fails: to run Compose again
-// would restart that one, too. After a failure they stay as they are. A stack without containers is an ErrNotStarted. Of the options
-// only Timeout, Report, Phase and Follow count.
+// would restart that one, too. After a failure they stay as they are. A stack without
+// containers is an ErrNotStarted. Of the options only Timeout, Report, Phase and Follow
+// count.
 func Restart(ctx context.Context, w world.World, s Stack, o Options) error {
 	u, err := prepare(ctx, w, s, o)
 	if err != nil {
