@@ -17,7 +17,7 @@ func CleanEnv(w World, pass ...string) []string {
 		if _, seen := values[name]; !ok || seen {
 			continue
 		}
-		if childNeeds(name) || slices.Contains(pass, name) {
+		if what := decide(name); what == passed || what == locates || slices.Contains(pass, name) {
 			values[name] = value
 		}
 	}
@@ -27,18 +27,4 @@ func CleanEnv(w World, pass ...string) []string {
 	}
 	slices.Sort(env)
 	return env
-}
-
-// childNeeds tells whether every child process gets this variable.
-func childNeeds(name string) bool {
-	switch name {
-	case "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", // who and where
-		"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", // where its files are
-		"SSH_AUTH_SOCK",                         // git and docker over SSH
-		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", // the network
-		"http_proxy", "https_proxy", "no_proxy", // (both spellings are in use)
-		"LANG", "TZ": // what it prints
-		return true
-	}
-	return strings.HasPrefix(name, "DOCKER_") || strings.HasPrefix(name, "LC_")
 }
