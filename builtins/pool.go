@@ -67,13 +67,13 @@ func poolBuiltin(d *domain) table.Builtin {
 			{Name: "template_file", Type: table.String(), Named: true, Optional: true, Help: "instead of template: the project's own compose file, by its path from the directory that has the project's .kinfra/. It is read when slots are made, if kinfra trust has allowed it, and slots that exist keep their copy. So that kinfra trust finds it, write it as a string literal in a script of the project"},
 			{Name: "project_directory", Type: table.String(), Named: true, Optional: true, Help: "the directory in the holder's worktree that relative paths of the compose file lead to when a stack is started, \".\" for the worktree itself. Images are built from there, and variables of its file .env reach the stack. The slot's own directory if left out"},
 			{Name: "mounts", Type: table.Dict(), Named: true, Optional: true, Help: "what of the holder's worktree a service sees: `{\"web\": {\"src\": \"/app/src\"}}`, paths in the worktree with paths in the container"},
-			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack"},
+			{Name: "pass_env", Type: table.Strings(), Named: true, Optional: true, Help: "variables of the caller's environment that reach the stack, but for those that the slot's environment sets"},
 			{Name: "shared", Type: table.Strings(), Named: true, Optional: true, Help: "directories below the root that the stacks have in common, but not in sandboxes/, sandbox/ or kinfra/: made where they are missing, before a stack is started"},
 			{Name: "secrets", Type: table.Dict(), Named: true, Optional: true, Help: "variables of the stack that stand in no file: `{\"DB_PASSWORD\": secret(\"env://DB_PASSWORD\")}`"},
 			{Name: "keep_runs", Type: table.Int(), Named: true, Optional: true, Default: starlark.MakeInt(50), Help: "how many records are kept of runs that have ended, and of those that were interrupted or failed with something left to undo; older ones are removed when a new one begins"},
 		},
 		Result: "a pool, with `name`, `root`, `profiles`, `slots` (numbers), `ports` (names), `main_port`, `project`, `project_directory`, `template` (its text), `mounts`, `pass_env`, `shared` and `secrets` (names of variables), and the methods `specs` and `at`",
-		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out or to what is kinfra's own, the root of the whole file system, a secret whose name is also in pass_env or decides what Compose works on.",
+		Errors: "A slot number out of 1–65535, a profile or main port that isn't there, a value that is no rule, a project without its %d, both or none of template and template_file, a path that leads out or to what is kinfra's own, the root of the whole file system, a secret whose name is also in pass_env or decides what Compose works on, one of Compose's own variables (COMPOSE_*) or PWD in pass_env.",
 		Run:    d.newPool,
 		Example: `pool = slot.pool(
     name = "shop",
@@ -104,6 +104,7 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		func() error { return p.setSlots(c.Dict("slots")) },
 		func() error { return p.setPorts(c.Dict("ports")) },
 		func() error { return p.setMounts(c.Dict("mounts")) },
+		p.checkPassed,
 		func() error { return p.setSecrets(c.Dict("secrets")) },
 		func() error { return slot.CheckShared(p.shared) },
 		p.checkProject,
@@ -115,6 +116,15 @@ func (d *domain) newPool(c *table.Call) (starlark.Value, error) {
 		}
 	}
 	return p, nil
+}
+
+func (p *Pool) checkPassed() error {
+	for _, name := range p.passEnv {
+		if err := stack.CheckPass(name); err != nil {
+			return fmt.Errorf("pass_env: %w", err)
+		}
+	}
+	return nil
 }
 
 // at is the same pool below another root.

@@ -13,6 +13,7 @@ import (
 	"github.com/ktrdr/kinfra/internal/pools"
 	"github.com/ktrdr/kinfra/internal/registry"
 	"github.com/ktrdr/kinfra/internal/slot"
+	"github.com/ktrdr/kinfra/internal/stack"
 )
 
 func poolMethods() table.Module {
@@ -185,6 +186,11 @@ func (p *Pool) environmentOf(t *starlark.Thread, s *specValue) (map[string]strin
 	env, err := stringMap(dict)
 	if err != nil {
 		return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if err := stack.CheckSet(name); err != nil {
+			return nil, pointTo(fmt.Errorf("the environment of slot %d: %w", s.spec.ID, err), p.environment)
+		}
 	}
 	if err := s.checkOwn(env); err != nil {
 		return nil, pointTo(err, p.environment)

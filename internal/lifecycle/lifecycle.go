@@ -100,6 +100,9 @@ func (m *Manager) Stack(id int, worktree string) (stack.Stack, error) {
 		Files: []string{filepath.Join(dir, slot.ComposeName)}, Pass: m.def.Pass,
 		Secrets: map[string]secret.Value{}, Masks: m.def.Masks,
 	}
+	if own, err := m.variables(id); err == nil { // without them Compose says what is wrong
+		s.Sets = slices.Sorted(maps.Keys(own))
+	}
 	for name := range m.def.Secrets {
 		s.Secrets[name] = secret.Value{}
 	}
@@ -159,7 +162,8 @@ func (m *Manager) template(id int) (*compose.File, map[string]string, error) {
 		return nil, nil, fmt.Errorf("slot %d: %w", id, err)
 	}
 	for _, name := range m.def.Pass {
-		if value, ok := m.w.Env.Getenv(name); ok {
+		value, ok := m.w.Env.Getenv(name)
+		if _, own := env[name]; ok && !own {
 			env[name] = value
 		}
 	}

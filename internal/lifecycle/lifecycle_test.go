@@ -254,6 +254,29 @@ func TestUp(t *testing.T) {
 	m.wantCommands("down", "up")
 }
 
+// TestSlotGoesBeforeTheCaller: what the slot sets is not the caller's, in what Compose gets
+// as in what kinfra knows of the stack's ports.
+func TestSlotGoesBeforeTheCaller(t *testing.T) {
+	m := newMachine(t)
+	m.Env["WEB_PORT"], m.Env["TZ"], m.Env["TOKEN"] = "17399", "caller", "caller"
+	m.Write(filepath.Join(slot.Dir(root, 1), slot.EnvName), []byte("WEB_PORT=8001\nTZ=UTC\n"))
+	m.Write(filepath.Join(slot.Dir(root, 1), slot.ComposeName), []byte("services: {web: {image: x, ports: [\"127.0.0.1:${WEB_PORT}:80\"]}}\n"))
+	manager := m.manager(lifecycle.Definition{Project: "slot-%d", Pass: []string{"WEB_PORT", "TOKEN"}})
+	s, err := manager.Stack(1, trees+"a")
+	worldtest.Must(t, err)
+	env := s.Logs(m.Fake.World()).Env
+	for _, entry := range env {
+		if name, _, _ := strings.Cut(entry, "="); name == "WEB_PORT" || name == "TZ" {
+			t.Errorf("Compose gets %q", env)
+		}
+	}
+	if !slices.Contains(env, "TOKEN=caller") {
+		t.Errorf("Compose gets %q, want TOKEN", env)
+	}
+	m.Listen("127.0.0.1:17399", true)
+	worldtest.Must(t, manager.Up(t.Context(), m.claim("a"), lifecycle.UpOptions{}))
+}
+
 // TestUpRefused: a start that was refused has not made the volumes the holder's, so
 // the one that succeeds still begins with clean ones.
 func TestUpRefused(t *testing.T) {

@@ -287,12 +287,13 @@ func (r *reading) tell() {
 	}
 }
 
-// passed is the variables of the file that neither the slot sets nor Compose itself.
+// passed is the variables of the file that neither the slot sets nor Compose itself, nor
+// kinfra: PWD is the project's directory.
 func (r *reading) passed() []string {
 	set := r.slotVariables(1)
 	var names []string
 	for _, v := range r.file.Variables() {
-		if _, ours := set[v.Name]; !ours && !strings.HasPrefix(v.Name, "COMPOSE_") {
+		if _, ours := set[v.Name]; !ours && !strings.HasPrefix(v.Name, "COMPOSE_") && v.Name != "PWD" {
 			names = append(names, v.Name)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/ktrdr/kinfra/internal/world"
 )
 
 var (
@@ -80,7 +82,7 @@ func CheckName(name string) error {
 	switch {
 	case !isName(name):
 		return fmt.Errorf("%w: the variable %q: a name has letters, digits and _, and doesn't begin with a digit", ErrInvalid, name)
-	case name == "PATH", name == "HOME", strings.HasPrefix(name, "DOCKER_"), strings.HasPrefix(name, "COMPOSE_"):
+	case world.Locates(name), name == "PWD", strings.HasPrefix(name, "DOCKER_"), strings.HasPrefix(name, "COMPOSE_"):
 		return fmt.Errorf("%w: the variable %s decides what Docker Compose works on, and can't be one", ErrInvalid, name)
 	}
 	return nil

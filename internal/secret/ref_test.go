@@ -55,7 +55,7 @@ func FuzzParse(f *testing.F) {
 func TestCheckName(t *testing.T) {
 	for name, valid := range map[string]bool{
 		"DB_PASSWORD": true, "_a": true, "a1": true, "PATHS": true, "DOCKER": true,
-		"": false, "1a": false, "A=B": false, "A-B": false, "A\x00": false, "PATH": false, "HOME": false, "DOCKER_HOST": false, "COMPOSE_FILE": false,
+		"": false, "1a": false, "A=B": false, "A-B": false, "A\x00": false, "PATH": false, "HOME": false, "SSH_AUTH_SOCK": false, "PWD": false, "DOCKER_HOST": false, "COMPOSE_FILE": false,
 	} {
 		err := secret.CheckName(name)
 		if valid != (err == nil) || err != nil && !errors.Is(err, secret.ErrInvalid) {

@@ -281,29 +281,6 @@ func TestFailureFromNothing(t *testing.T) {
 	}
 }
 
-// TestSwitches: what the project's env files, or a variable that is passed on, say of
-// Compose's own switches can't make it refuse what it is told.
-func TestSwitches(t *testing.T) {
-	m := newMachine()
-	m.list = func(int) []string { return []string{runs} }
-	m.Env["COMPOSE_IGNORE_ORPHANS"] = "true"
-	s := m.stack()
-	s.Pass = []string{"COMPOSE_IGNORE_ORPHANS"}
-	worldtest.Must(t, stack.Up(t.Context(), m.World(), s, stack.Options{}))
-	for _, command := range []string{"config", "up"} {
-		env := m.envs[command]
-		last := ""
-		for _, entry := range env {
-			if value, ok := strings.CutPrefix(entry, "COMPOSE_IGNORE_ORPHANS="); ok {
-				last = value
-			}
-		}
-		if last != "false" {
-			t.Errorf("%s gets %q", command, env)
-		}
-	}
-}
-
 // TestForeignVolumes: a clean start is refused for volumes that nothing says the stack
 // has made: also for one that Compose hasn't made, if Compose would use it. One that the
 // record says may be made until a time is the stack's if it was.

@@ -46,6 +46,7 @@ type Stack struct {
 
 	Build bool     // whether a start builds the images that the files say how to build
 	Pass  []string // variables of the caller's environment that Compose gets beside those of world.CleanEnv
+	Sets  []string // the variables that EnvFile sets: Compose gets none of them from the caller
 
 	// Secrets are variables that stand in no file. Their names must pass
 	// secret.CheckName and not stand in Pass. Only Up needs the values.
