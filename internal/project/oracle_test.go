@@ -95,7 +95,7 @@ func (o oracle) published(env map[string]string) []string {
 	args := slices.Concat([]string{"compose", "--project-name", "oracle"}, files, []string{"-f", o.file, "config", "--format", "json"})
 	cmd := exec.Command(o.docker, args...)
 	cmd.Dir = o.dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "DOCKER_CONFIG=" + os.Getenv("DOCKER_CONFIG"), "COMPOSE_PROFILES="}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "DOCKER_CONFIG=" + os.Getenv("DOCKER_CONFIG")}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

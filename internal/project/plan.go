@@ -45,9 +45,10 @@ type Plan struct {
 	File       string // the compose file, by its path from the directory that gets .kinfra/
 	ProjectDir string // the compose file's directory, by its path from the worktree
 	Slots      int
-	Services   []string // that are active without a profile
+	Services   []string // that are active in slots
 	Ports      []*Port  // in the file's order
 	MainPort   string
+	Profiles   string   // of the compose file, that are on in slots: what COMPOSE_PROFILES says without kinfra
 	PassEnv    []string // variables of the file that the caller's environment may set
 
 	Text    []byte    // the compose file as it is
@@ -133,6 +134,7 @@ func (r *reading) open() error {
 	}
 	r.plan = &Plan{File: filepath.ToSlash(r.req.File), ProjectDir: filepath.ToSlash(dir), Slots: r.req.Slots, Text: text}
 	r.env = r.readEnv(filepath.Dir(path))
+	r.plan.Profiles = r.env[profiles]
 	r.plan.Services, err = r.file.Services(r.with(nil))
 	return err
 }
@@ -153,7 +155,9 @@ func (r *reading) readEnv(dir string) map[string]string {
 		return nil
 	}
 	r.note(0, "variables of %s reach the stack, but for those that the slot sets: a worktree where git doesn't put that file needs a copy", name)
-	delete(env, profiles)
+	if env[profiles] != "" {
+		r.note(0, "%s turns on the profiles %s, in slots as without kinfra; %s in pool.star's environment says which, from here on", name, env[profiles], profiles)
+	}
 	return env
 }
 
@@ -304,7 +308,7 @@ func (r *reading) passed() []string {
 // slotVariables is what pool.star's environment gives for a slot.
 func (r *reading) slotVariables(slot int) map[string]string {
 	project := strings.Replace(r.plan.Project, "%d", fmt.Sprint(slot), 1)
-	env := map[string]string{"SLOT_ID": fmt.Sprint(slot), "COMPOSE_PROJECT_NAME": project, profiles: ""}
+	env := map[string]string{"SLOT_ID": fmt.Sprint(slot), "COMPOSE_PROJECT_NAME": project, profiles: r.plan.Profiles}
 	for _, n := range r.names {
 		env[n.variable] = project + "_" + n.key
 	}

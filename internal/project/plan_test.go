@@ -112,7 +112,7 @@ func TestGolden(t *testing.T) {
 
 // slotEnv is the variables of a slot that decide about ports, by the rules.
 func slotEnv(plan *project.Plan, slot int) map[string]string {
-	env := map[string]string{"COMPOSE_PROJECT_NAME": fmt.Sprintf(plan.Project, slot), "COMPOSE_PROFILES": "", "SLOT_ID": fmt.Sprint(slot)}
+	env := map[string]string{"COMPOSE_PROJECT_NAME": fmt.Sprintf(plan.Project, slot), "COMPOSE_PROFILES": plan.Profiles, "SLOT_ID": fmt.Sprint(slot)}
 	for _, p := range plan.Ports {
 		env[p.Variable] = fmt.Sprint(p.Base + slot*p.Step)
 	}

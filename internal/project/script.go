@@ -69,7 +69,7 @@ func (r *reading) writeEnvironment(line func(string, ...any)) {
 	line("    env = {")
 	line(`        "SLOT_ID": slot.id,`)
 	line(`        "COMPOSE_PROJECT_NAME": slot.project,`)
-	line(`        "%s": "",  # of the compose file, separated by commas: services that only run on demand`, profiles)
+	line(`        "%s": %s,  # of the compose file, separated by commas: services that only run on demand`, profiles, text(r.plan.Profiles))
 	for _, n := range r.names {
 		line(`        %s: slot.project + %s,`, text(n.variable), text("_"+n.key))
 	}

@@ -223,7 +223,7 @@ func TestSwitchesOfTheProject(t *testing.T) {
 	s := newSlot(t, tempRoot(t), 56, []byte(portless), nil)
 	s.BaseDir, s.BaseEnv = s.Dir, filepath.Join(s.Dir, ".env.project")
 	worldtest.Must(t, os.WriteFile(s.BaseEnv, []byte("COMPOSE_IGNORE_ORPHANS=true\nCOMPOSE_REMOVE_ORPHANS=false\nCOMPOSE_PROJECT_NAME=elsewhere\nCOMPOSE_FILE=nowhere.yml\n"+
-		"COMPOSE_ENV_FILES=/nowhere\nCOMPOSE_DISABLE_ENV_FILE=1\nCOMPOSE_PROFILES=none\nCOMPOSE_PARALLEL_LIMIT=1\nCOMPOSE_PROGRESS=tty\nCOMPOSE_ANSI=always\nCOMPOSE_MENU=1\nCOMPOSE_STATUS_STDOUT=1\n"), 0o600))
+		"COMPOSE_ENV_FILES=/nowhere\nCOMPOSE_DISABLE_ENV_FILE=1\nCOMPOSE_PROFILES=none\nCOMPOSE_PARALLEL_LIMIT=1\nCOMPOSE_PROGRESS=tty\nCOMPOSE_ANSI=always\nCOMPOSE_MENU=1\nCOMPOSE_STATUS_STDOUT=1\nCOMPOSE_COMPATIBILITY=1\nCOMPOSE_BAKE=0\n"), 0o600))
 	for range 2 {
 		worldtest.Must(t, s.up(t.Context(), stack.Options{}))
 	}
@@ -327,6 +327,9 @@ func TestCallersEnvironment(t *testing.T) {
 	t.Setenv("COMPOSE_FILE", other)
 	t.Setenv("COMPOSE_PROFILES", "none")
 	t.Setenv("COMPOSE_ENV_FILES", "/dev/null")
+	t.Setenv("COMPOSE_IGNORE_ORPHANS", "1")
+	t.Setenv("COMPOSE_PARALLEL_LIMIT", "none")
+	t.Setenv("DOCKER_DEFAULT_PLATFORM", "none/such")
 	t.Setenv("KTRDR_API_PORT", "8049")
 	t.Setenv("SLOT_ID", "49")
 	t.Setenv("KTRDR_BACKEND_IMAGE", "kinfra-test/exit")
