@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/ktrdr/kinfra/internal/secret"
 	"github.com/ktrdr/kinfra/internal/world"
 )
 
