@@ -284,7 +284,7 @@ func (m *model) beginStep(key string) {
 		}
 	}
 	undo := k.left || m.shape.statements[key].Undo
-	taken := m.do == Undo && (k.taken || m.isUndoneBelow(key))
+	taken := m.do == Undo && (k.taken && k.undoing == 0 || m.isUndoneBelow(key))
 	*k = known{status: running, taken: taken, began: m.now, left: undo, cutOff: k.cutOff, result: k.result}
 }
 
