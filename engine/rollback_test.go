@@ -348,3 +348,14 @@ step("around", around, undo = lambda _: None)`))
 		t.Errorf("left is %q, want %q", got, want)
 	}
 }
+
+// A call of parallel has the number that it had, though a step before it, with such a call
+// inside, was done and isn't gone through again.
+func TestParallelBehindAStepWithAnother(t *testing.T) {
+	r := newRecorder(t, body(`
+step("a", lambda: parallel([1], lambda n: n))
+parallel(["x", "y"], lambda n: step(n, lambda: n == "y" or effect.has("../mended") or fail("not yet")), limit = 1)`))
+	r.wants(r.starts(), "not yet")
+	r.mend()
+	r.wants(r.resumes(false), "")
+}

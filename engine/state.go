@@ -26,7 +26,7 @@ type state struct {
 	lane *lane           // where it announces
 
 	branch string // of parallel; "" is the run's own thread
-	forks  int    // how often it called parallel
+	forks  int    // how often it called parallel, inside the same step or check
 	depth  int    // how many calls of parallel it is in
 	last   string // the name of the step or check before, inside the same one and on this branch
 

@@ -261,12 +261,13 @@ func (s *state) placed(t event.Type, n *node) event.Event {
 	return event.Event{Type: t, Key: n.key, Kind: n.kind, Branch: s.branch, After: n.after, Leg: n.leg, At: n.place()}
 }
 
-// inside calls f with a node as the innermost one.
+// inside calls f with a node as the innermost one. Calls of parallel count anew in it: it may
+// be replayed without being gone through, and those behind it must keep their numbers.
 func (s *state) inside(n *node, f func() (starlark.Value, error)) (starlark.Value, error) {
-	outer, last, end := s.node, s.last, s.plan.within()
-	s.node, s.last = n, ""
+	outer, last, forks, end := s.node, s.last, s.forks, s.plan.within()
+	s.node, s.last, s.forks = n, "", 0
 	v, err := f()
-	s.node, s.last, n.changes = outer, last, end()
+	s.node, s.last, s.forks, n.changes = outer, last, forks, end()
 	return v, err
 }
 
