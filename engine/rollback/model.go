@@ -109,6 +109,9 @@ func (m *model) edit(p Program) {
 	old := m.shape
 	m.shape = newShape(p)
 	for key := range m.shape.places {
+		if m.steps[key] == nil { // it may come to that now, since what kept it from it is gone
+			m.added[key] = true
+		}
 		for other := range m.shape.places {
 			if m.shape.relate(key, other) == before && old.relate(key, other) != before {
 				m.added[key] = true
