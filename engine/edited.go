@@ -70,10 +70,10 @@ func (s *state) stands(n *node, before *event.Past) {
 // true of them: now, and for whoever goes on after this process.
 func (p *past) moves() []event.Place {
 	var moves []event.Place
-	last := map[stead]string{} // of what the record has
+	last := map[location]string{} // of what the record has
 	for _, place := range p.places {
 		n := p.Node(place.Key)
-		at := stead{branch: place.Branch}
+		at := location{branch: place.Branch}
 		if n.Around() != nil {
 			at.parent = n.Around().Key
 		}
@@ -86,22 +86,22 @@ func (p *past) moves() []event.Place {
 	return moves
 }
 
-// stead is where a step stands: inside another one, on a branch, behind a third.
-type stead struct {
+// location is where a step stands: inside another one, on a branch, behind a third.
+type location struct {
 	parent, branch, after string
 }
 
 // meetsNew notes a step that the record doesn't have. p.mu must be held.
 func (p *past) meetsNew(s *state, n *node) {
-	at := stead{s.key(), s.branch, n.after}
-	if n.kind == event.Step && p.strangers[at] == nil {
-		p.strangers[at] = n
+	at := location{s.key(), s.branch, n.after}
+	if n.kind == event.Step && p.newSteps[at] == nil {
+		p.newSteps[at] = n
 	}
 }
 
-// inStead is the step that edited scripts have in the place of one of the record, nil if
+// newInPlaceOf is the step that edited scripts have in the place of one of the record, nil if
 // they have none there. p.mu must be held.
-func (p *past) inStead(step *event.Past) *node {
+func (p *past) newInPlaceOf(step *event.Past) *node {
 	parent, around := "", step.Around()
 	if around != nil {
 		parent = around.Key
@@ -110,7 +110,7 @@ func (p *past) inStead(step *event.Past) *node {
 	if before := p.Before(around, step.Branch, step); len(before) > 0 {
 		after = before[len(before)-1].Name()
 	}
-	return p.strangers[stead{parent, step.Branch, after}]
+	return p.newSteps[location{parent, step.Branch, after}]
 }
 
 // difference is where edited scripts and those on record differ.
@@ -131,11 +131,11 @@ func (e *difference) Recorded() *diag.Place { return e.recorded }
 
 // differs is the error of edited scripts that leave the record. p.mu must be held.
 func (p *past) differs(message string, step *event.Past, at syntax.Position) error {
-	if n := p.inStead(step); n != nil {
+	if n := p.newInPlaceOf(step); n != nil {
 		message, at = fmt.Sprintf("it comes to the step %q, where the record has %q, which was done", n.key, step.Key), n.at
 	}
 	hint := "let the steps that were done keep their names and their order; kinfra resume " + p.recorded[0].Run.ID +
-		" goes on with the scripts that the record has"
+		" resumes it with the scripts on record"
 	return &difference{divergedError: divergedError{message: message, hint: hint}, at: at, recorded: p.placeOnRecord(step)}
 }
 

@@ -27,11 +27,11 @@ type past struct {
 	undo        bool
 	edited      bool // the scripts are others than those of the record
 	edit        *Edited
-	strangers   map[stead]*node // the steps of edited scripts that the record doesn't have
-	places      []event.Place   // where these have what the record has, as they come to it
-	unsure      bool            // what edited scripts do is not all known before they run
-	ahead       bool            // edited scripts come to something that will run
-	mended      bool            // those of the record were, from some process on
+	newSteps    map[location]*node // the steps of edited scripts that the record doesn't have
+	places      []event.Place      // where these have what the record has, as they come to it
+	unsure      bool               // what edited scripts do is not all known before they run
+	ahead       bool               // edited scripts come to something that will run
+	mended      bool               // those of the record were, from some process on
 	recorded    []event.Event
 	events      int                    // the number of the last one
 	interrupted bool                   // the last process did not come to its end
@@ -48,7 +48,7 @@ type past struct {
 func newPast(resume *Resume) *past {
 	p := &past{
 		undo: resume.Undo, edited: resume.Edited != nil, recorded: resume.Events,
-		edit: resume.Edited, strangers: map[stead]*node{}, said: map[saying]int{}, clocks: map[string][]time.Time{}, met: map[*event.Past]bool{},
+		edit: resume.Edited, newSteps: map[location]*node{}, said: map[saying]int{}, clocks: map[string][]time.Time{}, met: map[*event.Past]bool{},
 	}
 	for i := range resume.Events {
 		p.add(&resume.Events[i])

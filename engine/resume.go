@@ -57,7 +57,7 @@ func refuseUndo(r *journal.Record, h *event.History) error {
 	}
 	next := "kinfra runs show " + r.ID + " shows what it did"
 	if status == event.Failed || status == event.Interrupted {
-		next = "kinfra resume " + r.ID + " goes on with it, " + next
+		next = "kinfra resume " + r.ID + " resumes it, " + next
 	}
 	return &Error{Code: Conflict, Message: fmt.Sprintf("the run %s %s", r.ID, why), Next: next}
 }
@@ -209,7 +209,7 @@ func (r *Run) startOver() {
 	r.reads = maps.Clone(r.loadReads)
 	clear(r.met)
 	clear(r.past.met)
-	clear(r.past.strangers)
+	clear(r.past.newSteps)
 	r.past.unsure = false
 	r.exits, r.undos, r.conclusion, r.incomplete = nil, nil, nil, nil
 	r.budget.reset(r.config.Limits.Steps)
@@ -230,5 +230,5 @@ func (r *Run) settle(undos []undo) error {
 		return nil
 	}
 	return &Error{Code: Failed, Message: fmt.Sprintf("%d step(s) could not be undone, so nothing was run on top of them: %s", len(failed), strings.Join(failed, ", ")),
-		Next: "mend what keeps them, and resume the run again"}
+		Next: "fix what keeps them from being undone, and resume the run again"}
 }

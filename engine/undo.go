@@ -16,7 +16,7 @@ import (
 func (r *Run) undoRecorded(err error) error {
 	undos, exits := r.takeUndos(), r.takeExits()
 	failed := r.incomplete
-	lost := slices.DeleteFunc(missing(r.past.Left(), undos), func(key string) bool { return slices.Contains(failed, key) })
+	unmet := slices.DeleteFunc(missing(r.past.Left(), undos), func(key string) bool { return slices.Contains(failed, key) })
 	for _, u := range undos {
 		if r.ctx.Err() != nil {
 			break // what is left can be taken back by another call
@@ -37,9 +37,9 @@ func (r *Run) undoRecorded(err error) error {
 		return context.Cause(r.ctx)
 	case len(failed) > 0:
 		return &Error{Code: Failed, Message: fmt.Sprintf("%d of %d step(s) could not be undone: %s", len(failed), len(undos)+len(r.incomplete), strings.Join(failed, ", ")),
-			Next: "mend what keeps them, and call undo again: what was undone stays so"}
-	case len(lost) > 0:
-		return r.past.unreachable(lost, err)
+			Next: "fix what keeps them from being undone, and call undo again: what was undone stays so"}
+	case len(unmet) > 0:
+		return r.past.unreachable(unmet, err)
 	case len(undos) == 0:
 		r.emit(&event.Event{Type: event.Said, Text: "Nothing is left to undo\n"})
 	}

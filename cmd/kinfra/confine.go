@@ -12,7 +12,7 @@ import (
 	"github.com/ktrdr/kinfra/engine"
 )
 
-// What runs files of strangers is a process of its own, under the system's limit of memory:
+// What runs files of anybody is a process of its own, under the system's limit of memory:
 // nothing in a program can see to it that a single call doesn't take all. The program is
 // kinfra again, with the same command line. It has the terminal, stdin and stdout of this
 // one. Its stderr is a copy; where Go itself would print why it dies, this process reads.

@@ -90,7 +90,7 @@ func (a *app) examineScripts() []doctor.Finding {
 	}
 	all := failed(area, problems)
 	for _, err := range a.broken() {
-		all = append(all, doctor.Failed(area, doctor.Other, err, "mend it; kinfra check finds the faults of all scripts"))
+		all = append(all, doctor.Failed(area, doctor.Other, err, "fix it; kinfra check finds the faults of all scripts"))
 	}
 	if err := a.checkNamed(); err != nil {
 		f := doctor.Failed(area, doctor.Other, err, "kinfra trust shows the files that the scripts name")

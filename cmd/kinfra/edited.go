@@ -109,7 +109,7 @@ func (a *app) announceScripts(past *resumption, how goingOn) {
 	}
 }
 
-// text says which scripts have changed, and how to go on with them if that can be; "" if none
+// text says which scripts have changed, and how to resume the run with them if that can be; "" if none
 // have.
 func (t today) text(id string) string {
 	if t.usable() {
@@ -117,7 +117,7 @@ func (t today) text(id string) string {
 		if len(t.changed) > 1 {
 			it = "them as they are"
 		}
-		return fmt.Sprintf("%s changed since the run was recorded: kinfra resume %s --edited goes on with %s now\n", have(t.changed), id, it)
+		return fmt.Sprintf("%s changed since the run was recorded: kinfra resume %s --edited resumes the run with %s now\n", have(t.changed), id, it)
 	}
 	text := ""
 	if len(t.changed) > 0 {
@@ -171,9 +171,9 @@ func (a *app) hintAtRecord(err error) {
 	}
 	next := ""
 	if rep := a.run.Report(); rep.MayResume() {
-		next = "kinfra resume " + a.recorded + " goes on with it, "
+		next = "kinfra resume " + a.recorded + " resumes it, "
 		if a.past != nil && a.past.Edited == nil && a.past.today.usable() {
-			next = "kinfra resume " + a.recorded + " --edited goes on with the scripts as they are now, "
+			next = "kinfra resume " + a.recorded + " --edited resumes it with the scripts as they are now, "
 		}
 	}
 	fmt.Fprintf(a.stderr, "The run is recorded: %skinfra runs show %s shows it\n", next, a.recorded)

@@ -28,14 +28,14 @@ func (a *app) resumeCommand() *cobra.Command {
 	var edited bool
 	c := leavesReports(&cobra.Command{
 		Use:   "resume [RUN]",
-		Short: "Go on with a run that was interrupted, or failed",
-		Long: `Go on with a run that was interrupted, or failed: the last one, unless another is named.
+		Short: "Resume a run that was interrupted, or failed",
+		Long: `Resume a run that was interrupted, or failed: the last one, unless another is named.
 
 The run's own scripts are run again from the top, with its own flags and in its own
 directory. Steps that were done give back their results; the others run. So do those that
 were undone, and what was built on them.
 
-With --edited it goes on with the scripts as they are today, for whoever has fixed one.
+With --edited it is resumed with the scripts as they are today, for whoever has fixed one.
 Steps that were done count where the scripts come to them by the same names, in the same
 order. If they don't, nothing is run, and the first difference is shown.
 

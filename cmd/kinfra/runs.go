@@ -238,7 +238,7 @@ func writeQuestions(out io.Writer, rep *report.Run) {
 
 // goOn says how to go on with a run that didn't end well.
 func goOn(rep *report.Run, id string) string {
-	next := "kinfra resume " + id + " goes on with it"
+	next := "kinfra resume " + id + " resumes it"
 	if rep.MayUndo() {
 		next += ", kinfra undo " + id + " takes back what it did"
 	}

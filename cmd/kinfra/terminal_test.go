@@ -235,7 +235,7 @@ compiled web
   ok    build (…)
   FAIL  it works (…)
 ` + failedCheck + `error: 1 of 1 checks failed: it works
-The run is recorded: kinfra resume RUN goes on with it, kinfra runs show RUN shows it
+The run is recorded: kinfra resume RUN resumes it, kinfra runs show RUN shows it
 $
 `
 	if got := s.end(t, 1); got != want {

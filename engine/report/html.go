@@ -162,7 +162,7 @@ func (p *page) top(parts []part) {
 // next says what can be done with a recorded run that didn't end well.
 func (p *page) next() {
 	p.say("code", nil, "kinfra resume "+p.run.ID)
-	p.text(" goes on with it")
+	p.text(" resumes it")
 	if p.run.MayUndo() {
 		p.text(", ")
 		p.say("code", nil, "kinfra undo "+p.run.ID)

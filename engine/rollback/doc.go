@@ -6,8 +6,8 @@
 // real journal; each function of a step or undo tells a [Trace] when it is called, and so
 // does each line that reaches the journal. [Check] then goes through the trace. It knows the
 // program as a tree and the rules for users of docs/runs.md; it shares nothing with
-// event.History and event.Undos, which are what it tests. The trace is all that it needs, so
-// that processes may as well be real ones that are killed.
+// event.History, which is what it tests. The trace is all that it needs, so that processes may
+// as well be real ones that are killed.
 //
 // Branches run at the same time, so a case need not go the same way twice. The model doesn't
 // foretell which way it goes: it judges what happened.

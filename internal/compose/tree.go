@@ -129,7 +129,7 @@ func syntaxError(err error) error {
 	} else {
 		err = errorAt(0, "not YAML: %w", err)
 	}
-	return hint.Wrap(err, "mend that line of the compose file; docker compose -f FILE config shows how Docker reads it")
+	return hint.Wrap(err, "fix that line of the compose file; docker compose -f FILE config shows how Docker reads it")
 }
 
 // builder resolves a YAML document to nodes, and counts what that amounts to.

@@ -355,7 +355,7 @@ func (s *Store) withHint(err error) error {
 	if unknown != nil { // there may be a good one
 		return hint.Wrap(err, "keep it as it is until the kept copies can be read (%v), then: kinfra registry restore", unknown)
 	}
-	return hint.Wrap(err, "there is no earlier generation of it; mend it by hand, or move it away to begin with an empty one")
+	return hint.Wrap(err, "there is no earlier generation of it; fix it by hand, or move it away to begin with an empty one")
 }
 
 // restoreCommand is the command that puts a generation back. It names the root: the

@@ -87,8 +87,8 @@ func tryPower(ctx context.Context, l *lab) (finding, error) {
 	return f, nil
 }
 
-// catchInPower looks for a mistake in what is made durable.
-func (l *lab) catchInPower(ctx context.Context, o unsynced) (string, error) {
+// catchUnsynced looks for a mistake in what is made durable, in a life that live records.
+func catchUnsynced(ctx context.Context, live func(context.Context, func(written) bool) (*blackout, error), o unsynced) (string, error) {
 	b, err := live(ctx, o.lost)
 	if err != nil {
 		return "", err

@@ -200,19 +200,6 @@ func tryRecorded(ctx context.Context, l *lab) (finding, error) {
 	return f, nil
 }
 
-// catchInRecorded looks for a mistake in what is made durable.
-func (l *lab) catchInRecorded(ctx context.Context, o unsynced) (string, error) {
-	b, err := liveRecorded(ctx, o.lost)
-	if err != nil {
-		return "", err
-	}
-	b.most = 24
-	if err := b.replay(ctx, 1); err != nil || len(b.problems) == 0 {
-		return "", err
-	}
-	return b.problems[0], nil
-}
-
 // liveRecorded records such a life. Syncs that lost names are not recorded.
 func liveRecorded(ctx context.Context, lost func(written) bool) (*blackout, error) {
 	machine := world.NewFake()

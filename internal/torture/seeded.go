@@ -113,8 +113,8 @@ func (l *lab) seeds() []seed {
 	}
 	for _, order := range unsyncedOrders() {
 		all = append(all,
-			seed{order.fault, "power", func(ctx context.Context) (string, error) { return l.catchInPower(ctx, order) }},
-			seed{order.fault + ", of records", "records", func(ctx context.Context) (string, error) { return l.catchInRecorded(ctx, order) }})
+			seed{order.fault, "power", func(ctx context.Context) (string, error) { return catchUnsynced(ctx, live, order) }},
+			seed{order.fault + ", of records", "records", func(ctx context.Context) (string, error) { return catchUnsynced(ctx, liveRecorded, order) }})
 	}
 	for _, m := range mutants() {
 		all = append(all, seed{m.fault, m.row, func(ctx context.Context) (string, error) { return l.catchMutant(ctx, m) }})

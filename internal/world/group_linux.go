@@ -15,7 +15,9 @@ func ownGroup() *syscall.SysProcAttr {
 
 // adoptOrphans makes this process the parent of what its children leave behind when they
 // end, from now on. Else process 1 would be, and when that takes note of their end, nobody
-// knows.
+// knows. It stays so: other groups may be ending at the same time. An orphan that is in none of
+// them, such as a daemon that has begun a session, is taken note of when this process has ended,
+// by process 1.
 func adoptOrphans() {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // without it, that takes longer
 }
