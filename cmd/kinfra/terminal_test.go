@@ -481,7 +481,7 @@ func asking(t *testing.T) *session {
 func TestLiveAsks(t *testing.T) {
 	s := asking(t)
 	s.keys(t, "db\n")
-	s.until(t, "warning: ")
+	s.until(t, "want one of api, web\nWhich?\n  1  api\n  2  web\nNumber or name:")
 	s.keys(t, "2\n")
 	s.until(t, "1 done, 2 running (")
 	s.touch(t, "go")
