@@ -128,12 +128,20 @@ func (e *AmbiguousError) Error() string {
 var ErrFewer = errors.New("so many runs are not on record")
 
 // Last gives the ID of the run that began last, or of the one before that, and so on:
-// number counts from 1.
+// number counts from 1. Of each journal only the first line is parsed.
 func (s *Store) Last(number int) (string, error) {
-	all, err := s.List()
-	switch {
-	case err != nil:
+	ids, err := s.ids()
+	if err != nil {
 		return "", err
+	}
+	var all []Entry
+	for _, id := range ids {
+		if began := s.began(id); !began.IsZero() { // else it was removed meanwhile
+			all = append(all, Entry{ID: id, Time: began})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return a.Time.Compare(b.Time) })
+	switch {
 	case len(all) == 0:
 		return "", ErrNone
 	case number > len(all):
