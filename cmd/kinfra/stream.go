@@ -26,6 +26,7 @@ import (
 type stream struct {
 	out      io.Writer
 	file     *os.File // that out is; nil in tests of scripts, where it is in memory
+	blocks   bool     // a write waits for whoever reads: the file is no regular one
 	terminal bool
 	ink      visible.Ink // of all text that is printed; blank until somebody wants colours
 	colors   bool        // what is painted is shown in colour
@@ -47,7 +48,8 @@ func newStream(file *os.File) *stream {
 	if fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 		file = os.NewFile(uintptr(fd), file.Name())
 	}
-	s := &stream{out: file, file: file, terminal: isatty.IsTerminal(file.Fd())}
+	info, err := file.Stat()
+	s := &stream{out: file, file: file, blocks: err != nil || !info.Mode().IsRegular(), terminal: isatty.IsTerminal(file.Fd())}
 	s.patient, s.hurry = context.WithCancelCause(context.Background())
 	return s
 }
@@ -92,7 +94,7 @@ func (s *stream) write(text string) error {
 	switch {
 	case s.unread != nil:
 		return s.unread
-	case s.file == nil:
+	case !s.blocks:
 		_, err := io.WriteString(s.out, text)
 		return err
 	}
