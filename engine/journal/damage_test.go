@@ -316,7 +316,7 @@ func TestDamagedSeal(t *testing.T) {
 	}
 }
 
-// Where syncs come faster than every millisecond, the seal gets fewer marks, and that of the
+// Where syncs come faster than [sealEvery], the seal gets fewer marks, and that of the
 // last sync all the same, whether the journal is closed or its process only waits.
 func TestSealOfFastSyncs(t *testing.T) {
 	for _, closed := range []bool{true, false} {

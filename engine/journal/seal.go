@@ -82,7 +82,7 @@ func parseSeal(data []byte) (*sealed, error) {
 // sealEvery is the most by which the seal is behind what was synced. Where syncs come
 // faster, a mark for each would take longer than the rest of a step: the last of them is
 // written, and until then lines that come later tell of those before.
-const sealEvery = time.Millisecond
+const sealEvery = 20 * time.Millisecond
 
 // sealer adds marks to a seal.
 type sealer struct {
