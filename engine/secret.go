@@ -121,7 +121,7 @@ func (r *Run) readSecret(reference string) (string, error) {
 func unreadable(err error) *Error {
 	next := ""
 	if hinted := (interface{ Hint() string })(nil); !errors.As(err, &hinted) {
-		next = "make it available again; if it is gone for good, any other value of 6 bytes or more will do"
+		next = "make it available again; if it is gone for good and nothing that is left to run needs it, any other value of 6 bytes or more will do"
 	}
 	return &Error{Code: Missing, Message: fmt.Sprintf("a secret that the run has read before must be masked, and can't be read again: %v", err), Err: err, Next: next}
 }
