@@ -186,6 +186,9 @@ func containerValue(c docker.Container) starlark.Value {
 }
 
 func (d *domain) attach(c *table.Call) (starlark.Value, error) {
+	if engine.Loading(c.Thread) { // before anything is said of a slot
+		return nil, named(c, engine.ErrLoading)
+	}
 	m, err := d.manager(c.Thread)
 	if err != nil {
 		return nil, err

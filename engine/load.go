@@ -201,11 +201,13 @@ func (l *loader) ask(file layer.File) (layer.File, error) {
 	}
 	first, known := l.files[file.Path()]
 	if !known {
-		first = file
-		l.files[file.Path()] = first
+		l.files[file.Path()] = file
 	}
 	l.mu.Unlock()
-	return first, l.run.keepFile(first)
+	if known && first.ID() == file.ID() {
+		file = first
+	}
+	return file, l.run.keepFile(file)
 }
 
 // forget makes a file be evaluated again.

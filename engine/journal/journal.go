@@ -117,9 +117,10 @@ func (j *Journal) Sync() error {
 
 // settle writes, a little later, the mark that the seal is owed.
 func (j *Journal) settle() {
-	_ = j.seal.world.Clock.Sleep(context.Background(), sealEvery)
+	_ = j.seal.world.Clock.Sleep(context.Background(), settleAfter)
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
+	j.seal.waits = false
 	if err := j.seal.settle(); err != nil {
 		j.mu.Lock()
 		defer j.mu.Unlock()

@@ -79,10 +79,13 @@ func parseSeal(data []byte) (*sealed, error) {
 	return s, nil
 }
 
-// sealEvery is the most by which the seal is behind what was synced. Where syncs come
-// faster, a mark for each would take longer than the rest of a step: the last of them is
-// written, and until then lines that come later tell of those before.
-const sealEvery = 20 * time.Millisecond
+// sealEvery is how far apart marks are. Where syncs come faster, a mark for each would take
+// longer than the rest of a step: lines that come later tell of those before.
+const sealEvery = time.Millisecond
+
+// settleAfter is when the last of them is written, if no other sync comes before. To be woken
+// sooner would take longer than a step.
+const settleAfter = 20 * time.Millisecond
 
 // sealer adds marks to a seal.
 type sealer struct {
@@ -91,6 +94,7 @@ type sealer struct {
 	memory []byte    // to be used again
 	last   time.Time // when the last mark was written
 	owed   mark      // that is to be written; without a count, none is
+	waits  bool      // somebody waits to write what is owed
 	closed bool
 }
 
@@ -107,11 +111,11 @@ func (s *sealer) add(m mark, now time.Time) error {
 	return err
 }
 
-// owe keeps a mark to be written later, and tells whether none was kept before.
-func (s *sealer) owe(m mark) (first bool) {
-	first = s.owed.count == 0
+// owe keeps a mark to be written later, and tells whether nobody waits to do so.
+func (s *sealer) owe(m mark) (alone bool) {
 	s.owed = m
-	return first
+	alone, s.waits = !s.waits, true
+	return alone
 }
 
 // settle writes what is owed.

@@ -102,6 +102,9 @@ func (j *damagedJournal) figures() string {
 		len(j.starts)-1, j.durable, strings.Join(parts, ", "), j.refused, j.dropped, j.whole, j.asked, j.refusedByProgram, j.droppedForProgram)
 }
 
+// sealed is ample time for the seal, which may be 20 ms behind what is on disk.
+const sealed = 200 * time.Millisecond
+
 // recordJournal has the program run, to its end or until it is killed.
 func (l *lab) recordJournal(ctx context.Context, program string, stay bool) (*damagedJournal, error) {
 	home, err := l.newDir("journal")
@@ -123,7 +126,9 @@ func (l *lab) recordJournal(ctx context.Context, program string, stay bool) (*da
 		return nil, err
 	}
 	if stay {
-		err = errors.Join(awaitLines(ctx, home, journalLines), cmd.Process.Kill())
+		err = awaitLines(ctx, home, journalLines)
+		time.Sleep(sealed)
+		err = errors.Join(err, cmd.Process.Kill())
 		_ = cmd.Wait()
 	} else {
 		err = cmd.Wait()

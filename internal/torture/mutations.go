@@ -112,8 +112,8 @@ func mutants() []mutant {
 	err := parseLine(text, &line)
 	if _, hashed`}}},
 		{fault: "hashes of lines aren't looked at", row: "journal", judge: "durable ones: it was read", changes: []mutation{{
-			"engine/journal/read.go", "return hash, hashOf(r.memory) == hash",
-			`return hash, seeded("hashes of lines aren't looked at") || hashOf(r.memory) == hash`}}},
+			"engine/journal/read.go", "return hash, r.hashOf(r.memory) == hash",
+			`return hash, seeded("hashes of lines aren't looked at") || r.hashOf(r.memory) == hash`}}},
 		{fault: "the seal is ignored", row: "journal", judge: "durable ones: it was read", changes: []mutation{{
 			"engine/journal/read.go", "	if seal != nil {\n		r.durable = seal.last.count",
 			`	if seal != nil && !seeded("the seal is ignored") {
