@@ -27,7 +27,7 @@ type Secret interface {
 // It refuses a value that stands in what a run must find again as it is when it goes on: the
 // names of steps, and how the run was called. The error doesn't have the value.
 //
-// That the secret was read is put on record, so that a process that goes on with the run masks
+// That the secret was read is put on record, so that a process that resumes the run masks
 // its value, too: see concealAgain.
 func (c Caller) Conceal(reference, value string) error { return c.state.run.conceal(reference, value) }
 

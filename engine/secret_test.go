@@ -331,7 +331,7 @@ print("it is", value)
 step("tell", lambda: secrets.print("it is ", value, "\n") and evidence("value", value))
 `
 
-// TestSecretsOfEarlierProcesses: a process that goes on with a run, or undoes it, masks what
+// TestSecretsOfEarlierProcesses: a process that resumes a run, or undoes it, masks what
 // steps have read that are done, and so not run again.
 func TestSecretsOfEarlierProcesses(t *testing.T) {
 	for _, format := range []Format{Text, Events} {

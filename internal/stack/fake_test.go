@@ -148,6 +148,16 @@ func (m *machine) handle(ctx context.Context, cmd world.Command) (world.Output, 
 	return world.Output{}, err
 }
 
+// tellsDown notes whether the last that Compose was told is to take the stack down.
+func (m *machine) tellsDown(down *bool) {
+	m.compose = func(_ context.Context, command string) (string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		*down = command == "down"
+		return "", nil
+	}
+}
+
 func (m *machine) stack() stack.Stack {
 	dir := "/pool/sandboxes/slot-1"
 	return stack.Stack{Root: "/pool", Project: project, Dir: dir, EnvFile: dir + "/.env", Files: []string{dir + "/docker-compose.yml"}}
@@ -186,12 +196,7 @@ func TestWatch(t *testing.T) {
 			}
 			return []string{tt.lives[min(look, len(tt.lives))-1]}
 		}
-		m.compose = func(_ context.Context, command string) (string, error) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			down = command == "down"
-			return "", nil
-		}
+		m.tellsDown(&down)
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
 		if late := errors.Is(err, world.ErrTimeout); !errors.Is(err, tt.want) || late && tt.want != world.ErrTimeout {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
@@ -309,12 +314,7 @@ func TestRestartedWhileAnotherStarts(t *testing.T) {
 			}
 			return []string{"a running Up 1 second", tt.other}
 		}
-		m.compose = func(_ context.Context, command string) (string, error) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			down = command == "down"
-			return "", nil
-		}
+		m.tellsDown(&down)
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{Timeout: time.Minute})
 		if !errors.Is(err, tt.want) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
@@ -341,12 +341,7 @@ func TestStoppedMeanwhile(t *testing.T) {
 			}
 			return []string{"a exited Exited (0) 1 second ago"}
 		}
-		m.compose = func(_ context.Context, command string) (string, error) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			down = command == "down"
-			return "", nil
-		}
+		m.tellsDown(&down)
 		err := stack.Up(t.Context(), m.World(), m.stack(), stack.Options{})
 		if !errors.Is(err, want) || errors.Is(err, world.ErrTimeout) {
 			t.Errorf("%s: got %v, want %v", config, err, want)
